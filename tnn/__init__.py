@@ -1,1 +1,59 @@
-"""PyTorch's torch.nn for the CPU: NumPy arrays hold the data, Numba compiles the loops."""
+"""PyTorch's torch.nn for the CPU: NumPy arrays hold the data, Numba compiles the loops.
+
+The names are PyTorch's: a script written for PyTorch on the CPU ports with ``s/torch/tnn/``.
+"""
+
+from importlib import import_module as _import_module
+
+from .autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .dtypes import (
+    bfloat16,
+    bool,
+    can_cast,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .tensor import Size, Tensor, device, is_tensor
+
+from . import _methods  # isort: skip
+
+float = float32
+double = float64
+half = float16
+int = int32
+long = int64
+short = int16
+
+__version__ = "0.1.0"
+
+_SUBMODULES = {
+    "autograd", "distributed", "linalg", "nn", "ops", "optim", "quantization", "random", "serialization", "testing", "utils",
+}  # fmt: skip
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return _import_module(f"tnn.{name}")
+    raise AttributeError(f"module 'tnn' has no attribute {name!r}")

@@ -1,0 +1,38 @@
+"""Binds operations to Tensor as methods: one table, a line or block for each family.
+
+METHODS: family -> names of operations that are Tensor methods of the same name.
+INPLACE: family -> names of operations that also have an in-place form with a trailing underscore.
+OPERATORS: family -> {special method: name of the operation in the family's module}.
+"""
+
+from importlib import import_module
+
+from .ops._common import inplace
+from .tensor import Tensor
+
+METHODS = {
+    "cast": "to type type_as float double half bfloat16 int long short char byte bool cpu cuda",
+}
+
+INPLACE = {}
+
+OPERATORS = {}
+
+
+def bind():
+    """Sets the methods on Tensor."""
+    for family, names in METHODS.items():
+        module = import_module(f"tnn.ops.{family}")
+        for name in names.split():
+            setattr(Tensor, name, getattr(module, name))
+    for family, names in INPLACE.items():
+        module = import_module(f"tnn.ops.{family}")
+        for name in names.split():
+            setattr(Tensor, name + "_", inplace(getattr(module, name)))
+    for family, table in OPERATORS.items():
+        module = import_module(f"tnn.ops.{family}")
+        for special, name in table.items():
+            setattr(Tensor, special, getattr(module, name))
+
+
+bind()

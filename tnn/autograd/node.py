@@ -1,0 +1,228 @@
+"""The tape's node: an operation that was recorded, with what its backward needs.
+
+An operation subclasses :class:`Node`, keeps tensors through :meth:`Node.save` and other values in slots of its own, and
+defines ``backward(self, grad)``, written with Tensor operations: so it can be recorded itself (``create_graph=True``).
+"""
+
+import itertools
+
+from .grad_mode import mode
+
+_count = itertools.count()
+
+
+class Version:
+    """How often a memory was written in place; shared by all tensors that are views of it."""
+
+    __slots__ = ("n", "__weakref__")
+
+    def __init__(self):
+        self.n = 0
+
+
+class _SavedOutput:
+    """An output that its own node keeps: without the way back to the node, which would be a reference cycle."""
+
+    __slots__ = ("tensor", "nr")
+
+    def __init__(self, out):
+        self.tensor = out._alias()
+        self.nr = out._nr
+
+
+class Node:
+    """One recorded operation.
+
+    Attributes:
+        next: for each input, ``(target, output number)`` or None where no gradient is wanted. The target is the Node that
+            made the input, or the leaf tensor itself.
+        n_out: how many outputs the operation has.
+    """
+
+    __slots__ = ("next", "seq", "saved", "hooks", "n_out", "outs", "__weakref__")
+
+    materialize = True  # missing gradients of a multi-output node arrive as zeros
+
+    def __init__(self, *inputs):
+        edges = []
+        for t in inputs:
+            if t is None or not t._rg:
+                edges.append(None)
+            else:
+                if t._base is not None and t._base.stale(t):
+                    t._base.refresh(t)
+                node = t._node
+                edges.append((t, 0) if node is None else (node, t._nr))
+        self.next = edges
+        self.seq = next(_count)
+        self.saved = ()
+        self.hooks = None
+        self.n_out = 1
+
+    def needs(self, i):
+        """Whether the gradient of input ``i`` is wanted."""
+        return self.next[i] is not None
+
+    def save(self, *tensors):
+        """Keeps tensors for backward (None allowed). An output of this node must be attached first."""
+        saved = []
+        for t in tensors:
+            if t is None:
+                saved.append(None)
+                continue
+            v = t._version
+            if v is None:
+                v = t._version = Version()
+            saved.append((_SavedOutput(t) if t._node is self else t, v, v.n))
+        self.saved = saved
+
+    def saved_tensors(self):
+        """The tensors given to :meth:`save`.
+
+        Raises:
+            RuntimeError: the graph was freed by an earlier backward, or a kept tensor was changed in place since.
+        """
+        if self.saved is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time."
+            )
+        out = []
+        for entry in self.saved:
+            if entry is None:
+                out.append(None)
+                continue
+            t, version, n = entry
+            if version.n != n:
+                shape = list((t.tensor if type(t) is _SavedOutput else t)._data.shape)
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"[tensor of shape {shape}] is at version {version.n}; expected version {n} instead "
+                    f"(needed by {self.name()})."
+                )
+            if type(t) is _SavedOutput:
+                nr, t = t.nr, t.tensor
+                if mode.grad:
+                    t = t._alias()
+                    t._rg, t._node, t._nr = True, self, nr
+            out.append(t)
+        return out
+
+    def attach(self, out, nr=0):
+        """Makes ``out`` this node's output number ``nr`` and returns it."""
+        out._rg = True
+        out._node = self
+        out._nr = nr
+        return out
+
+    def attach_all(self, outs, differentiable=None):
+        """Makes several tensors this node's outputs; those of integer or bool type, or marked False, carry no gradient."""
+        self.n_out = len(outs)
+        self.outs = [(t._data.shape, t._data.dtype) for t in outs]
+        for i, t in enumerate(outs):
+            if differentiable[i] if differentiable is not None else t.dtype.is_floating_point:
+                self.attach(t, i)
+        return outs
+
+    def backward(self, grad):
+        """Gradients of the inputs, a Tensor or a tuple, None where none is wanted, from those of the outputs."""
+        raise RuntimeError(f"{self.name()}: derivative is not implemented")
+
+    def release(self):
+        """Drops what was kept, after a backward without ``retain_graph``."""
+        if self.saved:
+            self.saved = None
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return type(self).__name__ + "Backward0"
+
+    @property
+    def next_functions(self):
+        """As PyTorch's: ``((node, output number), ...)`` with an AccumulateGrad node for a leaf."""
+        out = []
+        for e in self.next:
+            if e is None:
+                out.append((None, 0))
+            else:
+                out.append(e if isinstance(e[0], Node) else (AccumulateGrad(e[0]), 0))
+        return tuple(out)
+
+    def register_hook(self, hook):
+        """Calls ``hook(grad_inputs, grad_outputs)`` after this node's backward; what it returns replaces grad_inputs."""
+        return self._hooks().add(self._hooks().post, hook)
+
+    def register_prehook(self, hook):
+        """Calls ``hook(grad_outputs)`` before this node's backward; what it returns replaces grad_outputs."""
+        return self._hooks().add(self._hooks().pre, hook)
+
+    def _hooks(self):
+        if self.hooks is None:
+            self.hooks = NodeHooks()
+        return self.hooks
+
+    def __repr__(self):
+        return f"<{self.name()}>"
+
+
+class NodeHooks:
+    """Hooks of a node: on the gradient of one output (``tensor``), before (``pre``) and after (``post``) its backward."""
+
+    __slots__ = ("tensor", "pre", "post", "retain", "__weakref__")
+
+    def __init__(self):
+        self.tensor = {}
+        self.pre = {}
+        self.post = {}
+        self.retain = {}
+
+    def add(self, table, hook):
+        """Registers a hook in one of the tables and returns its handle."""
+        return RemovableHandle(table, hook)
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook away; also a context manager."""
+
+    next_id = 0
+
+    def __init__(self, table, hook, extra=()):
+        self.table, self.extra = table, extra
+        self.id = RemovableHandle.next_id
+        RemovableHandle.next_id += 1
+        table[self.id] = hook
+
+    def remove(self):
+        """Takes the hook away; a second call does nothing."""
+        self.table.pop(self.id, None)
+        for table in self.extra:
+            table.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+class AccumulateGrad:
+    """Stands for a leaf in ``grad_fn.next_functions``; ``variable`` is the leaf."""
+
+    next_functions = ()
+
+    def __init__(self, variable):
+        self.variable = variable
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "tnn::autograd::AccumulateGrad"
+
+    def __eq__(self, other):
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self):
+        return id(self.variable)
+
+    def __repr__(self):
+        return "<AccumulateGrad>"

@@ -1,0 +1,153 @@
+"""What the families of operations share: contiguous data, half precisions, gradients of broadcast operands, in-place
+forms, argument checks."""
+
+import functools
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..tensor import Tensor
+
+F32 = dtypes.float32.np
+F64 = dtypes.float64.np
+HALF = dtypes.HALF
+
+
+def dense(t):
+    """A tensor's ndarray, C-contiguous: the array itself where it is so already."""
+    d = t._data
+    return d if d.flags.c_contiguous else np.ascontiguousarray(d).reshape(d.shape)
+
+
+def recording(*tensors):
+    """Whether an operation on these tensors (None allowed) is to be recorded."""
+    return mode.grad and any(t is not None and t._rg for t in tensors)
+
+
+def check_tensor(function, argument, value, position=None):
+    """Raises TypeError unless ``value`` is a Tensor."""
+    if not isinstance(value, Tensor):
+        at = f" (position {position})" if position else ""
+        raise TypeError(f"{function}(): argument '{argument}'{at} must be Tensor, not {type(value).__name__}")
+
+
+def check_floating(function, *tensors):
+    """Raises RuntimeError unless every tensor (None allowed) is of a floating-point dtype."""
+    for t in tensors:
+        if t is not None and not t.dtype.is_floating_point:
+            raise RuntimeError(f"\"{function}\" not implemented for '{t.dtype.torch_name}'")
+
+
+def check_same_dtype(function, **tensors):
+    """Raises RuntimeError unless all tensors (None allowed) have one dtype."""
+    given = [(n, t) for n, t in tensors.items() if t is not None]
+    for name, t in given[1:]:
+        if t._data.dtype != given[0][1]._data.dtype:
+            raise RuntimeError(
+                f"{function}: expected {name} to have dtype {given[0][1].dtype} as {given[0][0]} has, got {t.dtype}"
+            )
+
+
+def wrap_dim(dim, ndim):
+    """A dimension as a number from 0; a 0-d tensor has one.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    n = ndim or 1
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim + n if dim < 0 else dim
+
+
+def sum_to(grad, like):
+    """The gradient of an operand that was broadcast: ``grad`` summed to the shape and cast to the dtype of ``like``, a
+    Tensor."""
+    shape = like._data.shape
+    if grad._data.shape != shape:
+        lead = grad._data.ndim - len(shape)
+        dims = tuple(range(lead)) + tuple(
+            i + lead for i, s in enumerate(shape) if s == 1 and grad._data.shape[i + lead] != 1
+        )
+        if dims:
+            grad = grad.sum(dims, keepdim=True)
+        if grad._data.shape != shape:
+            grad = grad.reshape(shape)
+    if grad._data.dtype != like._data.dtype:
+        grad = grad.to(like.dtype)
+    return grad
+
+
+def half_as_float32(fn):
+    """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once."""
+
+    @functools.wraps(fn)
+    def op(*args, **kwargs):
+        for a in args:
+            if isinstance(a, Tensor) and a._data.dtype in HALF:
+                return _in_float32(fn, args, kwargs)
+        if kwargs:
+            for a in kwargs.values():
+                if isinstance(a, Tensor) and a._data.dtype in HALF:
+                    return _in_float32(fn, args, kwargs)
+        return fn(*args, **kwargs)
+
+    return op
+
+
+def _in_float32(fn, args, kwargs):
+    found = [a.dtype for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.dtype.is_floating_point]
+    target = functools.reduce(dtypes.promote_types, found)
+
+    def up(a):
+        return a.to(dtypes.float32) if isinstance(a, Tensor) and a._data.dtype in HALF else a
+
+    def down(a):
+        return a.to(target) if isinstance(a, Tensor) and a._data.dtype == F32 else a
+
+    out = fn(*(up(a) for a in args), **{k: up(a) for k, a in kwargs.items()})
+    if isinstance(out, tuple):
+        return type(out)(*map(down, out)) if hasattr(out, "_fields") else tuple(map(down, out))
+    return [down(a) for a in out] if isinstance(out, list) else down(out)
+
+
+def inplace(op):
+    """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``."""
+
+    @functools.wraps(op)
+    def method(self, *args, **kwargs):
+        self._check_inplace()
+        return self._write(op(self, *args, **kwargs))
+
+    method.__name__ = op.__name__ + "_"
+    method.__qualname__ = method.__name__
+    method.__doc__ = f"In-place form of :func:`{op.__name__}`."
+    return method
+
+
+def into(out, result):
+    """Ends an operation that has an ``out`` argument: copies the result there if it was given.
+
+    Raises:
+        RuntimeError: gradients would be lost, or the dtype of ``out`` cannot hold the result.
+    """
+    if out is None:
+        return result
+    if isinstance(result, tuple):
+        for o, r in zip(out, result, strict=True):
+            into(o, r)
+        return out
+    if result._rg or out._rg:
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
+    if not dtypes.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"result type {result.dtype.torch_name} can't be cast to the desired output type {out.dtype.torch_name}"
+        )
+    if out._data.shape != result._data.shape:
+        out._data = np.empty(result._data.shape, out._data.dtype)
+    np.copyto(out._data, result._data, casting="unsafe")
+    out._bump()
+    return out

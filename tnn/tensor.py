@@ -1,0 +1,666 @@
+"""Tensor: an ndarray with a place on the tape.
+
+Methods that compute are bound by ``tnn/_methods.py``; here stand what a tensor is, how it is seen from outside, and the
+rules of in-place changes.
+"""
+
+import builtins
+
+import numpy as np
+
+from . import dtypes
+from .autograd import engine
+from .autograd.grad_mode import mode
+from .autograd.node import Node, NodeHooks, RemovableHandle, Version
+from .autograd.view import ViewOf, rebase
+from .kernels._pool import empty, zeros
+
+_new = object.__new__
+_of = dtypes.FROM_NUMPY
+
+
+class Size(tuple):
+    """A tensor's shape: a tuple with ``numel()``."""
+
+    __slots__ = ()
+
+    def numel(self):
+        """The product of the sizes."""
+        n = 1
+        for s in self:
+            n *= s
+        return n
+
+    def __getitem__(self, i):
+        out = tuple.__getitem__(self, i)
+        return Size(out) if isinstance(i, slice) else out
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __mul__(self, n):
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
+    def __repr__(self):
+        return f"tnn.Size({list(self)})"
+
+    def __reduce__(self):
+        return Size, (tuple(self),)
+
+
+class device:
+    """Where tensors live: always the CPU.
+
+    Raises:
+        RuntimeError: another device is asked for.
+    """
+
+    __slots__ = ("type", "index")
+
+    def __init__(self, type="cpu", index=None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        if isinstance(type, int):
+            raise RuntimeError(f"tnn runs on the CPU; there is no accelerator with index {type}")
+        name, _, number = str(type).partition(":")
+        if name == "meta":
+            raise NotImplementedError("tnn has no meta device; tnn runs on the CPU")
+        if name != "cpu":
+            raise RuntimeError(f"tnn runs on the CPU: expected device 'cpu', got {type!r}")
+        self.type = name
+        self.index = int(number) if number else index
+
+    def __repr__(self):
+        return f"device(type='{self.type}'" + (f", index={self.index})" if self.index is not None else ")")
+
+    def __str__(self):
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other):
+        return isinstance(other, device)
+
+    def __hash__(self):
+        return hash("cpu")
+
+    def __reduce__(self):
+        return device, (self.type,)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+
+_cpu = device("cpu")
+
+
+def check_device(value):
+    """Accepts None and the CPU; raises for every other device."""
+    if value is not None and value is not _cpu:
+        device(value)
+
+
+def wrap(data):
+    """A Tensor of an ndarray, without recording. The array is taken as it is."""
+    t = _new(Tensor)
+    t._data = data
+    t._rg = False
+    t._nr = 0
+    t._node = t._grad = t._version = t._base = t._hooks = None
+    return t
+
+
+def wrap_zeros(shape, np_dtype):
+    """A Tensor of zeros."""
+    return wrap(zeros(shape, np.dtype(np_dtype)))
+
+
+def view_of(source, data):
+    """A Tensor of ``data``, an ndarray that shares ``source``'s memory: with a common version counter."""
+    t = wrap(data)
+    v = source._version
+    if v is None:
+        v = source._version = Version()
+    t._version = v
+    base = source._base
+    t._base = ViewOf(source if base is None else base.base, v.n)
+    return t
+
+
+class Tensor:
+    """A multi-dimensional array of one dtype, whose operations can be recorded for differentiation.
+
+    Made by ``tnn.tensor``, ``tnn.zeros`` and the like. ``tnn.Tensor(...)`` itself is the old constructor: sizes give an
+    uninitialised float32 tensor, a sequence its elements as float32.
+    """
+
+    __slots__ = (
+        "_data", "_rg", "_nr", "_node", "_grad", "_version", "_base", "_hooks", "__weakref__", "__dict__",
+    )  # fmt: skip
+
+    __array_priority__ = 1000
+    is_sparse = False
+    is_cuda = is_mps = is_xpu = is_quantized = is_meta = is_nested = is_mkldnn = is_ipu = is_vulkan = False
+    is_cpu = True
+    layout = "tnn.strided"
+
+    def __new__(cls, *args, **kwargs):
+        t = _new(cls)
+        if kwargs:
+            check_device(kwargs.pop("device", None))
+            if "data" in kwargs:
+                args = (kwargs.pop("data"),)
+            if kwargs:
+                raise TypeError(f"Tensor() got an unexpected keyword argument {next(iter(kwargs))!r}")
+        np_dtype = dtypes.get_default_dtype().np
+        if len(args) == 1 and isinstance(args[0], Tensor):
+            t._data = args[0]._data
+        elif len(args) == 1 and isinstance(args[0], list | tuple | np.ndarray) and not isinstance(args[0], Size):
+            t._data = np.array(args[0], dtype=np_dtype)
+        else:
+            shape = args[0] if len(args) == 1 and isinstance(args[0], Size) else args or (0,)
+            t._data = empty(tuple(shape), np_dtype)
+        t._rg = False
+        t._nr = 0
+        t._node = t._grad = t._version = t._base = t._hooks = None
+        return t
+
+    # -- what it is
+
+    @property
+    def dtype(self):
+        """The element type."""
+        return _of[self._data.dtype]
+
+    @property
+    def shape(self):
+        """The size of each dimension."""
+        return Size(self._data.shape)
+
+    @property
+    def ndim(self):
+        """The number of dimensions."""
+        return self._data.ndim
+
+    @property
+    def device(self):
+        """Always the CPU."""
+        return _cpu
+
+    @property
+    def itemsize(self):
+        """Bytes in an element."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes in all elements."""
+        return self._data.nbytes
+
+    def size(self, dim=None):
+        """The shape, or the size of one dimension.
+
+        Raises:
+            IndexError: there is no such dimension.
+        """
+        if dim is None:
+            return Size(self._data.shape)
+        n = self._data.ndim
+        if not -max(n, 1) <= dim < max(n, 1) or n == 0:
+            raise IndexError(f"Dimension out of range (expected to be in range of [{-max(n, 1)}, {max(n, 1) - 1}], but got {dim})")
+        return self._data.shape[dim]
+
+    def dim(self):
+        """The number of dimensions."""
+        return self._data.ndim
+
+    ndimension = dim
+
+    def numel(self):
+        """The number of elements."""
+        return self._data.size
+
+    nelement = numel
+
+    def element_size(self):
+        """Bytes in an element."""
+        return self._data.itemsize
+
+    def stride(self, dim=None):
+        """Elements from one index to the next, for each dimension or one."""
+        itemsize = self._data.itemsize
+        strides = tuple(s // itemsize for s in self._data.strides)
+        return strides if dim is None else strides[dim]
+
+    def storage_offset(self):
+        """Elements between the start of the base's memory and this tensor's first element."""
+        if self._base is None or not self._data.size:
+            return 0
+        start = self._base.base._data.__array_interface__["data"][0]
+        return (self._data.__array_interface__["data"][0] - start) // self._data.itemsize
+
+    def data_ptr(self):
+        """The address of the first element."""
+        return self._data.__array_interface__["data"][0] if self._data.size else 0
+
+    def is_contiguous(self, memory_format=None):
+        """Whether the elements lie in row-major order without gaps."""
+        return self._data.flags.c_contiguous
+
+    def is_floating_point(self):
+        """Whether the dtype is a floating-point one."""
+        return self.dtype.is_floating_point
+
+    def is_complex(self):
+        """Always False."""
+        return False
+
+    def is_signed(self):
+        """Whether the dtype has negative values."""
+        return self.dtype.is_signed
+
+    def is_pinned(self):
+        """Always False."""
+        return False
+
+    def is_shared(self):
+        """Always False: threads share memory as it is."""
+        return False
+
+    def is_inference(self):
+        """Always False."""
+        return False
+
+    def get_device(self):
+        """-1, as for every CPU tensor."""
+        return -1
+
+    def is_set_to(self, tensor):
+        """Whether both show the same memory in the same way."""
+        a, b = self._data, tensor._data
+        return self.data_ptr() == tensor.data_ptr() and a.shape == b.shape and a.strides == b.strides
+
+    # -- the tape
+
+    @property
+    def requires_grad(self):
+        """Whether gradients are computed for it."""
+        return self._rg
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        value = bool(value)
+        if self._node is not None and not value:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        if value and not self.dtype.is_floating_point:
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, got {self.dtype}")
+        self._rg = value
+
+    def requires_grad_(self, requires_grad=True):
+        """Sets ``requires_grad`` and returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self):
+        """Whether no recorded operation made it."""
+        return self._node is None
+
+    @property
+    def grad_fn(self):
+        """The recorded operation that made it, or None."""
+        if self._base is not None and self._base.stale(self):
+            self._base.refresh(self)
+        return self._node
+
+    @property
+    def output_nr(self):
+        """Which of its operation's outputs it is."""
+        return self._nr
+
+    @property
+    def _version_number(self):
+        return 0 if self._version is None else self._version.n
+
+    @property
+    def grad(self):
+        """The gradient accumulated so far, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if not value.is_sparse:
+                if value._data.shape != self._data.shape:
+                    raise RuntimeError(
+                        f"assigned grad has data of a different size: expected {list(self._data.shape)}, "
+                        f"got {list(value._data.shape)}"
+                    )
+                if value._data.dtype != self._data.dtype:
+                    raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}")
+        self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self._grad = None
+
+    @property
+    def data(self):
+        """The same memory as a tensor that knows nothing of the tape (changes of it are not tracked)."""
+        return wrap(self._data)
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._data = value._data
+
+    def detach(self):
+        """The same memory, outside the tape."""
+        return view_of(self, self._data)
+
+    def detach_(self):
+        """Takes the tensor itself off the tape."""
+        self._node, self._rg, self._nr = None, False, 0
+        return self
+
+    def _alias(self):
+        t = wrap(self._data)
+        t._version = self._version
+        return t
+
+    @property
+    def _base_tensor(self):
+        return None if self._base is None else self._base.base
+
+    def _is_view(self):
+        return self._base is not None
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Computes the gradients of the leaves that this tensor was made from, and adds them to their ``grad``.
+
+        Args:
+            gradient: dL/d(self), of this tensor's shape; may be left out for a single element, where it is 1.
+            retain_graph: keep what the operations saved, for another backward (default: ``create_graph``).
+            create_graph: record this backward, for higher derivatives.
+            inputs: accumulate only into these tensors.
+
+        Raises:
+            RuntimeError: the tensor does not require gradients, ``gradient`` has another shape or is missing, or the graph was
+                freed by an earlier backward.
+        """
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def retain_grad(self):
+        """Keeps this non-leaf tensor's gradient in ``grad`` too."""
+        if not self._rg:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._node is not None:
+            import weakref
+
+            self._node._hooks().retain[self._nr] = weakref.ref(self)
+
+    @property
+    def retains_grad(self):
+        """Whether a non-leaf tensor's gradient is kept."""
+        node = self._node
+        return node is not None and node.hooks is not None and self._nr in node.hooks.retain
+
+    def register_hook(self, hook):
+        """Calls ``hook(grad)`` with this tensor's gradient when it is known; a tensor that it returns replaces it.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+        """
+        if not self._rg:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is not None:
+            hooks = self.grad_fn._hooks()
+        else:
+            if self._hooks is None:
+                self._hooks = NodeHooks()
+            hooks = self._hooks
+        return RemovableHandle(hooks.tensor.setdefault(self._nr if self._node is not None else 0, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Calls ``hook(tensor)`` after this leaf's ``grad`` was accumulated."""
+        if not self._rg or self._node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._hooks is None:
+            self._hooks = NodeHooks()
+        return RemovableHandle(self._hooks.post, hook)
+
+    # -- changes in place
+
+    def _check_inplace(self):
+        """Raises where the tensor may not be changed in place."""
+        if mode.grad:
+            if self._rg and self._node is None:
+                raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            base = self._base
+            if base is not None and base.base._rg and base.base._node is None:
+                raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        d = self._data
+        if 0 in d.strides and d.size and any(s == 0 and n > 1 for s, n in zip(d.strides, d.shape, strict=True)):
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+                "Please clone() the tensor before performing the operation."
+            )
+
+    def _bump(self):
+        if self._version is not None:
+            self._version.n += 1
+
+    def _rebase(self, node, nr):
+        """After the memory was changed: this tensor's history is now output ``nr`` of ``node``."""
+        self._bump()
+        if self._base is None:
+            node.attach(self, nr)
+        else:
+            result = wrap(self._data)
+            node.attach(result, nr)
+            rebase(self, result)
+
+    def _write(self, result):
+        """Takes over the values and the history of ``result``: the end of every in-place operation.
+
+        Raises:
+            RuntimeError: shape or dtype do not fit, or the tensor may not be changed in place.
+        """
+        self._check_inplace()
+        mine, new = self._data, result._data
+        if mine.shape != new.shape:
+            raise RuntimeError(
+                f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(new.shape)}"
+            )
+        if mine.dtype != new.dtype:
+            if not dtypes.can_cast(result.dtype, self.dtype):
+                raise RuntimeError(
+                    f"result type {result.dtype.torch_name} can't be cast to the desired output type {self.dtype.torch_name}"
+                )
+            result = result.to(self.dtype)
+            new = result._data
+        np.copyto(mine, new)
+        self._bump()
+        if mode.grad and (result._rg or self._rg):
+            if self._base is not None and not (self._base.base is self):
+                rebase(self, result)
+            elif result._rg:
+                if self._base is not None and self._base.stale(self):
+                    self._base.refresh(self)
+                self._node, self._nr, self._rg = result._node, result._nr, True
+                if result._node is None:
+                    Node(result).attach(self)
+            else:
+                Node().attach(self)
+        return self
+
+    # -- to Python and NumPy
+
+    def item(self):
+        """The value of a one-element tensor as a Python number.
+
+        Raises:
+            RuntimeError: the tensor has another number of elements.
+        """
+        d = self._data
+        if d.size != 1:
+            raise RuntimeError(f"a Tensor with {d.size} elements cannot be converted to Scalar")
+        value = d.reshape(-1)[0]
+        return value.item() if d.dtype.kind != "V" else float(value)
+
+    def tolist(self):
+        """The elements as nested lists (a number for a 0-d tensor)."""
+        d = self._data
+        if d.dtype == dtypes.bfloat16.np:
+            d = d.astype(np.float32)
+        return d.tolist()
+
+    def numpy(self, *, force=False):
+        """The ndarray itself, sharing memory.
+
+        Args:
+            force: also for a tensor that requires gradients.
+
+        Raises:
+            RuntimeError: the tensor requires gradients and ``force`` is not set.
+        """
+        if self._rg and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._data
+
+    def __array__(self, dtype=None, copy=None):
+        if self._rg:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if copy:
+            return np.array(self._data, dtype=dtype)
+        if dtype is None or np.dtype(dtype) == self._data.dtype:
+            return self._data
+        if copy is False:
+            raise ValueError(f"a copy is needed to convert {self.dtype} to {np.dtype(dtype)}")
+        return self._data.astype(dtype)
+
+    def __dlpack__(self, **kwargs):
+        if self._rg:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self._data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self._data.__dlpack_device__()
+
+    def _one(self):
+        if self._data.size != 1:
+            raise RuntimeError(f"a Tensor with {self._data.size} elements cannot be converted to Scalar")
+        return self._data.reshape(-1)[0]
+
+    def __bool__(self):
+        if self._data.size != 1:
+            what = "more than one value" if self._data.size else "no values"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+        return builtins.bool(self._data.reshape(-1)[0])
+
+    def __float__(self):
+        return float(self._one())
+
+    def __int__(self):
+        return int(self._one())
+
+    def __index__(self):
+        if self._data.size != 1 or self.dtype.kind == 2:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self._one())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __len__(self):
+        if not self._data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self._data.shape[0]
+
+    def __iter__(self):
+        if not self._data.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element):
+        return builtins.bool((self._data == (element._data if isinstance(element, Tensor) else element)).any())
+
+    def __hash__(self):
+        return id(self)
+
+    def __repr__(self):
+        from .printing import tensor_str
+
+        return tensor_str(self)
+
+    def __format__(self, spec):
+        if self._data.ndim == 0 and spec:
+            return format(self.item(), spec)
+        return object.__format__(self, spec) if spec else repr(self)
+
+    def __dir__(self):
+        return [n for n in object.__dir__(self)]
+
+    # -- copies
+
+    def __deepcopy__(self, memo):
+        if id(self) in memo:
+            return memo[id(self)]
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        import copy
+
+        t = wrap(np.array(self._data, order="K")) if type(self) is Tensor else self._like(np.array(self._data, order="K"))
+        memo[id(self)] = t
+        t._rg = self._rg
+        if self._grad is not None:
+            t._grad = copy.deepcopy(self._grad, memo)
+        if self.__dict__:
+            t.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return t
+
+    def _like(self, data):
+        """A tensor of this one's class."""
+        t = _new(type(self))
+        t._data = data
+        t._rg = False
+        t._nr = 0
+        t._node = t._grad = t._version = t._base = t._hooks = None
+        return t
+
+    def __reduce_ex__(self, protocol):
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors can be pickled; detach() the tensor first")
+        return _rebuild, (type(self), np.ascontiguousarray(self._data).reshape(self._data.shape), self._rg, dict(self.__dict__))
+
+
+def _rebuild(cls, data, requires_grad, attributes):
+    t = _new(cls)
+    t._data = data
+    t._rg = requires_grad
+    t._nr = 0
+    t._node = t._grad = t._version = t._base = t._hooks = None
+    if attributes:
+        t.__dict__.update(attributes)
+    return t
+
+
+def is_tensor(obj):
+    """Whether ``obj`` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+engine.wrap, engine.wrap_zeros = wrap, wrap_zeros
