@@ -1,0 +1,504 @@
+"""Random numbers: the Mersenne Twister and the distributions drawn from it.
+
+The generator is mt19937 (Matsumoto and Nishimura, 1998), consumed as PyTorch's CPU generator consumes it, so one seed gives
+one stream in both libraries: the same uniforms and integers bit for bit, normals bit for bit where the maths library agrees.
+
+``state`` is uint32[626] in every kernel: 624 words, the number of words left before the next twist plus one, and the index
+of the next word. ``cache`` is float64[2]: the normal sample held back by the scalar Box-Muller transform, and 1.0 while it
+is valid. Every kernel advances ``state`` in place.
+
+    uniform   x = (word mod 2^24) / 2^24 (float32), (64 bits mod 2^53) / 2^53 (float64), then x * (high - low) + low
+    normal    r = sqrt(-2 ln u1), t = 2 pi u2, (r cos t, r sin t)                                      (Box and Muller, 1958)
+    integer   low + word mod range, or 64 bits mod range where range >= 2^28
+
+These loops are compiled without fast-math flags and fuse multiply and add only where ``fma`` says so: the stream must not
+depend on what a compiler likes to reassociate.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from ._jit import JIT
+
+# No reassociation and no implicit contraction: see the module docstring.
+EXACT = {key: value for key, value in JIT.items() if key != "fastmath"}
+
+WORDS = 624
+LEFT = 624
+NEXT = 625
+STATE_SIZE = 626
+# Words drawn at a time into a scratch array: 32 KiB stays in the first-level cache.
+BLOCK = 8192
+
+GEOMETRIC, EXPONENTIAL, CAUCHY, LOG_NORMAL = 0, 1, 2, 3
+
+_TWO_PI_32 = np.float32(2.0 * math.pi)
+_TO_UNIT_32 = np.float32(1.0 / (1 << 24))
+_TO_UNIT_64 = 1.0 / (1 << 53)
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """a * b + c with one rounding."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return a(a, a, a), codegen
+
+
+@intrinsic
+def _bits_to_float(typingctx, word):
+    """The float32 whose bits are ``word``."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.float32))
+
+    return types.float32(types.uint32), codegen
+
+
+@intrinsic
+def _float_to_bits(typingctx, x):
+    """The bits of a float32 as uint32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), codegen
+
+
+# ---------------------------------------------------------------- the generator
+
+
+@njit(**EXACT)
+def seed_forward(state, seed):
+    """Write to ``state`` (uint32[626]) the state that ``seed`` (uint64; its low 32 bits count) starts."""
+    word = np.uint32(seed & np.uint64(0xFFFFFFFF))
+    state[0] = word
+    for i in range(1, WORDS):
+        word = np.uint32(np.uint32(1812433253) * np.uint32(word ^ (word >> np.uint32(30))) + np.uint32(i))
+        state[i] = word
+    state[LEFT] = 1
+    state[NEXT] = 0
+
+
+@njit(**EXACT)
+def _twisted(upper, lower):
+    mixed = (upper & np.uint32(0x80000000)) | (lower & np.uint32(0x7FFFFFFF))
+    odd = np.uint32(0) - (lower & np.uint32(1))
+    return np.uint32((mixed >> np.uint32(1)) ^ (odd & np.uint32(0x9908B0DF)))
+
+
+@njit(**EXACT)
+def _twist(state):
+    # The indices are unsigned so that no negative-index test stands in the way of the vectoriser.
+    for i in range(np.uint64(0), np.uint64(227)):
+        state[i] = state[i + np.uint64(397)] ^ _twisted(state[i], state[i + np.uint64(1)])
+    for i in range(np.uint64(227), np.uint64(623)):
+        state[i] = state[i - np.uint64(227)] ^ _twisted(state[i], state[i + np.uint64(1)])
+    state[623] = state[396] ^ _twisted(state[623], state[0])
+
+
+@njit(**EXACT)
+def _temper(words, out):
+    for i in range(out.size):
+        y = words[i]
+        y ^= y >> np.uint32(11)
+        y ^= (y << np.uint32(7)) & np.uint32(0x9D2C5680)
+        y ^= (y << np.uint32(15)) & np.uint32(0xEFC60000)
+        out[i] = y ^ (y >> np.uint32(18))
+
+
+@njit(**EXACT)
+def draw(state, out):
+    """Write the next ``out.size`` words of the stream to ``out`` (uint32[n])."""
+    done = 0
+    while done < out.size:
+        if state[LEFT] == 1:
+            _twist(state)
+            state[NEXT] = 0
+            state[LEFT] = WORDS + 1
+        first = np.intp(state[NEXT])
+        count = min(out.size - done, np.intp(state[LEFT]) - 1)
+        _temper(state[first : first + count], out[done : done + count])
+        state[NEXT] = np.uint32(first + count)
+        state[LEFT] = np.uint32(np.intp(state[LEFT]) - count)
+        done += count
+
+
+# ---------------------------------------------------------------- uniform
+
+
+@njit(**EXACT)
+def _uniform_32(words, out, low, span):
+    for i in range(out.size):
+        out[i] = fma(np.float32(words[i] & np.uint32(0xFFFFFF)) * _TO_UNIT_32, span, low)
+
+
+@njit(**EXACT)
+def _uniform_64(words, out, low, span):
+    for i in range(out.size):
+        bits = (np.uint64(words[2 * i]) << np.uint64(32)) | np.uint64(words[2 * i + 1])
+        out[i] = fma(np.float64(bits & np.uint64(0x1FFFFFFFFFFFFF)) * _TO_UNIT_64, span, low)
+
+
+@njit(**EXACT)
+def uniform32_forward(state, out, low, high):
+    """Write to ``out`` (float32[n]) n uniform numbers of [low, high); one word each. low, high: float64."""
+    words = np.empty(min(BLOCK, out.size), np.uint32)
+    start, stop = np.float32(low), np.float32(high)
+    for lo in range(0, out.size, BLOCK):
+        part = out[lo : lo + BLOCK]
+        draw(state, words[: part.size])
+        _uniform_32(words[: part.size], part, start, stop - start)
+        # Rounding may reach the excluded end.
+        for i in range(part.size):
+            part[i] = start if part[i] == stop else part[i]
+
+
+@njit(**EXACT)
+def uniform64_forward(state, out, low, high):
+    """Write to ``out`` (float64[n]) n uniform numbers of [low, high); two words each. low, high: float64."""
+    words = np.empty(min(BLOCK, 2 * out.size), np.uint32)
+    for lo in range(0, out.size, BLOCK // 2):
+        part = out[lo : lo + BLOCK // 2]
+        draw(state, words[: 2 * part.size])
+        _uniform_64(words[: 2 * part.size], part, low, high - low)
+        for i in range(part.size):
+            part[i] = low if part[i] == high else part[i]
+
+
+# ---------------------------------------------------------------- normal
+
+
+@njit(**EXACT)
+def _log(x):
+    # Cephes' logf for a normal positive float32: x = m * 2^e with m in [sqrt(1/2), sqrt(2)), then a polynomial in m - 1.
+    bits = _float_to_bits(x)
+    e = np.float32(np.int32(np.uint32(bits >> np.uint32(23)))) - np.float32(126.0)
+    m = _bits_to_float(np.uint32((bits & np.uint32(0x007FFFFF)) | np.uint32(0x3F000000)))
+    small = m < np.float32(0.707106781186547524)
+    e = e - (np.float32(1.0) if small else np.float32(0.0))
+    m = (m - np.float32(1.0)) + (m if small else np.float32(0.0))
+    z = m * m
+    y = fma(np.float32(7.0376836292e-2), m, np.float32(-1.1514610310e-1))
+    y = fma(y, m, np.float32(1.1676998740e-1))
+    y = fma(y, m, np.float32(-1.2420140846e-1))
+    y = fma(y, m, np.float32(1.4249322787e-1))
+    y = fma(y, m, np.float32(-1.6668057665e-1))
+    y = fma(y, m, np.float32(2.0000714765e-1))
+    y = fma(y, m, np.float32(-2.4999993993e-1))
+    y = fma(y, m, np.float32(3.3333331174e-1))
+    y = fma(y * m, z, e * np.float32(-2.12194440e-4))
+    y = fma(z, np.float32(-0.5), y)
+    return fma(e, np.float32(0.693359375), m + y)
+
+
+@njit(**EXACT)
+def _sincos(x):
+    # Cephes' sinf and cosf for 0 <= x < 2 pi: the octant j, x - j pi/4 in three parts, then two polynomials.
+    j = np.int32((np.int32(x * np.float32(1.27323954473516)) + np.int32(1)) & np.int32(-2))
+    k = np.float32(j)
+    x = fma(k, np.float32(-0.78515625), x)
+    x = fma(k, np.float32(-2.4187564849853515625e-4), x)
+    x = fma(k, np.float32(-3.77489497744594108e-8), x)
+    z = x * x
+    c = fma(np.float32(2.443315711809948e-5), z, np.float32(-1.388731625493765e-3))
+    c = fma(c, z, np.float32(4.166664568298827e-2))
+    c = fma(c * z, z, z * np.float32(-0.5)) + np.float32(1.0)
+    s = fma(np.float32(-1.9515295891e-4), z, np.float32(8.3321608736e-3))
+    s = fma(s, z, np.float32(-1.6666654611e-1))
+    s = fma(s * z, x, x)
+    swap = (j & np.int32(2)) != 0
+    sine = c if swap else s
+    cosine = s if swap else c
+    sine = -sine if (j & np.int32(4)) != 0 else sine
+    cosine = -cosine if ((j - np.int32(2)) & np.int32(4)) == 0 else cosine
+    return sine, cosine
+
+
+@njit(**EXACT)
+def _box_muller_32(u, out, mean, std):
+    # u, out: float32[16 k]; in each group of 16 the first 8 uniforms give radii, the last 8 angles.
+    half = u.size // 2
+    radius = np.empty(half, np.float32)
+    angle = np.empty(half, np.float32)
+    for i in range(half // 8):
+        group = u[16 * i : 16 * i + 16]
+        for j in range(8):
+            radius[8 * i + j] = group[j]
+            angle[8 * i + j] = group[j + 8]
+    for i in range(half):
+        r = math.sqrt(np.float32(-2.0) * _log(np.float32(1.0) - radius[i]))
+        sine, cosine = _sincos(_TWO_PI_32 * angle[i])
+        radius[i] = fma(r * cosine, std, mean)
+        angle[i] = fma(r * sine, std, mean)
+    for i in range(half // 8):
+        group = out[16 * i : 16 * i + 16]
+        for j in range(8):
+            group[j] = radius[8 * i + j]
+            group[j + 8] = angle[8 * i + j]
+
+
+@njit(**EXACT)
+def _box_muller_64(u, out, mean, std):
+    for i in range(0, u.size, 16):
+        for j in range(i, i + 8):
+            r = math.sqrt(-2.0 * math.log(1.0 - u[j]))
+            t = 2.0 * math.pi * u[j + 8]
+            out[j], out[j + 8] = fma(r * math.cos(t), std, mean), fma(r * math.sin(t), std, mean)
+
+
+@njit(**EXACT)
+def normal32_forward(state, out, mean, std):
+    """Write to ``out`` (float32[n], n >= 16) n normal numbers by the transform of 16 at a time. mean, std: float64."""
+    n = out.size
+    words = np.empty(min(BLOCK, n), np.uint32)
+    m, s = np.float32(mean), np.float32(std)
+    zero, one = np.float32(0.0), np.float32(1.0)
+    for lo in range(0, n, BLOCK):
+        part = out[lo : lo + BLOCK]
+        draw(state, words[: part.size])
+        _uniform_32(words[: part.size], part, zero, one)
+        whole = part[: part.size // 16 * 16]
+        _box_muller_32(whole, whole, m, s)
+    if n % 16 != 0:
+        tail = out[n - 16 :]
+        draw(state, words[:16])
+        _uniform_32(words[:16], tail, zero, one)
+        _box_muller_32(tail, tail, m, s)
+
+
+@njit(**EXACT)
+def normal64_forward(state, out, mean, std):
+    """Write to ``out`` (float64[n], n >= 16) n normal numbers by the transform of 16 at a time. mean, std: float64."""
+    n = out.size
+    words = np.empty(min(BLOCK, 2 * n), np.uint32)
+    for lo in range(0, n, BLOCK // 2):
+        part = out[lo : lo + BLOCK // 2]
+        draw(state, words[: 2 * part.size])
+        _uniform_64(words[: 2 * part.size], part, 0.0, 1.0)
+        whole = part[: part.size // 16 * 16]
+        _box_muller_64(whole, whole, mean, std)
+    if n % 16 != 0:
+        tail = out[n - 16 :]
+        draw(state, words[:32])
+        _uniform_64(words[:32], tail, 0.0, 1.0)
+        _box_muller_64(tail, tail, mean, std)
+
+
+@njit(**EXACT)
+def _double(state, two):
+    draw(state, two)
+    bits = (np.uint64(two[0]) << np.uint64(32)) | np.uint64(two[1])
+    return np.float64(bits & np.uint64(0x1FFFFFFFFFFFFF)) * _TO_UNIT_64
+
+
+@njit(**EXACT)
+def _next_normal(state, cache, two):
+    # Two samples a transform: the second one waits in the cache.
+    if cache[1] != 0.0:
+        cache[1] = 0.0
+        return cache[0]
+    u1 = _double(state, two)
+    u2 = _double(state, two)
+    r = math.sqrt(-2.0 * math.log1p(-u2))
+    t = 2.0 * math.pi * u1
+    cache[0] = r * math.sin(t)
+    cache[1] = 1.0
+    return r * math.cos(t)
+
+
+@njit(**EXACT)
+def normal_scalar_forward(state, cache, out, mean, std):
+    """Write to ``out`` (float64[n]) n normal numbers one by one: fewer than 16, or for a non-contiguous tensor.
+
+    ``cache`` (float64[2]) is read and written as well as ``state``.
+    """
+    two = np.empty(2, np.uint32)
+    for i in range(out.size):
+        out[i] = fma(_next_normal(state, cache, two), std, mean)
+
+
+@njit(**EXACT)
+def transform_forward(state, cache, out, kind, a, b):
+    """Write to ``out`` (float64[n]) n numbers of the distribution ``kind`` (int).
+
+    GEOMETRIC: ceil(ln u / ln(1 - a)). EXPONENTIAL: -ln(1 - u) / a. CAUCHY: a + b tan(pi (u - 1/2)).
+    LOG_NORMAL: exp(a + b z) with z normal (``cache`` is read and written then).
+    """
+    two = np.empty(2, np.uint32)
+    for i in range(out.size):
+        if kind == LOG_NORMAL:
+            out[i] = math.exp(fma(_next_normal(state, cache, two), b, a))
+            continue
+        u = _double(state, two)
+        if kind == EXPONENTIAL:
+            out[i] = -1.0 / a * math.log1p(-u)
+        elif kind == CAUCHY:
+            out[i] = fma(b, math.tan(math.pi * (u - 0.5)), a)
+        else:
+            out[i] = math.ceil(math.log(u) / math.log1p(-a))
+
+
+# ---------------------------------------------------------------- integers
+
+
+@njit(**EXACT)
+def integers_forward(state, out, span, low, wide):
+    """Write to ``out`` (int64[n]) low + (draw mod span); a draw is 64 bits where ``wide``, else one word.
+
+    span: uint64, 0 for 2^64. low: int64. wide: bool.
+    """
+    words = np.empty(min(BLOCK, 2 * out.size), np.uint32)
+    step = BLOCK // 2 if wide else BLOCK
+    narrow = np.uint32(span)
+    for lo in range(0, out.size, step):
+        part = out[lo : lo + step]
+        if wide:
+            draw(state, words[: 2 * part.size])
+            for i in range(part.size):
+                bits = (np.uint64(words[2 * i]) << np.uint64(32)) | np.uint64(words[2 * i + 1])
+                bits = bits if span == 0 else bits % span
+                part[i] = np.int64(bits) + low
+        else:
+            draw(state, words[: part.size])
+            for i in range(part.size):
+                word = words[i] if narrow == 0 else np.uint32(words[i] % narrow)
+                part[i] = np.int64(word) + low
+
+
+@njit(**EXACT)
+def permutation_forward(state, out, wide):
+    """Write to ``out`` (int64[n]) a random permutation of 0 .. n - 1 (Fisher and Yates).
+
+    ``wide`` (bool): draw 64 bits a swap and build the permutation inside out, for an n that a word cannot cover evenly.
+    """
+    n = out.size
+    if wide:
+        two = np.empty(2, np.uint32)
+        for i in range(n):
+            draw(state, two)
+            bits = (np.uint64(two[0]) << np.uint64(32)) | np.uint64(two[1])
+            z = np.intp(bits % np.uint64(i + 1))
+            out[i] = i
+            out[i] = out[z]
+            out[z] = i
+        return
+    for i in range(n):
+        out[i] = i
+    words = np.empty(min(BLOCK, n), np.uint32)
+    for lo in range(0, n - 1, BLOCK):
+        hi = min(lo + BLOCK, n - 1)
+        draw(state, words[: hi - lo])
+        for i in range(lo, hi):
+            z = np.intp(words[i - lo] % np.uint32(n - i)) + i
+            out[i], out[z] = out[z], out[i]
+
+
+# ---------------------------------------------------------------- bernoulli and what builds on it
+
+
+@njit(**EXACT)
+def bernoulli_forward(state, out, p):
+    """Write to ``out`` (uint8[n]) 1 with probability ``p`` (float64), else 0; two words each."""
+    u = np.empty(min(BLOCK // 2, out.size), np.float64)
+    for lo in range(0, out.size, BLOCK // 2):
+        part = out[lo : lo + BLOCK // 2]
+        uniform64_forward(state, u[: part.size], 0.0, 1.0)
+        for i in range(part.size):
+            part[i] = 1 if u[i] < p else 0
+
+
+@njit(**EXACT)
+def bernoulli32_forward(state, out, p):
+    """Write to ``out`` (uint8[n]) 1 with the probability at its place in ``p`` (float32[n]); one word each."""
+    u = np.empty(min(BLOCK, out.size), np.float32)
+    for lo in range(0, out.size, BLOCK):
+        part = out[lo : lo + BLOCK]
+        chance = p[lo : lo + BLOCK]
+        uniform32_forward(state, u[: part.size], 0.0, 1.0)
+        for i in range(part.size):
+            part[i] = 1 if u[i] < chance[i] else 0
+
+
+@njit(**EXACT)
+def bernoulli64_forward(state, out, p):
+    """Write to ``out`` (uint8[n]) 1 with the probability at its place in ``p`` (float64[n]); two words each."""
+    u = np.empty(min(BLOCK // 2, out.size), np.float64)
+    for lo in range(0, out.size, BLOCK // 2):
+        part = out[lo : lo + BLOCK // 2]
+        chance = p[lo : lo + BLOCK // 2]
+        uniform64_forward(state, u[: part.size], 0.0, 1.0)
+        for i in range(part.size):
+            part[i] = 1 if u[i] < chance[i] else 0
+
+
+@njit(**EXACT)
+def multinomial_forward(state, p, cumulative, out):
+    """Write to ``out`` (int64[rows, samples]) categories drawn with replacement from ``p`` (float[rows, categories]).
+
+    ``cumulative`` (float[categories], p's dtype) is scratch. The weights of a row are finite, not negative and not all 0.
+    """
+    n = p.shape[1]
+    two = np.empty(2, np.uint32)
+    for row in range(p.shape[0]):
+        total = p[row, 0] * 0
+        for j in range(n):
+            total += p[row, j]
+            cumulative[j] = total
+        for j in range(n):
+            cumulative[j] /= total
+        cumulative[n - 1] = 1
+        for k in range(out.shape[1]):
+            u = _double(state, two)
+            left, right = 0, n
+            while left < right:
+                middle = left + (right - left) // 2
+                if cumulative[middle] < u:
+                    left = middle + 1
+                else:
+                    right = middle
+            out[row, k] = left
+
+
+@njit(**EXACT)
+def _poisson_one(state, two, rate):
+    # Large rates: transformed rejection (Hoermann, 1993). Small ones: count uniforms until their product passes exp(-rate).
+    if rate == 0.0:
+        return 0
+    if rate < 10.0:
+        floor = math.exp(-rate)
+        k, product = 0, _double(state, two)
+        while product > floor:
+            k += 1
+            product *= _double(state, two)
+        return k
+    root, log_rate = math.sqrt(rate), math.log(rate)
+    b = 0.931 + 2.53 * root
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    v_r = 0.9277 - 3.6224 / (b - 2.0)
+    while True:
+        u = _double(state, two) - 0.5
+        v = _double(state, two)
+        us = 0.5 - abs(u)
+        k = math.floor((2.0 * a / us + b) * u + rate + 0.43)
+        if us >= 0.07 and v <= v_r:
+            return k
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        bound = -rate + k * log_rate - math.lgamma(k + 1.0)
+        if math.log(v) + math.log(inverse_alpha) - math.log(a / (us * us) + b) <= bound:
+            return k
+
+
+@njit(**EXACT)
+def poisson_forward(state, rate, out):
+    """Write to ``out`` (float64[n]) Poisson numbers with the rates (>= 0) at their places in ``rate`` (float64[n])."""
+    two = np.empty(2, np.uint32)
+    for i in range(out.size):
+        out[i] = _poisson_one(state, two, rate[i])
