@@ -1,0 +1,354 @@
+"""Matrix products, float32 and float64: C = act(alpha * op(A) op(B) + beta * C + bias).
+
+Three ways in, from the most convenient to the most flexible:
+
+1. ``gemm``, ``gemm_bias_act``, ``gemm_batched``: parallel, on arrays, called from Python.
+2. ``gemm_serial(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)``: one thread, on pointers, called from a
+   kernel's own ``prange``.
+3. ``gemm_strided(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode)``: the same with any strides, a
+   bias and relu.
+
+For example, a kernel that multiplies every matrix of a batch by one matrix:
+
+    from ._gemm import gemm_serial
+    from ._simd import ptr
+
+    @njit(parallel=True, **JIT)
+    def times(x, w, y):                         # (batch, m, k), (k, n) -> (batch, m, n)
+        batch, m, k = x.shape
+        n = w.shape[1]
+        for i in prange(batch):
+            i = np.intp(i)
+            gemm_serial(False, False, m, n, k, 1.0, ptr(x, i * m * k), k, ptr(w, 0), n, 0.0, ptr(y, i * m * n), n)
+
+Pointers come from ``_simd.ptr(array, offset in elements)``; take them inside the prange (Numba cannot pass a pointer
+into a parallel body). The array has to outlive them: arguments do, a local array needs ``keep(array)`` after the
+call. Nothing checks bounds. ``alpha`` and ``beta`` take any number; where beta is 0, C is not read. C must not overlap
+A or B. Work memory (at most about half a megabyte) is allocated inside. The code is compiled once for each element
+type and shared by all callers, so a call adds next to nothing to the compile time of the kernel around it.
+
+How it works (K. Goto, R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008): K is
+cut into blocks of at most KC; A into blocks of rows that fit the second-level cache, packed so that the micro-kernel
+(``_simd.tile``) reads them in order; of B one panel of NR columns at a time is packed into the first-level cache.
+Small operands, and those already in the order in which they are read, are used where they lie. Rows are dealt out
+evenly over the tiles of a block: each height has its own micro-kernel, so there is no padding.
+
+Every element of C is a sum over k in ascending order, cut at places that depend on k alone: results do not depend on
+the number of threads, on the chunk or on the tile an element falls in. (Products with a single row or column have
+kernels of their own, with an order of their own.)
+"""
+
+import numpy as np
+from numba import njit, prange, types
+from numba.extending import intrinsic
+
+from ._jit import JIT
+from ._simd import (
+    MR,
+    NV,
+    VECTOR_BYTES,
+    copy_rows,
+    keep,
+    load,
+    number,
+    ptr,
+    scratch,
+    shared_code,
+    shift,
+    store,
+    tile,
+    turn,
+    vector_len,
+)
+
+# Depth of a block: a panel of B (KC x NR: 32 KiB with AVX-512) and a tile's rows of A share the first-level cache.
+KC = 256
+# Bytes of A packed at a time: half of a second-level cache of 1 MiB.
+A_BYTES = 448 * 1024
+# Multiplications below which a product stays on one thread, and the least for one chunk of a parallel one.
+SERIAL = 1 << 20
+CHUNK_WORK = 1 << 20
+
+# Parts of ``mode``: what happens to alpha * op(A) op(B) before it is stored.
+BIAS_COLUMNS, BIAS_ROWS, ADD_C, RELU = 1, 2, 4, 8
+
+
+# ---------------------------------------------------------------- packing
+
+
+@njit(**JIT)
+def _pack_b(kc, nc, b, brs, bcs, dst, width):
+    """dst[p*width + j] = b[p*brs + j*bcs] for p < kc, j < nc; the rest of the width is filled with anything."""
+    vl = vector_len(b)
+    if bcs == 1:
+        copy_rows(kc, b, brs, dst, width, width // vl, nc)
+        return
+    whole = kc // vl * vl if brs == 1 else 0
+    for j in range(0, width, vl):
+        last = min(vl, nc - j) - 1
+        source = shift(b, j * bcs)
+        for p in range(0, whole, vl):
+            turn(shift(source, p), bcs, last, shift(dst, p * width + j), width)
+        for p in range(whole, kc):
+            for i in range(vl):
+                store(dst, p * width + j + i, load(source, p * brs + min(i, last) * bcs))
+
+
+@njit(**JIT)
+def _pack_a(rows, kc, a, ars, acs, dst):
+    """dst[p*rows + i] = a[i*ars + p*acs] for p < kc, i < rows; up to one vector past the end is overwritten."""
+    vl = vector_len(a)
+    if ars == 1:
+        copy_rows(kc, a, acs, dst, rows, (rows + vl - 1) // vl, rows)
+        return
+    whole = kc // vl * vl if acs == 1 else 0
+    first = (rows - 1) // vl * vl
+    for p in range(0, whole, vl):
+        # Right to left: what a block writes past a row's end is then mended by the block that owns it.
+        for i in range(first, -1, -vl):
+            turn(shift(a, i * ars + p), ars, min(vl, rows - i) - 1, shift(dst, p * rows + i), rows)
+    for p in range(whole, kc):
+        for i in range(rows):
+            store(dst, p * rows + i, load(a, i * ars + p * acs))
+
+
+# ---------------------------------------------------------------- special shapes
+
+
+@njit(**JIT)
+def _finish(x, y, i, old, beta, bias, step, mode):
+    """y[i] = x + beta*y[i] + bias[step], as ``mode`` says."""
+    if mode & 4:
+        x += beta * old
+    if mode & 3:
+        x += load(bias, step)
+    if mode & 8 and x < 0:
+        x = number(y, 0)
+    store(y, i, x)
+
+
+@njit(**JIT)
+def _no_depth(m, n, zero, beta, c, ldc, bias, mode):
+    """k = 0: C = beta * C + bias."""
+    for i in range(m):
+        for j in range(n):
+            at = i * ldc + j
+            _finish(zero, c, at, load(c, at), beta, bias, i if mode & 2 else j, mode)
+
+
+@njit(**JIT)
+def _gemv_rows(rows, k, alpha, mat, rs, x, beta, y, ys, bias, bias_step, mode):
+    """y[i] = alpha * dot(mat row i, x), both contiguous: four rows at a time share the loads of x."""
+    zero = number(y, 0)
+    i = 0
+    while i + 4 <= rows:
+        r0, r1 = shift(mat, i * rs), shift(mat, (i + 1) * rs)
+        r2, r3 = shift(mat, (i + 2) * rs), shift(mat, (i + 3) * rs)
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for p in range(k):
+            v = load(x, p)
+            s0 += load(r0, p) * v
+            s1 += load(r1, p) * v
+            s2 += load(r2, p) * v
+            s3 += load(r3, p) * v
+        for q, s in enumerate((s0, s1, s2, s3)):
+            at = (i + q) * ys
+            _finish(alpha * s, y, at, load(y, at), beta, bias, (i + q) * bias_step, mode)
+        i += 4
+    while i < rows:
+        r0 = shift(mat, i * rs)
+        s0 = zero
+        for p in range(k):
+            s0 += load(r0, p) * load(x, p)
+        _finish(alpha * s0, y, i * ys, load(y, i * ys), beta, bias, i * bias_step, mode)
+        i += 1
+
+
+# ---------------------------------------------------------------- the blocked algorithm
+
+
+@njit(**JIT)
+def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
+    """See ``gemm_strided``."""
+    if m <= 0 or n <= 0:
+        return
+    zero, one = number(a, 0), number(a, 1)
+    if beta != 0:
+        mode |= 4
+    if k <= 0 or alpha == 0:
+        _no_depth(m, n, zero, beta, c, ldc, bias, mode)
+        return
+    if n == 1 and acs == 1 and (brs == 1 or k == 1):
+        _gemv_rows(m, k, alpha, a, ars, b, beta, c, ldc, bias, (mode >> 1) & 1, mode)
+        return
+    if m == 1 and brs == 1 and (acs == 1 or k == 1):
+        _gemv_rows(n, k, alpha, b, bcs, a, beta, c, 1, bias, mode & 1, mode)
+        return
+    vl = vector_len(a)
+    width = NV * vl
+    size = VECTOR_BYTES // vl
+    blocks = (k + KC - 1) // KC
+    depth = (k + blocks - 1) // blocks
+    most = max(MR, A_BYTES // (size * depth))
+    groups = (m + most - 1) // most
+    # Packing A pays when its rows are read for many panels; a panel of B, when many tiles read it or it must be turned.
+    pack_a = n > 4 * width and m > 1
+    pack_b = bcs != 1 or m > 8 * MR
+    room_a = ((m + groups - 1) // groups * depth + vl + 16) * size if pack_a else 0
+    room_b = (depth * width + 16) * size
+    buffer = np.empty(room_a + room_b + 64, np.uint8)
+    panel = scratch(buffer, a)
+    packed = shift(panel, depth * width + 16)
+    for block in range(blocks):
+        p0 = k * block // blocks
+        kc = k * (block + 1) // blocks - p0
+        flags = mode if block == 0 else (mode | 4)
+        scale = beta if block == 0 else one
+        if block < blocks - 1:
+            flags &= 4
+        for group in range(groups):
+            i0 = m * group // groups
+            mc = m * (group + 1) // groups - i0
+            tiles = (mc + MR - 1) // MR
+            top = shift(a, i0 * ars + p0 * acs)
+            if pack_a:
+                for t in range(tiles):
+                    lo = mc * t // tiles
+                    _pack_a(mc * (t + 1) // tiles - lo, kc, shift(top, lo * ars), ars, acs, shift(packed, lo * kc))
+            for j in range(0, n, width):
+                nc = min(width, n - j)
+                vectors = (nc + vl - 1) // vl
+                right, step = shift(b, p0 * brs + j * bcs), brs
+                if pack_b or nc < vectors * vl:
+                    step = vectors * vl
+                    _pack_b(kc, nc, right, brs, bcs, panel, step)
+                    right = panel
+                for t in range(tiles):
+                    lo = mc * t // tiles
+                    rows = mc * (t + 1) // tiles - lo
+                    left, lrs, lcs = shift(top, lo * ars), ars, acs
+                    if pack_a:
+                        left, lrs, lcs = shift(packed, lo * kc), 1, rows
+                    out = shift(c, (i0 + lo) * ldc + j)
+                    extra = shift(bias, (i0 + lo) if flags & 2 else (j if flags & 1 else 0))
+                    tile(rows, vectors, kc, left, lrs, lcs, right, step, out, ldc, nc, alpha, scale, extra, flags, zero)
+    keep(buffer)
+
+
+def _signature(real):
+    n, p = types.intp, types.CPointer(real)
+    return types.void(n, n, n, real, p, n, n, p, n, n, real, p, n, p, n)
+
+
+_GEMM = {
+    real: shared_code(slot, _gemm_body, _signature(real)) for slot, real in ((2, types.float32), (3, types.float64))
+}
+
+
+@intrinsic
+def gemm_strided(typingctx, m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
+    """c[i*ldc + j] = f(alpha * sum_p a[i*ars + p*acs] * b[p*brs + j*bcs] + beta * c[i*ldc + j] + bias).
+
+    On one thread, for i < m, j < n, p < k; a, b, c, bias are pointers to float32 or all to float64. ``mode`` is a sum
+    of 1 (bias[j] is added), 2 (bias[i] is added), 8 (f is relu, else nothing); ``bias`` must point to at least one
+    element whatever the mode: pass ``c`` where there is none. Strides may be 0 or anything else that stays in bounds.
+    """
+    emit = _GEMM[a.dtype]
+
+    def codegen(context, builder, sig, args):
+        return emit(context, builder, args)
+
+    return _signature(a.dtype), codegen
+
+
+@njit(**JIT)
+def gemm_serial(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """C = alpha * op(A) op(B) + beta * C on one thread, from pointers with leading dimensions (row-major).
+
+    op(A) is (m, k): a[i*lda + p], or a[p*lda + i] if ta. op(B) is (k, n): b[p*ldb + j], or b[j*ldb + p] if tb. C is
+    (m, n): c[i*ldc + j]. If beta is 0, C is not read. k = 0 leaves beta * C.
+    """
+    ars, acs = (1, lda) if ta else (lda, 1)
+    brs, bcs = (1, ldb) if tb else (ldb, 1)
+    gemm_strided(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, c, 0)
+
+
+# ---------------------------------------------------------------- parallel
+
+
+@njit(**JIT)
+def _grid(m, n, k):
+    """Chunks of C along the rows and along the columns: by size alone, whatever the number of threads."""
+    rows, cols = (m + 383) // 384, (n + 1023) // 1024
+    work = m * n * max(k, 1)
+    while rows * cols < 16 and work // (2 * rows * cols) >= CHUNK_WORK:
+        if m // rows >= n // cols // 2 and m // rows >= 4 * MR:
+            rows *= 2
+        elif n // cols >= 256:
+            cols *= 2
+        else:
+            break
+    return rows, cols
+
+
+_NO_BIAS = {np.dtype(t): np.zeros(1, t) for t in (np.float32, np.float64)}
+
+
+def gemm(ta, tb, alpha, a, b, beta, c):
+    """c (m, n) = alpha * op(a) op(b) + beta * c; C-contiguous 2-D arrays, op(a) (m, k) and op(b) (k, n).
+
+    op transposes if ``ta``, ``tb`` (bools) say so. ``alpha`` and ``beta`` are floats; if beta is 0, c is not read.
+    """
+    gemm_bias_act(ta, tb, alpha, a, b, beta, c, _NO_BIAS[c.dtype], 0)
+
+
+@njit(parallel=True, **JIT)
+def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
+    """c (m, n) = f(alpha * op(a) op(b) + beta * c + bias), op(a) (m, k), op(b) (k, n), C-contiguous 2-D arrays.
+
+    ``mode``: 0 no bias (pass any array of one element or more), 1 bias (n,) added to each row, 2 bias (m,) added to
+    each column; plus 8 for relu.
+    """
+    m, n = c.shape
+    k = a.shape[0] if ta else a.shape[1]
+    ars, acs = (1, a.shape[1]) if ta else (a.shape[1], 1)
+    brs, bcs = (1, b.shape[1]) if tb else (b.shape[1], 1)
+    if m * n * k < SERIAL:
+        gemm_strided(m, n, k, alpha, ptr(a, 0), ars, acs, ptr(b, 0), brs, bcs, beta, ptr(c, 0), n, ptr(bias, 0), mode)
+        return
+    rows, cols = _grid(m, n, k)
+    for chunk in prange(rows * cols):
+        r, s = np.intp(chunk) // cols, np.intp(chunk) % cols
+        i, j = m * r // rows, n * s // cols
+        gemm_strided(
+            m * (r + 1) // rows - i, n * (s + 1) // cols - j, k, alpha, ptr(a, i * ars), ars, acs,
+            ptr(b, j * bcs), brs, bcs, beta, ptr(c, i * n + j), n,
+            ptr(bias, i if mode & 2 else (j if mode & 1 else 0)), mode,
+        )  # fmt: skip
+
+
+@njit(parallel=True, **JIT)
+def gemm_batched(ta, tb, alpha, a, b, beta, c):
+    """c[i] (m, n) = alpha * op(a[i]) op(b[i]) + beta * c[i]; C-contiguous 3-D arrays.
+
+    ``a`` or ``b`` may have a first dimension of 1, which stands for every i. op transposes the last two dimensions if
+    ``ta``, ``tb`` (bools) say so. ``alpha`` and ``beta`` are floats; if beta is 0, c is not read.
+    """
+    batch, m, n = c.shape
+    k = a.shape[1] if ta else a.shape[2]
+    ars, acs = (1, a.shape[2]) if ta else (a.shape[2], 1)
+    brs, bcs = (1, b.shape[2]) if tb else (b.shape[2], 1)
+    abs_ = m * k if a.shape[0] > 1 else 0
+    bbs = k * n if b.shape[0] > 1 else 0
+    if batch * m * n * max(k, 1) < SERIAL:
+        for i in range(batch):
+            left, right, out = ptr(a, i * abs_), ptr(b, i * bbs), ptr(c, i * m * n)
+            gemm_strided(m, n, k, alpha, left, ars, acs, right, brs, bcs, beta, out, n, out, 0)
+        return
+    rows, cols = (1, 1) if batch >= 16 else _grid(m, n, k)
+    for chunk in prange(batch * rows * cols):
+        i, r, s = np.intp(chunk) // (rows * cols), np.intp(chunk) // cols % rows, np.intp(chunk) % cols
+        x, y = m * r // rows, n * s // cols
+        left, right, out = ptr(a, i * abs_ + x * ars), ptr(b, i * bbs + y * bcs), ptr(c, (i * m + x) * n + y)
+        mc, nc = m * (r + 1) // rows - x, n * (s + 1) // cols - y
+        gemm_strided(mc, nc, k, alpha, left, ars, acs, right, brs, bcs, beta, out, n, out, 0)

@@ -1,0 +1,553 @@
+"""Vector code that plain loops do not reach: Numba intrinsics that emit LLVM vectors through llvmlite.
+
+Everything here works on bare pointers (``types.CPointer``), so that one compiled body serves arrays of any
+rank, layout and mutability:
+
+- ``ptr(array, offset)``: address of ``array``'s element ``offset`` in memory order. The array must outlive the
+  pointer: arguments of the compiled function do; a local array needs ``keep(array)`` after the last use.
+- ``shift(p, i)``, ``load(p, i)``, ``store(p, i, x)``: address, read and write of element ``i``.
+- ``tile(...)``: the GEMM micro-kernel. A block of up to ``rows(dtype)`` x ``cols(dtype)`` elements of C stays in
+  registers during the whole loop over k.
+- ``copy_rows(...)`` and ``turn(...)``: the two inner steps of packing (rows as they are; a square block transposed).
+
+The shape of the register tile follows the CPU that Numba compiles for (``NUMBA_CPU_NAME`` and
+``NUMBA_CPU_FEATURES`` count): 14 rows of two 64-byte vectors with AVX-512 (28 of 32 registers hold C), 6 rows of
+two 32-byte vectors with AVX2 (12 of 16), 8 rows of two 16-byte vectors on AArch64, 6 rows of two elsewhere.
+"""
+
+import ctypes
+import os
+import threading
+import traceback
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
+from numba.extending import intrinsic
+
+from ._jit import JIT
+
+_I64 = ir.IntType(64)
+_I32 = ir.IntType(32)
+_I1 = ir.IntType(1)
+
+
+def cpu_features():
+    """Names of the CPU features that Numba compiles for, as a set of strings such as "avx2"."""
+    flat = config.CPU_FEATURES
+    if flat is None:
+        flat = get_host_cpu_features()
+    return {name[1:] for name in flat.split(",") if name.startswith("+")}
+
+
+def _pick():
+    """Register tile of this CPU: (name, bytes in a vector, rows, vectors in a row, fused multiply-add)."""
+    features = cpu_features()
+    if "avx512f" in features and "avx512vl" in features and "avx512dq" in features:
+        return "avx512", 64, 14, 2, True
+    if "avx2" in features and "fma" in features:
+        return "avx2", 32, 6, 2, True
+    if llvm.get_process_triple().startswith(("aarch64", "arm64")):
+        return "neon", 16, 8, 2, True
+    return "generic", 16, 6, 2, False
+
+
+PATH, VECTOR_BYTES, MR, NV, HAS_FMA = _pick()
+# Elements of one vector and columns of one register tile.
+VL32 = VECTOR_BYTES // 4
+VL64 = VECTOR_BYTES // 8
+NR32 = VL32 * NV
+NR64 = VL64 * NV
+
+
+# ---------------------------------------------------------------- pointers
+
+
+@intrinsic
+def ptr(typingctx, array, offset):
+    """Pointer to the element that lies ``offset`` elements after ``array``'s first one in memory."""
+    result = types.CPointer(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        struct = context.make_array(signature.args[0])(context, builder, args[0])
+        return builder.gep(struct.data, [args[1]])
+
+    return result(array, types.intp), codegen
+
+
+@intrinsic
+def shift(typingctx, pointer, offset):
+    """``pointer + offset``, counted in elements."""
+
+    def codegen(context, builder, signature, args):
+        return builder.gep(args[0], [args[1]])
+
+    return pointer(pointer, types.intp), codegen
+
+
+@intrinsic
+def load(typingctx, pointer, offset):
+    """``pointer[offset]``."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(builder.gep(args[0], [args[1]]))
+
+    return pointer.dtype(pointer, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, pointer, offset, value):
+    """``pointer[offset] = value``."""
+
+    def codegen(context, builder, signature, args):
+        builder.store(args[2], builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.intp, pointer.dtype), codegen
+
+
+@intrinsic
+def keep(typingctx, array):
+    """Does nothing, but counts as a use: ``array`` lives at least until here."""
+
+    def codegen(context, builder, signature, args):
+        return context.get_dummy_value()
+
+    return types.void(array), codegen
+
+
+@intrinsic
+def scratch(typingctx, array, like):
+    """Pointer of ``like``'s type to the first address in the uint8 ``array`` that is a multiple of 64."""
+
+    def codegen(context, builder, signature, args):
+        struct = context.make_array(signature.args[0])(context, builder, args[0])
+        address = builder.add(builder.ptrtoint(struct.data, _I64), ir.Constant(_I64, 63))
+        address = builder.and_(address, ir.Constant(_I64, -64))
+        return builder.inttoptr(address, context.get_value_type(like))
+
+    return like(array, like), codegen
+
+
+@intrinsic
+def number(typingctx, pointer, value):
+    """``value`` in the pointer's element type."""
+
+    def codegen(context, builder, signature, args):
+        return context.cast(builder, args[1], signature.args[1], signature.return_type)
+
+    return pointer.dtype(pointer, value), codegen
+
+
+@intrinsic
+def vector_len(typingctx, pointer):
+    """Elements of the pointer's type in one vector register, as a constant."""
+    size = VECTOR_BYTES // (pointer.dtype.bitwidth // 8)
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, size)
+
+    return types.intp(pointer), codegen
+
+
+# ---------------------------------------------------------------- pieces of LLVM
+
+
+class _Emit:
+    """Vector instructions of one element type, written through one builder."""
+
+    def __init__(self, module, scalar):
+        self.module = module
+        self.scalar = scalar
+        self.size = 4 if isinstance(scalar, ir.FloatType) else 8
+        self.lanes = VECTOR_BYTES // self.size
+        self.vec = ir.VectorType(scalar, self.lanes)
+        self.mask = ir.VectorType(_I1, self.lanes)
+        self.suffix = f"v{self.lanes}f{self.size * 8}"
+        self.builder = None
+
+    def named(self, name, result, args):
+        """An LLVM function declared by its full name (llvmlite refuses vector types in declare_intrinsic)."""
+        found = self.module.globals.get(name)
+        return found or ir.Function(self.module, ir.FunctionType(result, args), name=name)
+
+    def zero(self):
+        return ir.Constant(self.vec, [0.0] * self.lanes)
+
+    def splat(self, value):
+        undef = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
+        one = self.builder.insert_element(undef, value, ir.Constant(_I32, 0))
+        zeros = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, undef, zeros)
+
+    def at(self, pointer, offset):
+        offset = ir.Constant(_I64, offset) if isinstance(offset, int) else offset
+        return self.builder.gep(pointer, [offset])
+
+    def scalar_at(self, pointer, offset=0):
+        return self.builder.load(self.at(pointer, offset), align=self.size)
+
+    def load(self, pointer, offset=0):
+        return self.builder.load(self._cast(self.at(pointer, offset)), align=self.size)
+
+    def store(self, value, pointer, offset=0):
+        self.builder.store(value, self._cast(self.at(pointer, offset)), align=self.size)
+
+    def _cast(self, pointer):
+        return self.builder.bitcast(pointer, self.vec.as_pointer())
+
+    def lanes_below(self, count):
+        """Mask of the lanes whose number is below ``count``."""
+        iota = ir.Constant(ir.VectorType(_I64, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", iota, self.splat(count))
+
+    def masked_load(self, pointer, mask, offset=0):
+        target = self._cast(self.at(pointer, offset))
+        fn = self.named(f"llvm.masked.load.{self.suffix}.p0", self.vec, [target.type, _I32, self.mask, self.vec])
+        return self.builder.call(fn, [target, ir.Constant(_I32, self.size), mask, self.zero()])
+
+    def masked_store(self, value, pointer, mask, offset=0):
+        target = self._cast(self.at(pointer, offset))
+        args = [self.vec, target.type, _I32, self.mask]
+        fn = self.named(f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), args)
+        self.builder.call(fn, [value, target, ir.Constant(_I32, self.size), mask])
+
+    def fma(self, a, b, c):
+        """a * b + c; two roundings where the CPU has no fused instruction (a libm call would cost 50x)."""
+        if HAS_FMA:
+            fn = self.named(f"llvm.fma.{self.suffix}", self.vec, [self.vec] * 3)
+            return self.builder.call(fn, [a, b, c])
+        return self.builder.fadd(self.builder.fmul(a, b), c)
+
+    def shuffle(self, a, b, lanes):
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
+
+
+def _function(module, name, result, args):
+    """(function, is new): a function that modules may share and that is never copied into its callers."""
+    found = module.globals.get(name)
+    if found is not None:
+        return found, False
+    function = ir.Function(module, ir.FunctionType(result, args), name=name)
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    function.attributes.add("nounwind")
+    return function, True
+
+
+# ---------------------------------------------------------------- the GEMM micro-kernel
+
+_TILE_ARGS = "k a ars acs b brs c ldc ncols alpha beta bias mode floor".split()
+
+
+def _tile_types(scalar):
+    p = scalar.as_pointer()
+    return [_I64, p, _I64, _I64, p, _I64, p, _I64, _I64, scalar, scalar, p, _I64, scalar]
+
+
+def _emit_tile(module, scalar, rows, vectors):
+    """Function of ``_TILE_ARGS``: rows x (vectors * lanes) elements of C in registers over the loop on k."""
+    e = _Emit(module, scalar)
+    name = f"tnn_tile_{PATH}_{e.suffix}_{rows}x{vectors}"
+    fn, new = _function(module, name, ir.VoidType(), _tile_types(scalar))
+    if not new:
+        return fn
+    arg = dict(zip(_TILE_ARGS, fn.args, strict=True))
+    entry, loop, done = (fn.append_basic_block(n) for n in ("entry", "loop", "done"))
+    b = e.builder = ir.IRBuilder(entry)
+    # One moving pointer for three rows of A: the other two are reached by the stride with scale 1 and 2.
+    step = [ir.Constant(_I64, 0), arg["ars"], b.shl(arg["ars"], ir.Constant(_I64, 1))]
+    heads = [e.at(arg["a"], b.mul(arg["ars"], ir.Constant(_I64, r))) for r in range(0, rows, 3)]
+    b.cbranch(b.icmp_signed(">", arg["k"], ir.Constant(_I64, 0)), loop, done)
+
+    b.position_at_end(loop)
+    count = b.phi(_I64)
+    moving = [b.phi(h.type) for h in heads]
+    row_b = b.phi(arg["b"].type)
+    acc = [[b.phi(e.vec) for _ in range(vectors)] for _ in range(rows)]
+    right = [e.load(row_b, v * e.lanes) for v in range(vectors)]
+    out = []
+    for r in range(rows):
+        left = e.splat(e.scalar_at(moving[r // 3], step[r % 3]))
+        out.append([e.fma(left, right[v], acc[r][v]) for v in range(vectors)])
+    left_over = b.sub(count, ir.Constant(_I64, 1))
+    moved = [e.at(h, arg["acs"]) for h in moving]
+    moved_b = e.at(row_b, arg["brs"])
+    b.cbranch(b.icmp_signed(">", left_over, ir.Constant(_I64, 0)), loop, done)
+    for phi, first, later in [
+        (count, arg["k"], left_over),
+        (row_b, arg["b"], moved_b),
+        *zip(moving, heads, moved, strict=True),
+        *((acc[r][v], e.zero(), out[r][v]) for r in range(rows) for v in range(vectors)),
+    ]:
+        phi.add_incoming(first, entry)
+        phi.add_incoming(later, loop)
+
+    b.position_at_end(done)
+    total = []
+    for r in range(rows):
+        total.append([])
+        for v in range(vectors):
+            phi = b.phi(e.vec)
+            phi.add_incoming(e.zero(), entry)
+            phi.add_incoming(out[r][v], loop)
+            total[r].append(phi)
+    _emit_store(e, arg, total)
+    return fn
+
+
+def _emit_store(e, arg, total):
+    """c = max(floor, alpha * total + beta * c + bias), for the first ncols columns."""
+    b, rows, vectors = e.builder, len(total), len(total[0])
+    full = b.icmp_signed(">=", arg["ncols"], ir.Constant(_I64, vectors * e.lanes))
+    plain, general = b.append_basic_block("plain"), b.append_basic_block("general")
+    alpha = e.splat(arg["alpha"])
+    b.cbranch(b.and_(full, b.icmp_signed("==", arg["mode"], ir.Constant(_I64, 0))), plain, general)
+
+    b.position_at_end(plain)
+    for r in range(rows):
+        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(_I64, r)))
+        for v in range(vectors):
+            e.store(b.fmul(total[r][v], alpha), row, v * e.lanes)
+    b.ret_void()
+
+    b.position_at_end(general)
+    # mode: bit 0 bias along the columns, bit 1 bias along the rows, bit 2 add beta * c, bit 3 apply the floor.
+    bit = [b.icmp_signed("!=", b.and_(arg["mode"], ir.Constant(_I64, 1 << i)), ir.Constant(_I64, 0)) for i in range(4)]
+    beta, floor = e.splat(arg["beta"]), e.splat(arg["floor"])
+    masks, adds, olds = [], [], []
+    for v in range(vectors):
+        mask = e.lanes_below(b.sub(arg["ncols"], ir.Constant(_I64, v * e.lanes)))
+        masks.append(mask)
+        olds.append(b.and_(mask, e.splat(bit[2])))
+        adds.append(e.masked_load(arg["bias"], b.and_(mask, e.splat(bit[0])), v * e.lanes))
+    along_rows = b.zext(bit[1], _I64)
+    zero = ir.Constant(e.scalar, 0.0)
+    for r in range(rows):
+        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(_I64, r)))
+        extra = e.scalar_at(arg["bias"], b.mul(along_rows, ir.Constant(_I64, r)))
+        extra = e.splat(b.select(bit[1], extra, zero))
+        for v in range(vectors):
+            x = e.fma(total[r][v], alpha, b.fadd(adds[v], extra))
+            x = e.fma(e.masked_load(row, olds[v], v * e.lanes), beta, x)
+            # NaN < floor is false: a NaN stays.
+            below = b.and_(b.fcmp_ordered("<", x, floor), e.splat(bit[3]))
+            e.masked_store(b.select(below, floor, x), row, masks[v], v * e.lanes)
+    b.ret_void()
+
+
+def _emit_tiles(module, scalar):
+    """Function of (rows, vectors, *_TILE_ARGS) that calls the tile of that shape."""
+    e = _Emit(module, scalar)
+    fn, new = _function(module, f"tnn_tiles_{PATH}_{e.suffix}", ir.VoidType(), [_I64, _I64, *_tile_types(scalar)])
+    if not new:
+        return fn
+    b = ir.IRBuilder(fn.append_basic_block("entry"))
+    out = fn.append_basic_block("out")
+    key = b.add(b.mul(fn.args[0], ir.Constant(_I64, NV)), fn.args[1])
+    switch = b.switch(key, out)
+    for rows in range(1, MR + 1):
+        for vectors in range(1, NV + 1):
+            block = fn.append_basic_block()
+            switch.add_case(ir.Constant(_I64, rows * NV + vectors), block)
+            b.position_at_end(block)
+            b.call(_emit_tile(module, scalar, rows, vectors), fn.args[2:], tail=True)
+            b.ret_void()
+    b.position_at_end(out)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def _tile_here(typingctx, rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor):
+    """``tile``, its code in the module of the calling function."""
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_tiles(builder.module, context.get_value_type(a.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(*_tile_signature(a.dtype)), codegen
+
+
+def _tile_signature(real):
+    n, pointer = types.intp, types.CPointer(real)
+    return n, n, n, pointer, n, n, pointer, n, pointer, n, n, real, real, pointer, n, real
+
+
+# ---------------------------------------------------------------- shared code
+#
+# Numba copies the machine code of every callee into every caller and compiles it again there. The tiles take a second
+# to compile, so they (and the GEMM around them) are compiled once per element type and process, cached on disk like any
+# other compiled function, and called through a table of addresses. A caller's code, cached or not, finds the table by
+# name; an entry that is still empty is filled by a call back into Python.
+
+_SLOTS = 16
+_TABLE = (ctypes.c_void_p * _SLOTS)()
+_MAKERS = {}
+_LOCK = threading.Lock()
+
+
+def _fill(slot):
+    try:
+        with _LOCK:
+            if not _TABLE[slot]:
+                _TABLE[slot] = _MAKERS[slot]()
+        return _TABLE[slot]
+    except BaseException:
+        # The caller is compiled code that cannot raise and has nothing to call.
+        traceback.print_exc()
+        os.abort()
+
+
+_FILL = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(_fill)
+llvm.add_symbol("tnn_simd_table", ctypes.addressof(_TABLE))
+llvm.add_symbol("tnn_simd_fill", ctypes.cast(_FILL, ctypes.c_void_p).value)
+
+
+def shared_code(slot, function, signature):
+    """Registers the jitted ``function`` for ``slot`` and returns ``emit(context, builder, args)``, which calls it.
+
+    ``slot`` is a number below ``_SLOTS``, fixed for one purpose; ``signature`` is the Numba signature that the function
+    is compiled for at its first call.
+    """
+
+    def make():
+        function.compile(signature.args)
+        compiled = function.overloads[signature.args]
+        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+    _MAKERS[slot] = make
+
+    def emit(context, builder, args):
+        module, word = builder.module, ir.IntType(8).as_pointer()
+        table = module.globals.get("tnn_simd_table")
+        if table is None:
+            table = ir.GlobalVariable(module, ir.ArrayType(word, _SLOTS), "tnn_simd_table")
+            table.linkage = "external"
+        fill = cgutils.get_or_insert_function(module, ir.FunctionType(word, [_I64]), "tnn_simd_fill")
+        found = builder.load(builder.gep(table, [ir.Constant(_I64, 0), ir.Constant(_I64, slot)]))
+        start = builder.block
+        with builder.if_then(cgutils.is_null(builder, found), likely=False):
+            made = builder.call(fill, [ir.Constant(_I64, slot)])
+            block = builder.block
+        address = builder.phi(word)
+        address.add_incoming(found, start)
+        address.add_incoming(made, block)
+        kind = context.call_conv.get_function_type(signature.return_type, signature.args)
+        callee = builder.bitcast(address, kind.as_pointer())
+        status, _ = context.call_conv.call_function(builder, callee, signature.return_type, signature.args, args)
+        with builder.if_then(status.is_error, likely=False):
+            context.call_conv.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return emit
+
+
+@njit(**JIT)
+def _tile_body(rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor):
+    _tile_here(rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor)
+
+
+_TILE = {
+    real: shared_code(slot, _tile_body, types.void(*_tile_signature(real)))
+    for slot, real in enumerate((types.float32, types.float64))
+}
+
+
+@intrinsic
+def tile(typingctx, rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor):
+    """One tile of C, held in registers over the loop on k.
+
+    c[i, j] = alpha * sum_p a[i*ars + p*acs] * b[p*brs + j] (+ beta * c[i, j]) (+ bias), c at c[i*ldc + j],
+    for i < rows <= MR and j < ncols <= vectors * vector_len. All ``vectors * vector_len`` columns of ``b`` are read;
+    only ``ncols`` columns of ``c`` are read and written. ``mode`` is a sum of 1 (bias[j]), 2 (bias[i]), 4 (beta * c)
+    and 8 (max(floor, .)); ``bias`` must point to at least one element, whatever the mode.
+    """
+    emit = _TILE[a.dtype]
+
+    def codegen(context, builder, sig, args):
+        return emit(context, builder, args)
+
+    return types.void(*_tile_signature(a.dtype)), codegen
+
+
+# ---------------------------------------------------------------- packing
+
+
+def _emit_copy_rows(module, scalar):
+    """Function (count, src, lds, dst, ldd, vectors, ncols): rows of up to NV vectors, missing columns as zeros."""
+    e = _Emit(module, scalar)
+    p = scalar.as_pointer()
+    fn, new = _function(module, f"tnn_rows_{PATH}_{e.suffix}", ir.VoidType(), [_I64, p, _I64, p, _I64, _I64, _I64])
+    if not new:
+        return fn
+    count, src, lds, dst, ldd, vectors, ncols = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    with cgutils.for_range(b, count) as row:
+        left, right = e.at(src, b.mul(row.index, lds)), e.at(dst, b.mul(row.index, ldd))
+        with cgutils.for_range(b, vectors) as column:
+            start = b.mul(column.index, ir.Constant(_I64, e.lanes))
+            mask = e.lanes_below(b.sub(ncols, start))
+            e.store(e.masked_load(left, mask, start), right, start)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def copy_rows(typingctx, count, src, lds, dst, ldd, vectors, ncols):
+    """dst[r*ldd + j] = src[r*lds + j] if j < ncols else 0, for r < count and j < vectors * vector_len.
+
+    Rows are written whole and in order, so that a later row may overwrite what an earlier one wrote past its end.
+    """
+    n, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_copy_rows(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(n, pointer, n, pointer, n, n, n), codegen
+
+
+def _emit_turn(module, scalar):
+    """Function (src, lds, last, dst, ldd): a square block of one vector's length, transposed."""
+    e = _Emit(module, scalar)
+    p = scalar.as_pointer()
+    fn, new = _function(module, f"tnn_turn_{PATH}_{e.suffix}", ir.VoidType(), [p, _I64, _I64, p, _I64])
+    if not new:
+        return fn
+    src, lds, last, dst, ldd = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    n = e.lanes
+    rows = []
+    for i in range(n):
+        index = ir.Constant(_I64, i)
+        index = b.select(b.icmp_signed("<", index, last), index, last)
+        rows.append(e.load(src, b.mul(index, lds)))
+    # Butterfly: at distance s, rows i and i+s exchange the off-diagonal blocks of size s.
+    s = n // 2
+    while s:
+        low = [j if not j & s else n + j - s for j in range(n)]
+        high = [j + s if not j & s else n + j for j in range(n)]
+        for i in range(n):
+            if not i & s:
+                x, y = rows[i], rows[i + s]
+                rows[i], rows[i + s] = e.shuffle(x, y, low), e.shuffle(x, y, high)
+        s //= 2
+    for i in range(n):
+        e.store(rows[i], dst, b.mul(ldd, ir.Constant(_I64, i)))
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def turn(typingctx, src, lds, last, dst, ldd):
+    """dst[j*ldd + i] = src[min(i, last)*lds + j] for i, j < vector_len; the rows of dst are written in order."""
+    n, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_turn(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(pointer, n, n, pointer, n), codegen
