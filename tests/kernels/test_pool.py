@@ -28,7 +28,7 @@ def address(x):
     return x.__array_interface__["data"][0]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_, np.dtype(ml_dtypes.bfloat16), "complex64"])
+@pytest.mark.parametrize("dtype", ["float32", np.float64, np.int64, np.bool_, np.dtype(ml_dtypes.bfloat16), "F"])
 @pytest.mark.parametrize("shape", [(), (0,), 5, 100_003, (3, 4), [7, 9], (300, 701), (2, 0, 5), np.int64(70_000)])
 def test_shape_dtype_and_layout(shape, dtype):
     want = np.zeros(shape, dtype)

@@ -96,7 +96,7 @@ def _imports(path: str, text: str) -> list[str]:
     found = []
     name = os.path.basename(os.path.dirname(PACKAGE))
     for dots, module, names in _IMPORT.findall(text.replace("\\\n", " ")):
-        words = re.findall(r"[\w.]+", re.sub(r"#[^\n]*", "", names))
+        words = re.findall(r"[\w.]+", re.sub(r"#[^\n]*|\bas\s+\w+", "", names))
         if not dots and not module:
             bases = [os.path.join(PACKAGE, *w.split(".")[1:]) for w in words if w.split(".")[0] == name]
             found += [p for p in map(_existing, bases) if p]

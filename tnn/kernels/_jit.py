@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import glob
 import math
 import os
 import sys
+import threading
 from pathlib import Path
 
+from llvmlite import binding
 from numba.core import config
 from numba.np.ufunc import parallel
 
@@ -19,65 +20,60 @@ GRAIN = 32768
 # Elements in one chunk of a parallel loop over a flat array: fixed, so that results do not depend on the thread count.
 CHUNK = 16384
 
-# -- threading layer -----------------------------------------------------------------------------------------------
-
-
-def _preload_tbb() -> bool:
-    """Load the TBB library that pip puts into the environment's lib folder, where the linker would not find it."""
-    names = {"linux": "lib/libtbb.so.12", "darwin": "lib/libtbb.12.dylib", "win32": "Library/bin/tbb12.dll"}
-    name = names.get(sys.platform)
-    if name is None:
-        return False
-    for path in (*glob.glob(os.path.join(sys.prefix, name)), os.path.basename(name)):
-        try:
-            library = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
-            if library.TBB_runtime_interface_version() >= 12060:
-                return True
-        except (OSError, AttributeError):
-            continue
-    return False
-
-
-def _importable(layer: str) -> bool:
-    """Whether Numba will be able to use a threading layer."""
-    if layer == "tbb":
-        return _preload_tbb()
-    if layer == "omp":
-        try:
-            from numba.np.ufunc import omppool  # noqa: F401
-        except ImportError:
-            return False
-    return True
-
-
-def _expected_layer() -> str:
-    """The layer that Numba will take at the first parallel launch; the user's NUMBA_THREADING_LAYER stands."""
-    asked = str(config.THREADING_LAYER).lower()
-    if parallel._is_initialized:
-        return str(parallel.threading_layer())
-    if asked in ("tbb", "omp", "workqueue"):
-        candidates = [asked]
-    else:
-        allowed = {"safe": ("tbb",), "threadsafe": ("tbb", "omp"), "forksafe": ("tbb", "workqueue")}
-        candidates = [c for c in config.THREADING_LAYER_PRIORITY if c in allowed.get(asked, (c,))]
-    for layer in candidates:
-        if _importable(layer):
-            return layer
-    return candidates[-1]
-
-
-THREADING_LAYER = _expected_layer()
-
 JIT = {
     "cache": True,
-    # The workqueue layer aborts when two threads launch at once: there, a kernel keeps the interpreter's lock.
-    "nogil": THREADING_LAYER != "workqueue",
+    "nogil": True,
     "error_model": "numpy",
     # Never nnan or ninf: a NaN stays a NaN, and attention masks are -inf.
     "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
 }
 
 _cache.install()
+
+# -- threading layer -----------------------------------------------------------------------------------------------
+# Numba takes the first of TBB, OpenMP and its own workqueue that loads, at the first parallel compilation or load.
+
+
+def _preload_tbb() -> None:
+    """Load the TBB library that pip puts into the environment's lib folder, where the linker would not find it."""
+    name = {"linux": "lib/libtbb.so.12", "darwin": "lib/libtbb.12.dylib", "win32": "Library/bin/tbb12.dll"}
+    path = os.path.join(sys.prefix, name.get(sys.platform, "lib/libtbb.so.12"))
+    if os.path.isfile(path):
+        try:
+            ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            return  # a damaged library or one for another machine: Numba goes on to OpenMP
+
+
+def _serialise(parallel_for: int) -> None:
+    """Let one launch of the workqueue layer wait for another: it ends the process when two threads meet in it."""
+    launch = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, *[ctypes.c_size_t] * 2, ctypes.c_int)
+    inner = launch(parallel_for)
+    lock = threading.Lock()
+
+    def one_at_a_time(*args):
+        with lock:
+            inner(*args)
+
+    _kept.append(launch(one_at_a_time))
+    binding.add_symbol("numba_parallel_for", ctypes.cast(_kept[-1], ctypes.c_void_p).value)
+
+
+_kept: list[object] = []  # what compiled code points at
+_numba_launch_threads = parallel._launch_threads
+
+
+def _launch_threads() -> None:
+    _numba_launch_threads()
+    if parallel._threading_layer == "workqueue" and not _kept:
+        from numba.np.ufunc import workqueue
+
+        _serialise(workqueue.parallel_for)
+
+
+if str(config.THREADING_LAYER).lower() not in ("omp", "workqueue"):
+    _preload_tbb()
+parallel._launch_threads = _launch_threads
 
 # -- number of threads ---------------------------------------------------------------------------------------------
 

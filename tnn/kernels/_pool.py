@@ -2,8 +2,8 @@
 
 The system hands out a large block as fresh pages and clears each at first touch, which costs a memory-bound kernel as
 much as its own work. So blocks of 64 KiB and more come from a pool, by size class, and return to it when the last array
-that looks at them is gone. Nothing has to be given back by hand: every array handed out is a plain ndarray whose base is
-a `_Block`, views of it keep that alive, and the `_Block`'s end returns the memory. (NumPy shortens chains of bases, but
+that looks at them is gone. Nothing has to be given back by hand: an array handed out is a plain ndarray whose base is a
+`_Block`, views of it keep that alive, and the `_Block`'s end returns the memory. (NumPy shortens chains of bases, but
 not past an array of another type. Hence `_Raw`: were the memory a plain ndarray, NumPy would step over the `_Block`.)
 
 Idle memory is limited to a quarter of what the process may use, or to ``$TNN_POOL_LIMIT`` MiB (0: no pool); the classes
