@@ -35,6 +35,27 @@ from .dtypes import (
     uint32,
     uint64,
 )
+from .ops.part import as_strided, diagonal, narrow, select
+from .ops.shape import (
+    adjoint,
+    broadcast_shapes,
+    broadcast_tensors,
+    broadcast_to,
+    clone,
+    flatten,
+    moveaxis,
+    movedim,
+    permute,
+    ravel,
+    reshape,
+    squeeze,
+    swapaxes,
+    swapdims,
+    t,
+    transpose,
+    unflatten,
+    unsqueeze,
+)
 from .tensor import Size, Tensor, device, is_tensor
 
 from . import _methods  # isort: skip

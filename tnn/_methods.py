@@ -11,6 +11,12 @@ from .ops._common import inplace
 from .tensor import Tensor
 
 METHODS = {
+    "shape": (
+        "reshape view view_as reshape_as flatten ravel unflatten unsqueeze squeeze permute transpose swapaxes swapdims t "
+        "adjoint T mT mH H movedim moveaxis sum_to_size expand expand_as broadcast_to clone contiguous squeeze_ unsqueeze_ "
+        "transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
+    ),
+    "part": "select narrow diagonal as_strided as_strided_ unfold",
     "cast": "to type type_as float double half bfloat16 int long short char byte bool cpu cuda",
 }
 
