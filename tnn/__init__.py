@@ -35,7 +35,39 @@ from .dtypes import (
     uint32,
     uint64,
 )
+from .ops.creation import (
+    as_tensor,
+    asarray,
+    empty,
+    empty_like,
+    empty_strided,
+    from_dlpack,
+    from_numpy,
+    frombuffer,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    scalar_tensor,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from .ops.part import as_strided, diagonal, narrow, select
+from .ops.ranges import arange, eye, linspace, logspace, range, tril_indices, triu_indices
+from .ops.sampling import (
+    bernoulli,
+    multinomial,
+    normal,
+    poisson,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
 from .ops.shape import (
     adjoint,
     broadcast_shapes,
@@ -56,6 +88,7 @@ from .ops.shape import (
     unflatten,
     unsqueeze,
 )
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device, is_tensor
 
 from . import _methods  # isort: skip

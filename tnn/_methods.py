@@ -17,6 +17,9 @@ METHODS = {
         "transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
     ),
     "part": "select narrow diagonal as_strided as_strided_ unfold",
+    "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
+    "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
+    "sampling": "bernoulli multinomial",
     "cast": "to type type_as float double half bfloat16 int long short char byte bool cpu cuda",
 }
 

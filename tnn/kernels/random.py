@@ -23,8 +23,8 @@ from numba.extending import intrinsic
 
 from ._jit import JIT
 
-# No reassociation and no implicit contraction: see the module docstring.
-EXACT = {key: value for key, value in JIT.items() if key != "fastmath"}
+# No reassociation and no implicit contraction: see the module docstring. The interpreter's lock is kept: it guards the state.
+EXACT = {key: value for key, value in JIT.items() if key != "fastmath"} | {"nogil": False}
 
 WORDS = 624
 LEFT = 624

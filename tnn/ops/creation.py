@@ -1,0 +1,509 @@
+"""Making tensors: from data, filled with a value, and like another one. Counted ones are in ``ranges.py``."""
+
+import math
+import operator
+
+import numpy as np
+
+from .. import dtypes
+from ..dtypes import as_dtype, get_default_dtype
+from ..kernels._pool import empty as _empty
+from ..kernels._pool import zeros as _zeros
+from ..tensor import Tensor, check_device, wrap
+from ._common import check_tensor, into
+from .cast import convert
+
+# ---------------------------------------------------------------- what the factories share
+
+
+def shape_of(function, size, keyword=None):
+    """The shape that a factory was given: integers, one sequence of them, or ``size=``.
+
+    Raises:
+        TypeError: a size is not an integer, or there is none.
+        RuntimeError: a size is negative.
+    """
+    if keyword is not None:
+        if size:
+            raise TypeError(f"{function}() got multiple values for argument 'size'")
+        size = keyword if isinstance(keyword, tuple | list) else (keyword,)
+    elif len(size) == 1 and isinstance(size[0], tuple | list):
+        size = size[0]
+    elif not size:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
+    shape = []
+    for i, n in enumerate(size):
+        if type(n) is not int:
+            if isinstance(n, bool | tuple | list) or not hasattr(n, "__index__"):
+                found = f"found element of type {type(n).__name__} at pos {i}"
+                raise TypeError(f"{function}(): argument 'size' must be tuple of ints, but {found}")
+            n = operator.index(n)
+        if n < 0:
+            raise RuntimeError(f"{function}: Dimension size must be non-negative, but got {n} in size {list(size)}.")
+        shape.append(n)
+    return tuple(shape)
+
+
+def dtype_for(function, dtype, out, device, default=None):
+    """The dtype of a factory's result: the one that was asked for, that of ``out``, or the default."""
+    if device is not None:
+        check_device(device)
+    if dtype is None:
+        if out is not None:
+            return out.dtype
+        return get_default_dtype() if default is None else default
+    dtype = as_dtype(dtype)
+    if out is not None and out.dtype is not dtype:
+        raise RuntimeError(
+            f"{function}: dtype {dtype.torch_name} does not match dtype of out parameter ({out.dtype.torch_name})"
+        )
+    return dtype
+
+
+def finish(data, requires_grad=False, out=None):
+    """A factory's result: ``data`` as a Tensor, as a leaf that requires gradients, or copied to ``out``."""
+    t = wrap(data)
+    if out is not None:
+        t = into(out, t)
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def like(data, np_dtype, memory_format=None, size=None):
+    """An uninitialised array with the shape of ``data``, and its order of dimensions in memory unless told not to."""
+    if size is not None or data.flags.c_contiguous or str(memory_format).endswith("contiguous_format"):
+        return _empty(data.shape if size is None else size, np_dtype)
+    return np.empty_like(data, np_dtype, order="K")
+
+
+def check_number(value, dtype, function="full"):
+    """A Python number that can be stored in ``dtype``.
+
+    Raises:
+        TypeError: it is no number.
+        RuntimeError: the integer type is too small for it.
+    """
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        value = value.item()
+    if not isinstance(value, bool | int | float):
+        raise TypeError(f"{function}(): expected a number, but got {type(value).__name__}")
+    if dtype.kind == 1:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+        value = int(value)
+        info = np.iinfo(dtype.np)
+        low = -int(info.max) - 1 if not dtype.is_signed else int(info.min)
+        if not low <= value <= int(info.max):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+        # An unsigned type takes a small negative number modulo its range, as in C.
+        return value % (int(info.max) + 1) if value < 0 and not dtype.is_signed else value
+    return bool(value) if dtype.kind == 0 else value
+
+
+def filled(shape, value, dtype):
+    """An array of one value."""
+    if value == 0 and dtype is not dtypes.bool:
+        return _zeros(shape, dtype.np)
+    data = _empty(shape, dtype.np)
+    with np.errstate(over="ignore"):
+        data.fill(value)
+    return data
+
+
+# ---------------------------------------------------------------- from data
+
+
+def _is_sequence(x):
+    return isinstance(x, list | tuple) or (
+        hasattr(x, "__len__")
+        and hasattr(x, "__getitem__")
+        and not isinstance(x, dict | str | bytes | Tensor | np.generic)
+        and (not isinstance(x, np.ndarray) or x.ndim > 0)
+    )
+
+
+def _leaves(data):
+    """The shape of nested sequences and their elements in order."""
+    shape, level = [], [data]
+    while _is_sequence(level[0]):
+        n = len(level[0])
+        for x in level:
+            if not _is_sequence(x):
+                raise TypeError(f"expected a sequence of length {n} at dim {len(shape)}, but got {type(x).__name__}")
+            if len(x) != n:
+                raise ValueError(f"expected sequence of length {n} at dim {len(shape)} (got {len(x)})")
+        shape.append(n)
+        level = [y for x in level for y in x]
+        if not level:
+            break
+    for x in level:
+        if _is_sequence(x):
+            raise TypeError(f"'{type(x).__name__}' object stands where a number is expected, at dim {len(shape)}")
+    return tuple(shape), level
+
+
+def _scalar(x):
+    """A leaf of nested sequences as a Python number, and its dtype."""
+    if isinstance(x, Tensor):
+        if x._data.size != 1:
+            error = ValueError if x.dtype.is_floating_point else TypeError
+            raise error("only one element tensors can be converted to Python scalars")
+        return x.item(), x.dtype
+    if isinstance(x, np.generic | np.ndarray):
+        return x.item(), dtypes.of(x.dtype)
+    if isinstance(x, bool | int | float):
+        return x, dtypes.of_scalar(x)
+    if isinstance(x, complex):
+        raise TypeError("tnn has no complex dtypes")
+    if isinstance(x, str | bytes):
+        raise TypeError(f"tensor(): invalid data type {type(x).__name__!r}")
+    if hasattr(x, "__index__"):
+        return operator.index(x), dtypes.int64
+    if hasattr(x, "__float__"):
+        return float(x), get_default_dtype()
+    raise RuntimeError(f"Could not infer dtype of {type(x).__name__}")
+
+
+def _array_of(data, dtype):
+    """An array of its own from numbers and nested sequences; the dtype is inferred where it is None."""
+    shape, leaves = _leaves(data)
+    kinds = set(map(type, leaves))
+    if kinds <= {bool, int, float}:
+        found = [dtypes.of_scalar(k()) for k in kinds]
+    else:
+        pairs = [_scalar(x) for x in leaves]
+        leaves = [v for v, _ in pairs]
+        found = {d for _, d in pairs}
+    if dtype is None:
+        dtype = None
+        for d in found:
+            dtype = d if dtype is None else dtypes.promote_types(dtype, d)
+        dtype = dtype or get_default_dtype()
+    if dtype.kind == 1:
+        if dtype is dtypes.int64 and kinds <= {bool, int}:
+            try:
+                return np.array(leaves, np.int64).reshape(shape)
+            except OverflowError as e:
+                raise ValueError("an integer is too large for int64") from e
+        leaves = [check_number(x, dtype, "tensor") for x in leaves]
+        return np.array(leaves, dtype.np).reshape(shape)
+    if dtype in (dtypes.float64, dtypes.bool):
+        return np.array(leaves, dtype.np).reshape(shape)
+    return convert(np.array(leaves, np.float64).reshape(shape), dtype.np)
+
+
+def _external(data):
+    """An ndarray for what speaks NumPy's protocols without being a tensor or a sequence of numbers, else None."""
+    if isinstance(data, np.ndarray):
+        return data
+    if not isinstance(data, list | tuple | np.generic) and (
+        hasattr(data, "__array__") or hasattr(data, "__array_interface__")
+    ):
+        return np.asarray(data)
+    return None
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor with a copy of ``data``.
+
+    Args:
+        data: a number, nested sequences of numbers, an ndarray or a tensor.
+        dtype: the element type, by default that of the data: Python floats give the default dtype, integers int64.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        pin_memory: ignored.
+
+    Raises:
+        ValueError: sequences of one level differ in length.
+        TypeError, RuntimeError: something is no number, or an integer does not fit.
+
+    >>> import tnn
+    >>> tnn.tensor([[1, 2], [3, 4]]), tnn.tensor(2.5).dtype
+    (tensor([[1, 2],
+            [3, 4]]), tnn.float32)
+    """
+    if device is not None:
+        check_device(device)
+    if dtype is not None:
+        dtype = as_dtype(dtype)
+    if isinstance(data, Tensor):
+        source = data._data
+    else:
+        source = _external(data)
+    if source is None:
+        return finish(_array_of(data, dtype), requires_grad)
+    if dtype is None:
+        dtype = dtypes.of(source.dtype)
+    return finish(convert(source, dtype.np), requires_grad)
+
+
+def _shared(array):
+    """An ndarray that a tensor can hold: of a known dtype, aligned, in native byte order and writable."""
+    if any(s < 0 for s in array.strides) and array.size:
+        raise ValueError(
+            "at least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "supported: copy the array first"
+        )
+    if not array.dtype.isnative:
+        raise ValueError("given numpy array has byte order different from the native byte order")
+    d = dtypes.of(array.dtype)
+    # A read-only or misaligned array cannot be shared with kernels that write to it.
+    if not (array.flags.writeable and array.flags.aligned) or any(s % d.itemsize for s in array.strides):
+        return np.array(array, order="K")
+    return array
+
+
+def as_tensor(data, dtype=None, device=None):
+    """The data as a tensor, without a copy where the dtype fits: a tensor itself, the memory of an ndarray.
+
+    Args and errors as :func:`tensor`.
+    """
+    if device is not None:
+        check_device(device)
+    if dtype is not None:
+        dtype = as_dtype(dtype)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    array = _external(data)
+    if array is None:
+        return wrap(_array_of(data, dtype))
+    if dtype is not None and array.dtype != dtype.np:
+        return wrap(convert(array, dtype.np))
+    return wrap(_shared(array))
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+    """As :func:`as_tensor`; ``copy=True`` always copies, ``copy=False`` raises where a copy is needed.
+
+    Raises:
+        ValueError: ``copy=False``, and the data cannot be shared.
+    """
+    shares = isinstance(obj, Tensor) or _external(obj) is not None or hasattr(obj, "__dlpack__")
+    if copy is False:
+        source = obj._data if isinstance(obj, Tensor) else _external(obj)
+        if not shares or (dtype is not None and source is not None and source.dtype != as_dtype(dtype).np):
+            raise ValueError("can't alias the data: copy=False was given, but a copy is needed")
+    if not shares:
+        out = tensor(obj, dtype=dtype, device=device)
+    elif copy:
+        out = tensor(obj.detach() if isinstance(obj, Tensor) else obj, dtype=dtype, device=device)
+    else:
+        out = as_tensor(obj, dtype, device)
+        if isinstance(obj, Tensor) and not requires_grad and out is obj and obj._rg:
+            out = obj.detach()
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def from_numpy(ndarray):
+    """A tensor that shares the memory of an ndarray (a copy of it where the array is read-only).
+
+    Raises:
+        TypeError: it is no ndarray, or of a dtype that tnn has not.
+        ValueError: negative strides or foreign byte order.
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    return wrap(_shared(ndarray))
+
+
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor that shares the memory of an object with ``__dlpack__``."""
+    if device is not None:
+        check_device(device)
+    if isinstance(ext_tensor, Tensor):
+        return ext_tensor.detach() if not copy else ext_tensor.detach().clone()
+    array = np.from_dlpack(ext_tensor)
+    return wrap(array.copy() if copy else _shared(array))
+
+
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A 1-d tensor over an object with the buffer protocol (a copy where the buffer is read-only).
+
+    Raises:
+        ValueError: the buffer is too short or its size does not fit.
+    """
+    return finish(_shared(np.frombuffer(buffer, as_dtype(dtype).np, count, offset)), requires_grad)
+
+
+def scalar_tensor(s, *, dtype=None, device=None, layout=None, pin_memory=False, requires_grad=False):
+    """A 0-d tensor of the default dtype unless told otherwise."""
+    d = dtype_for("scalar_tensor", dtype, None, device)
+    return finish(filled((), check_number(s, d, "scalar_tensor"), d), requires_grad)
+
+
+# ---------------------------------------------------------------- filled
+
+
+def empty(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
+    """An uninitialised tensor; arguments as :func:`zeros`."""
+    d = dtype_for("empty", dtype, out, device)
+    kw.pop("memory_format", None)
+    return finish(_empty(shape_of("empty", size, size_keyword(kw, "empty")), d.np), requires_grad, out)
+
+
+def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
+    """A tensor of zeros.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, or another device than the CPU.
+    """
+    d = dtype_for("zeros", dtype, out, device)
+    return finish(_zeros(shape_of("zeros", size, size_keyword(kw, "zeros")), d.np), requires_grad, out)
+
+
+def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
+    """A tensor of ones; arguments as :func:`zeros`."""
+    d = dtype_for("ones", dtype, out, device)
+    return finish(filled(shape_of("ones", size, size_keyword(kw, "ones")), 1, d), requires_grad, out)
+
+
+def size_keyword(keywords, function):
+    # ``size`` cannot be a parameter beside ``*size``.
+    size = keywords.pop("size", None)
+    if keywords:
+        raise TypeError(f"{function}() got an unexpected keyword argument {next(iter(keywords))!r}")
+    return size
+
+
+def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """A tensor of one value, by default of the dtype that the value has.
+
+    Args as :func:`zeros`; ``size`` is a sequence.
+
+    Raises:
+        TypeError: ``size`` is no sequence of integers, ``fill_value`` no number.
+        RuntimeError: a size is negative, or the value does not fit an integer dtype.
+    """
+    if not isinstance(size, tuple | list):
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+    if isinstance(fill_value, Tensor):
+        default = fill_value.dtype
+        fill_value = fill_value.item()
+    else:
+        default = dtypes.of_scalar(fill_value)
+    d = dtype_for("full", dtype, out, device, default)
+    return finish(filled(shape_of("full", (tuple(size),)), check_number(fill_value, d), d), requires_grad, out)
+
+
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """An uninitialised tensor with the given strides, counted in elements.
+
+    Raises:
+        RuntimeError: the lengths of size and stride differ, or a number is negative.
+    """
+    d = dtype_for("empty_strided", dtype, None, device)
+    shape, steps = shape_of("empty_strided", (tuple(size),)), shape_of("empty_strided", (tuple(stride),))
+    if len(shape) != len(steps):
+        raise RuntimeError(
+            f"mismatch in length of strides and shape: got size {list(shape)} and stride {list(steps)}"
+        )
+    extent = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if all(shape) else 0
+    memory = _empty((max(extent, 0),), d.np)
+    data = np.lib.stride_tricks.as_strided(memory, shape, [s * d.itemsize for s in steps])
+    return finish(data, requires_grad)
+
+
+def _like(function, input, value, dtype, device, requires_grad, memory_format, fill_dtype=None):
+    check_tensor(function, "input", input, 1)
+    d = dtype_for(function, dtype, None, device, input.dtype)
+    data = like(input._data, d.np, memory_format)
+    if value is not None:
+        with np.errstate(over="ignore"):
+            data.fill(check_number(value, d, function))
+    return finish(data, requires_grad)
+
+
+def empty_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+):
+    """An uninitialised tensor with the shape, dtype and order in memory of ``input``."""
+    return _like("empty_like", input, None, dtype, device, requires_grad, memory_format)
+
+
+def zeros_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+):
+    """Zeros with the shape, dtype and order in memory of ``input``."""
+    return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
+
+
+def ones_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+):
+    """Ones with the shape, dtype and order in memory of ``input``."""
+    return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
+
+
+def full_like(
+    input,
+    fill_value,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=None,
+    pin_memory=False,
+):
+    """One value with the shape, dtype and order in memory of ``input``."""
+    return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
+
+
+# ---------------------------------------------------------------- methods: new_...
+
+
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """A new tensor with a copy of ``data``, by default of this tensor's dtype."""
+    if dtype is None and not isinstance(data, Tensor | np.ndarray):
+        dtype = self.dtype
+    return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **kw):
+    """An uninitialised tensor, by default of this tensor's dtype."""
+    return empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kw)
+
+
+def new_empty_strided(self, size, stride, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """An uninitialised tensor with the given strides, by default of this tensor's dtype."""
+    return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **kw):
+    """Zeros, by default of this tensor's dtype."""
+    return zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kw)
+
+
+def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **kw):
+    """Ones, by default of this tensor's dtype."""
+    return ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kw)
+
+
+def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """One value, by default of this tensor's dtype."""
+    return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+def new(self, *args, device=None):
+    """The old constructor, with this tensor's dtype: sizes give an uninitialised tensor, a sequence its elements."""
+    if device is not None:
+        check_device(device)
+    if not args:
+        return wrap(_empty((0,), self._data.dtype))
+    if len(args) == 1 and isinstance(args[0], Tensor):
+        return args[0].detach()
+    if len(args) == 1 and not isinstance(args[0], int) and type(args[0]).__name__ != "Size":
+        return tensor(args[0], dtype=self.dtype)
+    return empty(*args, dtype=self.dtype)

@@ -1,0 +1,175 @@
+"""Making tensors that count: ranges, evenly spaced numbers, the identity, indices of a triangle."""
+
+import math
+import operator
+
+import numpy as np
+
+from .. import dtypes
+from ..kernels._pool import zeros as _zeros
+from ..tensor import Tensor, wrap
+from .cast import convert
+from .creation import dtype_for, finish
+
+
+def _number(x, function):
+    if isinstance(x, Tensor | np.ndarray | np.generic):
+        x = x.item()
+    if not isinstance(x, bool | int | float):
+        raise TypeError(f"{function}(): expected a number, but got {type(x).__name__}")
+    return x
+
+
+def _rounded(data, d):
+    """float64 values in dtype ``d``: truncated to an integer, or rounded."""
+    return data if data.dtype == d.np else convert(data, d.np)
+
+
+def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
+    """``start, start + step, ...`` below ``end``: ceil((end - start) / step) numbers.
+
+    ``arange(end)``, ``arange(start, end)``, ``arange(start, end, step)``, by name too.
+
+    Args:
+        start, end, step: numbers, by default start 0 and step 1. All integers give int64, else the default dtype.
+        out, dtype, layout, device, pin_memory, requires_grad: as :func:`zeros`.
+
+    Raises:
+        RuntimeError: step is 0 or leads away from end, or a number is not finite.
+        TypeError: an argument is no number.
+    """
+    names = ("end",) if len(args) == 1 else ("start", "end", "step")[: len(args)]
+    given = dict(zip(names, args, strict=False))
+    unknown = any(k in given or k not in ("start", "end", "step") for k in kw)
+    if len(args) > 3 or unknown or "end" not in {**given, **kw}:
+        raise TypeError(f"arange() takes end, or start, end and step; got {len(args)} positional and {sorted(kw)}")
+    given.update(kw)
+    start, end, step = (_number(given.get(k, v), "arange") for k, v in (("start", 0), ("end", 0), ("step", 1)))
+    integral = not any(isinstance(v, float) for v in (start, end, step))
+    d = dtype_for("arange", dtype, out, device, dtypes.int64 if integral else None)
+    if d is dtypes.bool:
+        raise NotImplementedError("\"arange_cpu\" not implemented for 'Bool'")
+    if not all(math.isfinite(v) for v in (start, end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if d.kind == 1:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0 and not integral:
+            raise ValueError("step must be nonzero")
+    if step == 0 or math.isnan(step):
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * (1 if step > 0 else -1) < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if d.kind == 1:
+        n = -((start - end) // step)
+        data = (np.arange(n, dtype=np.int64) * step + start).astype(d.np)
+    else:
+        n = math.ceil((end - start) / step)
+        data = _rounded(np.arange(n, dtype=np.float64) * float(step) + float(start), d)
+    return finish(data, requires_grad, out)
+
+
+def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    """``start, start + step, ...`` up to and including ``end``, of the default dtype; prefer :func:`arange`."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (_number(v, "range") for v in (start, end, step))
+    d = dtype_for("range", dtype, out, device)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * (1 if step > 0 else -1) < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    n = math.floor((end - start) / step) + 1
+    return finish(_rounded(np.arange(n, dtype=np.float64) * float(step) + float(start), d), requires_grad, out)
+
+
+def _steps(function, steps):
+    if isinstance(steps, bool) or not hasattr(steps, "__index__"):
+        raise TypeError(f"{function}(): argument 'steps' must be int, not {type(steps).__name__}")
+    steps = operator.index(steps)
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
+    return steps
+
+
+def _spaced(start, end, steps, real):
+    """Evenly spaced numbers computed in the dtype ``real``, from both ends to the middle: both ends are exact."""
+    if steps == 1:
+        return np.full(1, start, real)
+    i = np.arange(steps, dtype=real)
+    start, end = real(start), real(end)
+    step = (end - start) / real(max(steps - 1, 1))
+    return np.where(np.arange(steps) < steps // 2, start + step * i, end - step * (real(steps - 1) - i))
+
+
+def linspace(
+    start, end, steps, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
+    """``steps`` numbers evenly spaced from ``start`` to ``end``, both included.
+
+    Raises:
+        RuntimeError: ``steps`` is negative.
+        TypeError: an argument is no number, or ``steps`` no integer.
+    """
+    steps = _steps("linspace", steps)
+    d = dtype_for("linspace", dtype, out, device)
+    real = np.float32 if d is dtypes.float32 else np.float64
+    data = _spaced(_number(start, "linspace"), _number(end, "linspace"), steps, real)
+    return finish(_rounded(data, d), requires_grad, out)
+
+
+def logspace(
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """``base`` to the powers that :func:`linspace` gives."""
+    steps = _steps("logspace", steps)
+    d = dtype_for("logspace", dtype, out, device)
+    real = np.float32 if d is dtypes.float32 else np.float64
+    powers = _spaced(_number(start, "logspace"), _number(end, "logspace"), steps, real)
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = np.power(real(base), powers)
+    return finish(_rounded(data, d), requires_grad, out)
+
+
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Ones on the diagonal of n x m zeros; m is n by default.
+
+    Raises:
+        RuntimeError: n or m is negative.
+    """
+    for name, value in (("n", n), ("m", n if m is None else m)):
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise TypeError(f"eye(): argument '{name}' must be int, not {type(value).__name__}")
+        if value < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
+    d = dtype_for("eye", dtype, out, device)
+    data = _zeros((operator.index(n), operator.index(n if m is None else m)), d.np)
+    np.fill_diagonal(data, 1)
+    return finish(data, requires_grad, out)
+
+
+def _triangle(function, choose, row, col, offset, dtype, device):
+    for name, value in (("row", row), ("col", col)):
+        if value < 0:
+            raise RuntimeError(f"{name} must be non-negative, got {value}")
+    d = dtype_for(function, dtype, None, device, dtypes.int64)
+    return wrap(np.stack(choose(row, offset, col)).astype(d.np))
+
+
+def tril_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
+    """Row and column numbers, int64[2, n], of the elements on and below a diagonal of a row x col matrix."""
+    return _triangle("tril_indices", np.tril_indices, row, col, offset, dtype, device)
+
+
+def triu_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
+    """Row and column numbers, int64[2, n], of the elements on and above a diagonal of a row x col matrix."""
+    return _triangle("triu_indices", np.triu_indices, row, col, offset, dtype, device)
