@@ -164,6 +164,40 @@ def _gemv_rows(rows, k, alpha, mat, rs, x, beta, y, ys, bias, bias_step, mode):
         i += 1
 
 
+@njit(**JIT)
+def _gemv_columns(n, k, alpha, mat, rs, x, xs, beta, y, ys, bias, bias_step, mode):
+    """y[j] = alpha * sum_p x[p] * mat[p, j], the rows of ``mat`` contiguous: eight rows pass at a time."""
+    zero = number(y, 0)
+    block = 2048
+    buffer = np.empty(min(n, block) * 8 + 64, np.uint8)
+    total = scratch(buffer, y)
+    for j0 in range(0, n, block):
+        nc = min(block, n - j0)
+        for j in range(nc):
+            store(total, j, zero)
+        p = 0
+        while p + 8 <= k:
+            r0 = shift(mat, p * rs + j0)
+            r1, r2, r3 = shift(r0, rs), shift(r0, 2 * rs), shift(r0, 3 * rs)
+            r4, r5, r6, r7 = shift(r0, 4 * rs), shift(r0, 5 * rs), shift(r0, 6 * rs), shift(r0, 7 * rs)
+            x0, x1, x2, x3 = load(x, p * xs), load(x, (p + 1) * xs), load(x, (p + 2) * xs), load(x, (p + 3) * xs)
+            x4, x5, x6, x7 = load(x, (p + 4) * xs), load(x, (p + 5) * xs), load(x, (p + 6) * xs), load(x, (p + 7) * xs)
+            for j in range(nc):
+                s = x0 * load(r0, j) + x1 * load(r1, j) + x2 * load(r2, j) + x3 * load(r3, j)
+                t = x4 * load(r4, j) + x5 * load(r5, j) + x6 * load(r6, j) + x7 * load(r7, j)
+                store(total, j, load(total, j) + (s + t))
+            p += 8
+        while p < k:
+            r0, x0 = shift(mat, p * rs + j0), load(x, p * xs)
+            for j in range(nc):
+                store(total, j, load(total, j) + x0 * load(r0, j))
+            p += 1
+        for j in range(nc):
+            at = (j0 + j) * ys
+            _finish(alpha * load(total, j), y, at, load(y, at), beta, bias, (j0 + j) * bias_step, mode)
+    keep(buffer)
+
+
 # ---------------------------------------------------------------- the blocked algorithm
 
 
@@ -183,6 +217,12 @@ def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mod
         return
     if m == 1 and brs == 1 and (acs == 1 or k == 1):
         _gemv_rows(n, k, alpha, b, bcs, a, beta, c, 1, bias, mode & 1, mode)
+        return
+    if n == 1 and ars == 1 and m >= 16:
+        _gemv_columns(m, k, alpha, a, acs, b, brs, beta, c, ldc, bias, (mode >> 1) & 1, mode)
+        return
+    if m == 1 and bcs == 1 and n >= 16:
+        _gemv_columns(n, k, alpha, b, brs, a, acs, beta, c, 1, bias, mode & 1, mode)
         return
     vl = vector_len(a)
     width = NV * vl
