@@ -2,7 +2,8 @@ r"""Reductions along the middle axis of arrays seen as (outer, n, inner).
 
 Every sum is taken in float64 whatever the input, so that a float32 result is rounded once:
 
-    sum_forward       y[o, i] = (scale * sum_k f(x[o, k, i])) ** root
+    sum_rows          y[o] = (scale * sum_k f(x[o, k])) ** root
+    sum_columns       y[o, i] = (scale * sum_k f(x[o, k, i])) ** root
     extreme_forward   y[o, i] = max_k, min_k, max_k |.|, min_k |.| or prod_k of x[o, k, i]
     arg_forward       the largest (smallest) x[o, k, i] and the first k that holds it
     prod_backward     dx[o, k, i] = g[o, i] * prod_{j != k} x[o, j, i]
@@ -17,8 +18,8 @@ from numba import njit, prange
 from ._jit import CHUNK, GRAIN, JIT
 from ._minmax import maximum, minimum
 
-# What sum_forward adds up: x, |x|, x * x, x != 0, |x| ** p, x without its NaNs, (x - shift) ** 2.
-SUM, ABS, SQUARE, NONZERO, POWER, NANSUM, DEVIATION = range(7)
+# What sum_rows and sum_columns add up: x, |x|, (x - shift) ** 2 or |x| ** p.
+SUM, ABS, SQUARE, POWER = range(4)
 # What extreme_forward and arg_forward look for.
 MAX, MIN, ABSMAX, ABSMIN, PROD = range(5)
 
@@ -28,97 +29,23 @@ LANES = 64
 
 
 @njit(**JIT)
-def _terms(x, f, kind, p, shift):
-    """f[i] = f(x[i]) in float64 for 1-D x and f; shift[i % shift.size] is read where kind is DEVIATION."""
-    n = x.size
-    if kind == ABS:
-        for i in range(n):
-            f[i] = abs(np.float64(x[i]))
-    elif kind == SQUARE:
-        for i in range(n):
-            f[i] = np.float64(x[i]) * np.float64(x[i])
-    elif kind == DEVIATION:
-        if shift.size == 1:
-            m = shift[0]
-            for i in range(n):
-                v = np.float64(x[i]) - m
-                f[i] = v * v
-        else:
-            for i in range(n):
-                v = np.float64(x[i]) - shift[i]
-                f[i] = v * v
-    elif kind == NONZERO:
-        for i in range(n):
-            f[i] = 1.0 if x[i] != 0 else 0.0
-    elif kind == NANSUM:
-        for i in range(n):
-            f[i] = np.float64(x[i]) if x[i] == x[i] else 0.0
-    else:
-        for i in range(n):
-            f[i] = abs(np.float64(x[i])) ** p
-
-
-@njit(**JIT)
-def _sum_row(x, kind, p, shift, f):
-    """Sum of f(x) over a 1-D array, in float64; f is scratch of TILE elements."""
+def _sum_row(x, kind, p, m):
+    """Sum of f(x) over a 1-D array, in float64; m is the shift of SQUARE."""
     s = 0.0
-    n = x.size
     if kind == SUM:
-        for i in range(n):
+        for i in range(x.size):
             s += np.float64(x[i])
-        return s
-    i = 0
-    while i < n:
-        m = min(TILE, n - i)
-        _terms(x[i : i + m], f, kind, p, shift)
-        for j in range(m):
-            s += f[j]
-        i += m
+    elif kind == ABS:
+        for i in range(x.size):
+            s += abs(np.float64(x[i]))
+    elif kind == SQUARE:
+        for i in range(x.size):
+            v = np.float64(x[i]) - m
+            s += v * v
+    else:
+        for i in range(x.size):
+            s += abs(np.float64(x[i])) ** p
     return s
-
-
-@njit(**JIT)
-def _sum_columns(x, lo, hi, j0, j1, acc, kind, p, shift, f):
-    """Adds f(x[k, j0 + j]) for lo <= k < hi to acc[j]; shift holds j1 - j0 numbers where kind is DEVIATION."""
-    w = j1 - j0
-    k = lo
-    if kind == SUM:
-        while k + 4 <= hi:
-            a, b, c, d = x[k][j0:j1], x[k + 1][j0:j1], x[k + 2][j0:j1], x[k + 3][j0:j1]
-            for j in range(w):
-                acc[j] += (np.float64(a[j]) + np.float64(b[j])) + (np.float64(c[j]) + np.float64(d[j]))
-            k += 4
-        while k < hi:
-            a = x[k][j0:j1]
-            for j in range(w):
-                acc[j] += np.float64(a[j])
-            k += 1
-    while k < hi:
-        _terms(x[k][j0:j1], f, kind, p, shift)
-        for j in range(w):
-            acc[j] += f[j]
-        k += 1
-
-
-@njit(**JIT)
-def _sum_slab(x, lo, hi, j0, j1, acc, kind, p, shift, wide, f):
-    """acc[j] = sum over lo <= k < hi of f(x[k, j0 + j]); narrow rows are taken several at a time (wide, f: scratch)."""
-    w = j1 - j0
-    for j in range(w):
-        acc[j] = 0.0
-    inner = x.shape[1]
-    times = LANES // inner
-    if times > 1 and hi - lo >= 4 * times and kind != DEVIATION:
-        rows = (hi - lo) // times
-        grouped = x[lo : lo + rows * times].reshape(rows, times * inner)
-        for j in range(times * inner):
-            wide[j] = 0.0
-        _sum_columns(grouped, 0, rows, 0, times * inner, wide, kind, p, shift, f)
-        for t in range(times):
-            for j in range(inner):
-                acc[j] += wide[t * inner + j]
-        lo += rows * times
-    _sum_columns(x, lo, hi, j0, j1, acc, kind, p, shift, f)
 
 
 @njit(**JIT)
@@ -134,31 +61,99 @@ def _finish(s, scale, root):
 
 @njit(**JIT)
 def _sum_row_tasks(x, y, lo, hi, kind, p, shift, scale, root):
-    """Rows lo <= o < hi of the contiguous reduction x (outer, n) -> y (outer,)."""
-    m, f = np.zeros(1), np.empty(TILE if kind != SUM else 0)
+    """Rows lo <= o < hi of x (outer, n) -> y (outer,)."""
     for o in range(lo, hi):
-        if kind == DEVIATION:
-            m[0] = shift[o, 0]
-        y[o] = _finish(_sum_row(x[o], kind, p, m, f), scale, root)
+        m = np.float64(shift[o]) if shift.size > 0 else 0.0
+        y[o] = _finish(_sum_row(x[o], kind, p, m), scale, root)
+
+
+@njit(parallel=True, **JIT)
+def sum_rows(x, y, kind, p, shift, scale, root):
+    """y[o] = (scale * sum_k f(x[o, k])) ** root.
+
+    x: (outer, n). y: (outer,), written. kind: SUM, ABS, SQUARE or POWER. p: float, the exponent of POWER.
+    shift: (outer,), subtracted from x under SQUARE, or (0,) for none. scale, root: floats.
+    """
+    outer, n = x.shape
+    if outer * n < GRAIN:
+        _sum_row_tasks(x, y, 0, outer, kind, p, shift, scale, root)
+    elif n <= CHUNK:
+        per = max(1, CHUNK // n)
+        for c in prange((outer + per - 1) // per):
+            lo = np.intp(c) * per
+            _sum_row_tasks(x, y, lo, min(outer, lo + per), kind, p, shift, scale, root)
+    else:
+        chunks = (n + CHUNK - 1) // CHUNK
+        part = np.empty((outer, chunks))
+        for t in prange(outer * chunks):
+            o = np.intp(t) // chunks
+            c = np.intp(t) % chunks
+            m = np.float64(shift[o]) if shift.size > 0 else 0.0
+            part[o, c] = _sum_row(x[o][c * CHUNK : min(n, (c + 1) * CHUNK)], kind, p, m)
+        for o in range(outer):
+            s = 0.0
+            for c in range(chunks):
+                s += part[o, c]
+            y[o] = _finish(s, scale, root)
 
 
 @njit(**JIT)
-def _sum_tile_tasks(x, y, part, lo, hi, tiles, chunks, rows, kind, p, shift, scale, root):
-    """Tasks lo <= t < hi of the strided reduction: task t is (o, tile of columns, chunk of rows)."""
+def _sum_columns(x, lo, hi, j0, j1, acc, kind, p, shift):
+    """Adds f(x[k, j0 + j]) for lo <= k < hi to acc[j]; shift: one number for each j, or none."""
+    w = j1 - j0
+    k = lo
+    if kind == SUM:
+        while k + 4 <= hi:
+            a, b, c, d = x[k][j0:j1], x[k + 1][j0:j1], x[k + 2][j0:j1], x[k + 3][j0:j1]
+            for j in range(w):
+                acc[j] += (np.float64(a[j]) + np.float64(b[j])) + (np.float64(c[j]) + np.float64(d[j]))
+            k += 4
+    while k < hi:
+        a = x[k][j0:j1]
+        if kind == SUM:
+            for j in range(w):
+                acc[j] += np.float64(a[j])
+        elif kind == ABS:
+            for j in range(w):
+                acc[j] += abs(np.float64(a[j]))
+        elif kind == SQUARE:
+            for j in range(w):
+                v = np.float64(a[j]) - shift[j]
+                acc[j] += v * v
+        else:
+            for j in range(w):
+                acc[j] += abs(np.float64(a[j])) ** p
+        k += 1
+
+
+@njit(**JIT)
+def _sum_tasks(x, y, part, lo, hi, plan, kind, p, shift, scale, root):
+    """Tasks lo <= t < hi of sum_columns: task t is (o, tile of columns, chunk of rows)."""
     n, inner = x.shape[1], x.shape[2]
-    acc = np.empty(min(inner, TILE))
-    wide = np.empty(2 * LANES)
-    m, f = np.zeros(min(inner, TILE)), np.empty(TILE if kind != SUM else 0)
+    tiles, chunks, rows = plan
+    width = min(inner, TILE)
+    # Narrow rows are summed several at a time, which fills the vectors.
+    times = LANES // inner if n >= LANES and shift.size == 0 else 1
+    acc = np.empty(max(width, times * inner))
+    m = np.zeros(acc.size)
     for t in range(lo, hi):
         c = t % chunks
-        tile = (t // chunks) % tiles
+        j0 = (t // chunks) % tiles * TILE
         o = t // (chunks * tiles)
-        j0 = tile * TILE
         j1 = min(inner, j0 + TILE)
-        if kind == DEVIATION:
+        k0, k1 = c * rows, min(n, (c + 1) * rows)
+        acc[:] = 0.0
+        if times > 1:
+            many = (k1 - k0) // times
+            grouped = x[o, k0 : k0 + many * times].reshape(many, times * inner)
+            _sum_columns(grouped, 0, many, 0, times * inner, acc, kind, p, m)
+            for i in range(inner, times * inner):
+                acc[i % inner] += acc[i]
+            k0 += many * times
+        if shift.size > 0:
             for j in range(j1 - j0):
                 m[j] = shift[o, j0 + j]
-        _sum_slab(x[o], c * rows, min(n, (c + 1) * rows), j0, j1, acc, kind, p, m, wide, f)
+        _sum_columns(x[o], k0, k1, j0, j1, acc, kind, p, m)
         if chunks == 1:
             out = y[o][j0:j1]
             for j in range(j1 - j0):
@@ -170,55 +165,37 @@ def _sum_tile_tasks(x, y, part, lo, hi, tiles, chunks, rows, kind, p, shift, sca
 
 
 @njit(parallel=True, **JIT)
-def sum_forward(x, y, kind, p, shift, scale, root):
-    """y[o, i] = (scale * sum_k f(x[o, k, i])) ** root.
+def sum_columns(x, y, kind, p, shift, scale, root):
+    """y[o, i] = (scale * sum_k f(x[o, k, i])) ** root, the sum over a strided axis.
 
-    x: (outer, n, inner). y: (outer, inner), written. kind: one of the sums listed above. p: float exponent of POWER.
-    shift: (outer, inner), read where kind is DEVIATION, else any 2-D array of x's dtype. scale, root: floats.
+    x: (outer, n, inner). y: (outer, inner), written. shift: (outer, inner), or (0, 0). The rest as for sum_rows.
     """
     outer, n, inner = x.shape
     total = outer * n * inner
-    if inner == 1:
-        x2 = x.reshape(outer, n)
-        y1 = y.reshape(outer)
-        if total < GRAIN:
-            _sum_row_tasks(x2, y1, 0, outer, kind, p, shift, scale, root)
-        elif n <= CHUNK:
-            per = max(1, CHUNK // n)
-            for c in prange((outer + per - 1) // per):
-                lo = np.intp(c) * per
-                _sum_row_tasks(x2, y1, lo, min(outer, lo + per), kind, p, shift, scale, root)
-        else:
-            chunks = (n + CHUNK - 1) // CHUNK
-            part = np.empty((outer, chunks))
-            for t in prange(outer * chunks):
-                o = np.intp(t) // chunks
-                c = np.intp(t) % chunks
-                _sum_row_tasks(x2[o : o + 1, c * CHUNK : min(n, (c + 1) * CHUNK)], part[o][c : c + 1], 0, 1, kind, p, shift[o:], 1.0, 1.0)
-            _sum_row_tasks(part, y1, 0, outer, SUM, p, shift, scale, root)
+    tiles = (inner + TILE - 1) // TILE
+    width = max(1, min(inner, TILE))
+    rows = max(64, CHUNK // width) if outer * tiles < 16 and total >= GRAIN else max(1, n)
+    chunks = max(1, (n + rows - 1) // rows)
+    plan = (tiles, chunks, rows)
+    tasks = outer * tiles * chunks
+    part = np.empty((outer if chunks > 1 else 0, chunks, inner))
+    per = max(1, CHUNK // max(1, min(rows, n) * width)) if total >= GRAIN else max(1, tasks)
+    if per >= tasks:
+        _sum_tasks(x, y, part, 0, tasks, plan, kind, p, shift, scale, root)
     else:
-        tiles = (inner + TILE - 1) // TILE
-        rows = max(64, CHUNK // min(inner, TILE)) if outer * tiles < 16 and total >= GRAIN else max(1, n)
-        chunks = max(1, (n + rows - 1) // rows)
-        tasks = outer * tiles * chunks
-        part = np.empty((outer if chunks > 1 else 0, chunks, inner))
-        if total < GRAIN:
-            _sum_tile_tasks(x, y, part, 0, tasks, tiles, chunks, rows, kind, p, shift, scale, root)
-        else:
-            per = max(1, CHUNK // (min(rows, n) * min(inner, TILE)))
-            for c in prange((tasks + per - 1) // per):
-                lo = np.intp(c) * per
-                hi = min(tasks, lo + per)
-                _sum_tile_tasks(x, y, part, lo, hi, tiles, chunks, rows, kind, p, shift, scale, root)
-        if chunks > 1:
-            for o in range(outer):
-                for c in range(1, chunks):
-                    first, piece = part[o, 0], part[o, c]
-                    for j in range(inner):
-                        first[j] += piece[j]
-                first, out = part[o, 0], y[o]
+        for c in prange((tasks + per - 1) // per):
+            lo = np.intp(c) * per
+            _sum_tasks(x, y, part, lo, min(tasks, lo + per), plan, kind, p, shift, scale, root)
+    if chunks > 1:
+        for o in range(outer):
+            first = part[o, 0]
+            for c in range(1, chunks):
+                piece = part[o, c]
                 for j in range(inner):
-                    out[j] = _finish(first[j], scale, root)
+                    first[j] += piece[j]
+            out = y[o]
+            for j in range(inner):
+                out[j] = _finish(first[j], scale, root)
 
 
 @njit(**JIT)
@@ -297,7 +274,7 @@ def _extreme_tile_tasks(x, y, lo, hi, tiles, kind):
 
 @njit(parallel=True, **JIT)
 def extreme_forward(x, y, kind):
-    """y[o, i] = op_k x[o, k, i] for MAX, MIN, ABSMAX, ABSMIN or PROD. x: (outer, n, inner). y: (outer, inner), written."""
+    """y[o, i] = op_k x[o, k, i] by MAX, MIN, ABSMAX, ABSMIN or PROD. x: (outer, n, inner). y (written): (outer, inner)."""
     outer, n, inner = x.shape
     total = outer * n * inner
     if inner == 1:

@@ -1,0 +1,133 @@
+"""Normalization kernels against the equations in float64."""
+
+import numpy as np
+import pytest
+
+from tnn.kernels import batchnorm as B
+from tnn.kernels import local_response as R
+from tnn.kernels import normalization as K
+
+NONE = np.empty(0, np.float32)
+
+
+def draw(*shape, seed=0, shift=0.0):
+    return (np.random.default_rng(seed).standard_normal(shape) + shift).astype(np.float32)
+
+
+def normal(x, axes, eps, center=True):
+    x = x.astype(np.float64)
+    mean = x.mean(axes, keepdims=True) if center else 0.0
+    rstd = 1 / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)
+    return (x - mean) * rstd, rstd
+
+
+def gradient(h, xhat, rstd, axes, center=True):
+    return rstd * (h - h.mean(axes, keepdims=True) * center - xhat * (h * xhat).mean(axes, keepdims=True))
+
+
+def close(a, b, tol=2e-6):
+    np.testing.assert_allclose(a, b, rtol=tol, atol=tol * max(1.0, abs(b).max() if b.size else 1.0))
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("rows, n", [(3, 5), (300, 700), (5000, 20), (1, 1)])
+def test_layer_norm(rows, n, affine, center):
+    x, g = draw(rows, n, shift=2.0), draw(rows, n, seed=1)
+    w, b = (draw(n, seed=2), draw(n, seed=3)) if affine else (NONE, NONE)
+    y, dx, dw, db = np.empty_like(x), np.empty_like(x), np.empty_like(w), np.empty_like(b)
+    mean, rstd = np.empty(rows, np.float32), np.empty(rows, np.float32)
+    K.layer_norm_forward(x, y, w, b, mean, rstd, 1e-3, center)
+    K.layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center)
+    xhat, r = normal(x, 1, 1e-3, center)
+    weight = w.astype(np.float64) if affine else 1.0
+    close(y, xhat * weight + (b if affine else 0))
+    close(dx, gradient(g * weight, xhat, r, 1, center), 5e-6)
+    if affine:
+        close(dw, (g * xhat).sum(0))
+        close(db, g.sum(0, dtype=np.float64))
+        before = dw.copy()
+        K.layer_norm_backward(g, x, w, mean, rstd, NONE.reshape(0, 0), dw, NONE, center)
+        np.testing.assert_array_equal(dw, before)
+
+
+@pytest.mark.parametrize("batch, groups, depth, length", [(2, 3, 2, 5), (2, 2, 3, 1), (4, 8, 4, 400)])
+def test_group_norm(batch, groups, depth, length):
+    x, g = draw(batch * groups, depth, length, shift=2.0), draw(batch * groups, depth, length, seed=1)
+    w, b = draw(groups * depth, seed=2), draw(groups * depth, seed=3)
+    rows = batch * groups
+    y, dx, dw, db = np.empty_like(x), np.empty_like(x), np.empty_like(w), np.empty_like(w)
+    mean, rstd, var = (np.empty(rows, np.float32) for _ in range(3))
+    K.group_norm_forward(x, y, w, b, mean, rstd, var, groups, 1e-3)
+    K.group_norm_backward(g, x, w, mean, rstd, dx, dw, db, groups)
+    xhat, r = normal(x, (1, 2), 1e-3)
+    channel = np.tile(w.reshape(groups, depth, 1), (batch, 1, 1)).astype(np.float64)
+    close(y, xhat * channel + np.tile(b.reshape(groups, depth, 1), (batch, 1, 1)))
+    close(var, x.astype(np.float64).var((1, 2)))
+    close(dx, gradient(g * channel, xhat, r, (1, 2)), 5e-6)
+    close(dw, (g * xhat).reshape(batch, -1, length).sum((0, 2)))
+    close(db, g.reshape(batch, -1, length).sum((0, 2), dtype=np.float64))
+    K.group_norm_forward(x, y, NONE, NONE, mean, rstd, NONE, groups, 1e-3)
+    close(y, xhat)
+
+
+@pytest.mark.parametrize(
+    "shape", [(6, 3, 1), (6, 3, 5), (6, 3, 40), (3000, 20, 1), (900, 10, 4), (20, 9, 300), (2, 2, 40000)]
+)
+def test_batch_norm(shape):
+    batch, channels, length = shape
+    x, g = draw(*shape, shift=2.0), draw(*shape, seed=1)
+    w, b = draw(channels, seed=2), draw(channels, seed=3)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    mean, rstd, dw, db = (np.empty(channels, np.float32) for _ in range(4))
+    running_mean, running_var = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    B.batch_norm_stats(x, mean, rstd, running_mean, running_var, 0.25, 1e-3)
+    B.batch_norm_apply(x, y, mean, rstd, w, b)
+    B.batch_norm_sums(g, x, mean, rstd, dw, db)
+    B.batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, True)
+    xhat, r = normal(x, (0, 2), 1e-3)
+    close(running_mean, 0.25 * x.mean((0, 2), dtype=np.float64))
+    close(running_var, 0.75 + 0.25 * x.astype(np.float64).var((0, 2), ddof=1))
+    close(y, xhat * w[:, None] + b[:, None])
+    close(dw, (g * xhat).sum((0, 2)))
+    close(db, g.sum((0, 2), dtype=np.float64))
+    close(dx, gradient(g * w[:, None].astype(np.float64), xhat, r, (0, 2)), 5e-6)
+    B.batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, False)
+    close(dx, g * (w[:, None] * r))
+    B.batch_norm_rstd(running_var, rstd, 1e-3)
+    close(rstd, 1 / np.sqrt(running_var + 1e-3))
+    B.batch_norm_apply(x, y, running_mean, rstd, NONE, NONE)
+    close(y, (x - running_mean[:, None]) * rstd[:, None])
+
+
+def test_rows_far_from_zero_keep_their_variance():
+    x = (np.arange(64, dtype=np.float32) % 4 + 100000.0).reshape(1, 64)
+    y, mean, rstd = np.empty_like(x), np.empty(1, np.float32), np.empty(1, np.float32)
+    K.layer_norm_forward(x, y, NONE, NONE, mean, rstd, 0.0, True)
+    close(y, (x - 100001.5) / np.sqrt(1.25), 1e-6)
+    sums = np.empty((2, 1), np.float32)
+    B.batch_norm_stats(x.reshape(1, 1, 64), sums[0], sums[1], NONE, NONE, 0.0, 0.0)
+    close(sums[1], 1 / np.sqrt(np.array([1.25])))
+
+
+@pytest.mark.parametrize("shape, size, before", [((2, 5, 3), 3, 1), ((2, 4, 300), 4, 2), ((1, 2, 7), 5, 2)])
+def test_local_response_norm(shape, size, before):
+    x, g = draw(*shape).astype(np.float64), draw(*shape, seed=1).astype(np.float64)
+    alpha, beta, k = 0.3, 0.75, 1.5
+
+    def forward(x):
+        s = np.empty_like(x)
+        for c in range(shape[1]):
+            s[:, c] = k + alpha * (x[:, max(0, c - before) : c - before + size] ** 2).sum(1)
+        return x * s**-beta, s
+
+    y, s, dx = np.empty(shape), np.empty(shape), np.empty(shape)
+    R.local_response_forward(x, y, s, size, before, alpha, beta, k)
+    R.local_response_backward(g, x, s, dx, size, before, alpha, beta)
+    np.testing.assert_allclose(y, forward(x)[0], rtol=1e-13)
+    np.testing.assert_allclose(s, forward(x)[1], rtol=1e-13)
+    for c in range(shape[1]):
+        step = np.zeros(shape)
+        step[:, c, 0] = 1e-6
+        slope = (g * (forward(x + step)[0] - forward(x - step)[0]))[:, :, 0].sum(1) / 2e-6
+        np.testing.assert_allclose(dx[:, c, 0], slope, atol=1e-8)

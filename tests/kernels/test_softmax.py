@@ -1,0 +1,62 @@
+"""Softmax kernels against NumPy in float64."""
+
+import numpy as np
+import pytest
+
+from tnn.kernels import softmax as K
+
+SHAPES = [(3, 5, 1), (3, 5, 4), (90, 1000, 1), (2000, 10, 1), (3, 21, 1500), (2, 1, 1), (0, 3, 2)]
+
+
+def reference(x):
+    e = np.exp(x.astype(np.float64) - x.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def forward(x, take_log=False):
+    y = np.empty_like(x)
+    K.softmax_forward(x, y, take_log)
+    return y
+
+
+def logsumexp(x):
+    y = np.empty((x.shape[0], x.shape[2]), x.dtype)
+    K.logsumexp_forward(x, y)
+    return y
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_forward_and_backward(shape):
+    rng = np.random.default_rng(0)
+    x, g = (3 * rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+    s = reference(x)
+    y, log_y = forward(x), forward(x, True)
+    np.testing.assert_allclose(y, s, rtol=2e-6)
+    np.testing.assert_allclose(log_y, np.log(s), rtol=1e-6, atol=1e-6)
+    dx = np.empty_like(x)
+    K.softmax_backward(g, y, dx, False)
+    np.testing.assert_allclose(dx, s * (g - (g * s).sum(1, keepdims=True)), atol=3e-6)
+    K.softmax_backward(g, log_y, dx, True)
+    np.testing.assert_allclose(dx, g - s * g.sum(1, keepdims=True, dtype=np.float64), rtol=1e-6, atol=2e-5)
+    top = logsumexp(x)
+    np.testing.assert_allclose(top, np.log(np.exp(x.astype(np.float64)).sum(1)), rtol=1e-6, atol=1e-6)
+    K.logsumexp_backward(np.ascontiguousarray(g[:, 0]), x, top, dx)
+    np.testing.assert_allclose(dx, g[:, :1] * s, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("inner", [1, 2])
+def test_infinities_and_nan(inner):
+    inf, nan = np.inf, np.nan
+    rows = np.array([[-inf, -inf, -inf], [0, -inf, 0], [inf, 0, 0], [nan, 0, 0], [1e38, -1e38, 0]], np.float32)
+    x = np.repeat(rows[:, :, None], inner, 2)
+    y = forward(x)[:, :, inner - 1]
+    assert np.isnan(y[[0, 3]]).all() and np.isnan(y[2, 0])
+    np.testing.assert_array_equal(y[1], [0.5, 0, 0.5])
+    np.testing.assert_array_equal(y[4], [1, 0, 0])
+    np.testing.assert_allclose(forward(x, True)[1, :, 0], [-np.log(2), -inf, -np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(logsumexp(x)[:, 0], [-inf, np.log(2), inf, nan, 1e38], rtol=1e-6)
+
+
+def test_float64():
+    x = np.random.default_rng(1).standard_normal((4, 7, 3))
+    np.testing.assert_allclose(forward(x), reference(x), rtol=1e-14)

@@ -1,0 +1,242 @@
+r"""Batch normalization of arrays (N, C, L): statistics of each channel over N and L.
+
+    batch_norm_stats      mean = sum(x) / m,  rstd = 1 / sqrt(sum((x - mean)^2) / m + eps),  m = N L; running statistics
+    batch_norm_apply      y = (x - mean) rstd w + b
+    batch_norm_sums       dw = sum g xhat,  db = sum g
+    batch_norm_backward   dx = rstd w (g - (db + xhat dw) / m)  in training,  rstd w g  in evaluation
+
+Two layouts of the work: long strips x[n, c, :] are taken one by one; where L is short (L = 1 for input (N, C)) whole
+rows x[n] are, with every per-channel number repeated L times, so that the loops stay long. Sums run in float64, of x
+less a value of the channel, over pieces that depend on the shape alone.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import CHUNK, GRAIN, JIT
+
+# Strips shorter than this are taken as rows.
+SHORT = 16
+PARTS = 64
+
+
+@njit(**JIT)
+def _strip_sums(g, x, shift, squares):
+    """Over a 1-D strip, v = x - shift: sums of v and v v where squares is true, else of g and g v."""
+    s1, s2 = 0.0, 0.0
+    if squares:
+        for i in range(x.size):
+            v = np.float64(x[i]) - shift
+            s1 += v
+            s2 += v * v
+    else:
+        for i in range(x.size):
+            h = np.float64(g[i])
+            s1 += h
+            s2 += h * (np.float64(x[i]) - shift)
+    return s1, s2
+
+
+@njit(**JIT)
+def _row_task(g, x, shift, part, lo, hi, squares):
+    """The same for rows lo <= n < hi of all channels, element by element: adds to part[0] and part[1]."""
+    s1, s2 = part[0], part[1]
+    for n in range(lo, hi):
+        a, u = g[n], x[n]
+        if squares:
+            for i in range(u.size):
+                v = np.float64(u[i]) - shift[i]
+                s1[i] += v
+                s2[i] += v * v
+        else:
+            for i in range(u.size):
+                h = np.float64(a[i])
+                s1[i] += h
+                s2[i] += h * (np.float64(u[i]) - shift[i])
+
+
+@njit(**JIT)
+def _strip_task(g, x, shift, part, t, samples, pieces, width, squares):
+    """Task t of the strips: channel t // pieces, and of its strips a group of samples or a piece of one strip."""
+    batch, length = x.shape[0], x.shape[2]
+    c, p = t // pieces, t % pieces
+    s1, s2 = 0.0, 0.0
+    if width < length:
+        cuts = (length + width - 1) // width
+        n, lo = p // cuts, p % cuts * width
+        hi = min(length, lo + width)
+        s1, s2 = _strip_sums(g[n, c][lo:hi], x[n, c][lo:hi], shift[c], squares)
+    else:
+        for n in range(p * samples, min(batch, (p + 1) * samples)):
+            a, b = _strip_sums(g[n, c], x[n, c], shift[c], squares)
+            s1 += a
+            s2 += b
+    part[t, 0] = s1
+    part[t, 1] = s2
+
+
+@njit(parallel=True, **JIT)
+def _channel_sums(g, x, shift, sums, squares):
+    """sums (C, 2) of float64: for each channel the two sums of _strip_sums. shift: (C,) of float64."""
+    batch, channels, length = x.shape
+    if length >= SHORT:
+        width = min(length, CHUNK)
+        samples = max(1, CHUNK // length)
+        pieces = batch * ((length + width - 1) // width) if width < length else (batch + samples - 1) // samples
+        tasks = channels * pieces
+        part = np.empty((tasks, 2))
+        if x.size < GRAIN:
+            for t in range(tasks):
+                _strip_task(g, x, shift, part, t, samples, pieces, width, squares)
+        else:
+            for t in prange(tasks):
+                _strip_task(g, x, shift, part, np.intp(t), samples, pieces, width, squares)
+        for c in range(channels):
+            sums[c] = 0.0
+            for p in range(pieces):
+                sums[c, 0] += part[c * pieces + p, 0]
+                sums[c, 1] += part[c * pieces + p, 1]
+    else:
+        row = channels * length
+        x2, g2 = x.reshape(batch, row), g.reshape(batch, row)
+        wide = np.repeat(shift, length)
+        per = max(1, CHUNK // row, (batch + PARTS - 1) // PARTS) if x.size >= GRAIN else max(1, batch)
+        parts = (batch + per - 1) // per
+        part = np.zeros((parts, 2, row))
+        if parts == 1:
+            _row_task(g2, x2, wide, part[0], 0, batch, squares)
+        else:
+            for c in prange(parts):
+                p = np.intp(c)
+                _row_task(g2, x2, wide, part[p], p * per, min(batch, (p + 1) * per), squares)
+        sums[:] = 0.0
+        for p in range(parts):
+            for k in range(2):
+                for c in range(channels):
+                    for i in range(c * length, (c + 1) * length):
+                        sums[c, k] += part[p, k, i]
+
+
+@njit(**JIT)
+def batch_norm_stats(x, mean, rstd, running_mean, running_var, momentum, eps):
+    """Statistics of x (N, C, L). mean, rstd: (C,), written.
+
+    running_mean, running_var: (C,), moved by momentum towards the mean and the unbiased variance; or (0,).
+    """
+    channels = x.shape[1]
+    m = x.shape[0] * x.shape[2]
+    shift, sums = np.empty(channels), np.empty((channels, 2))
+    for c in range(channels):
+        shift[c] = x[0, c, 0]
+    _channel_sums(x, x, shift, sums, True)
+    for c in range(channels):
+        d = sums[c, 0] / m
+        v = sums[c, 1] / m - d * d
+        v = 0.0 if v < 0.0 else v
+        mean[c] = shift[c] + d
+        rstd[c] = 1.0 / np.sqrt(v + eps)
+        if running_mean.size:
+            running_mean[c] = (1.0 - momentum) * running_mean[c] + momentum * (shift[c] + d)
+        if running_var.size:
+            running_var[c] = (1.0 - momentum) * running_var[c] + momentum * (v * (m / (m - 1.0)))
+
+
+@njit(**JIT)
+def batch_norm_rstd(var, rstd, eps):
+    """rstd = 1 / sqrt(var + eps). var, rstd (written): (C,)."""
+    for c in range(var.size):
+        rstd[c] = 1.0 / np.sqrt(np.float64(var[c]) + eps)
+
+
+@njit(**JIT)
+def _apply_tasks(x, y, mean, scale, offset, lo, hi):
+    """y = (x - mean) scale + offset: strips lo <= t < hi of (n, c) where the strip is long, else rows."""
+    channels, length = x.shape[1], x.shape[2]
+    if length >= SHORT:
+        for t in range(lo, hi):
+            n, c = t // channels, t % channels
+            a, out, m, s, o = x[n, c], y[n, c], mean[c], scale[c], offset[c]
+            for i in range(length):
+                out[i] = (a[i] - m) * s + o
+    else:
+        for n in range(lo, hi):
+            a, out = x[n].reshape(channels * length), y[n].reshape(channels * length)
+            for i in range(a.size):
+                out[i] = (a[i] - mean[i]) * scale[i] + offset[i]
+
+
+@njit(parallel=True, **JIT)
+def batch_norm_apply(x, y, mean, rstd, w, b):
+    """y = (x - mean) rstd w + b. x, y (written): (N, C, L). mean, rstd: (C,). w, b: (C,) or (0,)."""
+    batch, channels, length = x.shape
+    scale = rstd * w if w.size else rstd.copy()
+    offset = b.copy() if b.size else np.zeros_like(mean)
+    strips = length >= SHORT
+    times = 1 if strips else length
+    m, s, o = np.repeat(mean, times), np.repeat(scale, times), np.repeat(offset, times)
+    tasks = batch * channels if strips else batch
+    if x.size < GRAIN:
+        _apply_tasks(x, y, m, s, o, 0, tasks)
+    else:
+        per = max(1, CHUNK // (length if strips else channels * length))
+        for c in prange((tasks + per - 1) // per):
+            lo = np.intp(c) * per
+            _apply_tasks(x, y, m, s, o, lo, min(tasks, lo + per))
+
+
+@njit(**JIT)
+def batch_norm_sums(g, x, mean, rstd, dw, db):
+    """dw = sum of g xhat and db = sum of g over each channel. g, x: (N, C, L). mean, rstd, dw, db (written): (C,)."""
+    channels = x.shape[1]
+    shift, sums = np.empty(channels), np.empty((channels, 2))
+    for c in range(channels):
+        shift[c] = mean[c]
+    _channel_sums(g, x, shift, sums, False)
+    for c in range(channels):
+        db[c] = sums[c, 0]
+        dw[c] = sums[c, 1] * rstd[c]
+
+
+@njit(**JIT)
+def _backward_tasks(g, x, dx, mean, a, p, q, lo, hi):
+    """dx = a g - p - q (x - mean): strips or rows, as in _apply_tasks."""
+    channels, length = x.shape[1], x.shape[2]
+    if length >= SHORT:
+        for t in range(lo, hi):
+            n, c = t // channels, t % channels
+            u, v, out, m, a1, p1, q1 = g[n, c], x[n, c], dx[n, c], mean[c], a[c], p[c], q[c]
+            for i in range(length):
+                out[i] = a1 * u[i] - p1 - q1 * (v[i] - m)
+    else:
+        for n in range(lo, hi):
+            row = channels * length
+            u, v, out = g[n].reshape(row), x[n].reshape(row), dx[n].reshape(row)
+            for i in range(row):
+                out[i] = a[i] * u[i] - p[i] - q[i] * (v[i] - mean[i])
+
+
+@njit(parallel=True, **JIT)
+def batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, training):
+    """dx of batch_norm_apply. g, x, dx (written): (N, C, L). mean, rstd: (C,). w: (C,) or (0,).
+
+    dw, db: (C,), what batch_norm_sums gives; read in training, where mean and rstd depend on x.
+    """
+    batch, channels, length = x.shape
+    m = batch * length
+    strips = length >= SHORT
+    times = 1 if strips else length
+    a = rstd * w if w.size else rstd.copy()
+    p, q = np.zeros_like(rstd), np.zeros_like(rstd)
+    if training:
+        for c in range(channels):
+            p[c] = a[c] * (db[c] / m)
+            q[c] = a[c] * (rstd[c] * (dw[c] / m))
+    centre, a, p, q = np.repeat(mean, times), np.repeat(a, times), np.repeat(p, times), np.repeat(q, times)
+    tasks = batch * channels if strips else batch
+    if x.size < GRAIN:
+        _backward_tasks(g, x, dx, centre, a, p, q, 0, tasks)
+    else:
+        per = max(1, CHUNK // (length if strips else channels * length))
+        for c in prange((tasks + per - 1) // per):
+            lo = np.intp(c) * per
+            _backward_tasks(g, x, dx, centre, a, p, q, lo, min(tasks, lo + per))

@@ -1,0 +1,276 @@
+r"""Layer, RMS and group normalization: statistics over contiguous rows.
+
+    mean = sum(x) / n        rstd = 1 / sqrt(sum((x - mean)^2) / n + eps)        xhat = (x - mean) rstd
+    layer_norm_forward    y = xhat w + b over rows (rows, n); without centering mean is 0 (RMS norm)
+    layer_norm_backward   dx = rstd (h - sum(h) / n - xhat sum(h xhat) / n),  h = g w;  dw = sum g xhat;  db = sum g
+    group_norm_forward    the same over rows (groups of D channels of L elements), w and b per channel
+    group_norm_backward
+
+Sums over a row run in its dtype for BLOCK elements and in float64 beyond; the mean is that of x less the row's first
+element, so that a row far from 0 loses nothing. An absent weight or bias is an empty array.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import CHUNK, GRAIN, JIT
+
+BLOCK = 512
+# Parts that a sum over rows is cut into at most.
+PARTS = 64
+# Rows that are added up in their own dtype before they go into a float64 sum.
+FEW = 16
+
+
+@njit(**JIT)
+def _moments(x, center):
+    """Mean and variance of a 1-D array; without centering, 0 and the mean square."""
+    n = x.size
+    zero = x.dtype.type(0.0)
+    first, mean = x[0] if center else zero, zero
+    total = 0.0
+    if center:
+        for i0 in range(0, n, BLOCK):
+            a = x[i0 : i0 + BLOCK]
+            s = zero
+            for i in range(a.size):
+                s += a[i] - first
+            total += np.float64(s)
+        mean = x.dtype.type(np.float64(first) + total / n)
+    total = 0.0
+    for i0 in range(0, n, BLOCK):
+        a = x[i0 : i0 + BLOCK]
+        s = zero
+        for i in range(a.size):
+            v = a[i] - mean
+            s += v * v
+        total += np.float64(s)
+    return mean, total / n
+
+
+@njit(**JIT)
+def _scale_row(x, y, w, b, mean, rstd):
+    """y = (x - mean) rstd w + b over 1-D arrays; w and b of x's length or empty."""
+    if w.size and b.size:
+        for i in range(x.size):
+            y[i] = (x[i] - mean) * rstd * w[i] + b[i]
+    elif w.size:
+        for i in range(x.size):
+            y[i] = (x[i] - mean) * rstd * w[i]
+    else:
+        for i in range(x.size):
+            y[i] = (x[i] - mean) * rstd
+        if b.size:
+            for i in range(x.size):
+                y[i] += b[i]
+
+
+@njit(**JIT)
+def _layer_norm_tasks(x, y, w, b, mean, rstd, eps, center, lo, hi):
+    """Rows lo <= r < hi."""
+    for r in range(lo, hi):
+        m, v = _moments(x[r], center)
+        mean[r] = m
+        rstd[r] = 1.0 / np.sqrt(v + eps)
+        _scale_row(x[r], y[r], w, b, mean[r], rstd[r])
+
+
+@njit(parallel=True, **JIT)
+def layer_norm_forward(x, y, w, b, mean, rstd, eps, center):
+    """Normalizes the rows of x (rows, n > 0) into y. mean, rstd: (rows,), written. w, b: (n,) or (0,)."""
+    rows, n = x.shape
+    if x.size < GRAIN:
+        _layer_norm_tasks(x, y, w, b, mean, rstd, eps, center, 0, rows)
+    else:
+        per = max(1, CHUNK // n)
+        for c in prange((rows + per - 1) // per):
+            lo = np.intp(c) * per
+            _layer_norm_tasks(x, y, w, b, mean, rstd, eps, center, lo, min(rows, lo + per))
+
+
+@njit(**JIT)
+def _row_sums(g, x, w, mean, rstd):
+    """Sums of h and h xhat over one row, h = g w (g where w is empty), in float64."""
+    t1, t2 = 0.0, 0.0
+    for i0 in range(0, g.size, BLOCK):
+        a, u, v = g[i0 : i0 + BLOCK], x[i0 : i0 + BLOCK], w[i0 : i0 + BLOCK]
+        s1, s2 = x.dtype.type(0.0), x.dtype.type(0.0)
+        if w.size:
+            for i in range(a.size):
+                h = a[i] * v[i]
+                s1 += h
+                s2 += h * (u[i] - mean)
+        else:
+            for i in range(a.size):
+                s1 += a[i]
+                s2 += a[i] * (u[i] - mean)
+        t1 += np.float64(s1)
+        t2 += np.float64(s2)
+    return t1, t2 * rstd
+
+
+@njit(**JIT)
+def _row_backward(g, x, w, dx, mean, rstd, s1, s2):
+    """dx = rstd (h - s1 - xhat s2) over one row."""
+    if w.size:
+        for i in range(g.size):
+            dx[i] = rstd * (g[i] * w[i] - s1 - ((x[i] - mean) * rstd) * s2)
+    else:
+        for i in range(g.size):
+            dx[i] = rstd * (g[i] - s1 - ((x[i] - mean) * rstd) * s2)
+
+
+@njit(**JIT)
+def _flush(total, part):
+    """total += part; part = 0."""
+    for i in range(part.size):
+        total[i] += np.float64(part[i])
+        part[i] = 0.0
+
+
+@njit(**JIT)
+def _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, dw, db, center, lo, hi):
+    """Rows lo <= r < hi: writes dx (where it is wanted) and adds to dw and db (float64, where they are)."""
+    n = x.shape[1]
+    pw, pb = np.zeros(dw.size, x.dtype), np.zeros(db.size, x.dtype)
+    for r in range(lo, hi):
+        a, u, m, s = g[r], x[r], mean[r], rstd[r]
+        if dx.size:
+            s1, s2 = _row_sums(a, u, w, m, s)
+            s1 = s1 / n if center else 0.0
+            _row_backward(a, u, w, dx[r], m, s, x.dtype.type(s1), x.dtype.type(s2 / n))
+        if dw.size and db.size:
+            for i in range(n):
+                pw[i] += a[i] * ((u[i] - m) * s)
+                pb[i] += a[i]
+        elif dw.size:
+            for i in range(n):
+                pw[i] += a[i] * ((u[i] - m) * s)
+        elif db.size:
+            for i in range(n):
+                pb[i] += a[i]
+        if (r - lo) % FEW == FEW - 1 or r == hi - 1:
+            _flush(dw, pw)
+            _flush(db, pb)
+
+
+@njit(parallel=True, **JIT)
+def layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center):
+    """Gradients of layer_norm_forward. g, x: (rows, n). w: (n,) or (0,). mean, rstd: (rows,).
+
+    dx (rows, n), dw (n,), db (n,): written; any of them is empty where it is not wanted.
+    """
+    rows, n = x.shape
+    per = max(1, CHUNK // n, (rows + PARTS - 1) // PARTS) if x.size >= GRAIN else max(1, rows)
+    parts = max(1, (rows + per - 1) // per)
+    sums = np.zeros((2, parts, n if dw.size or db.size else 0))
+    if parts == 1:
+        pw, pb = sums[0, 0][: dw.size], sums[1, 0][: db.size]
+        _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, pw, pb, center, 0, rows)
+    else:
+        for c in prange(parts):
+            p = np.intp(c)
+            pw, pb = sums[0, p][: dw.size], sums[1, p][: db.size]
+            _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, pw, pb, center, p * per, min(rows, (p + 1) * per))
+    for out, part in ((dw, sums[0]), (db, sums[1])):
+        if out.size:
+            total = part[0]
+            for c in range(1, parts):
+                p = part[c]
+                for i in range(n):
+                    total[i] += p[i]
+            for i in range(n):
+                out[i] = total[i]
+
+
+@njit(**JIT)
+def _group_norm_tasks(x, y, w, b, mean, rstd, var, groups, eps, lo, hi):
+    """Rows lo <= r < hi of x (rows, D, L)."""
+    depth, length = x.shape[1], x.shape[2]
+    for r in range(lo, hi):
+        m, v = _moments(x[r].reshape(depth * length), True)
+        mean[r] = m
+        rstd[r] = 1.0 / np.sqrt(v + eps)
+        if var.size:
+            var[r] = v
+        m, s = mean[r], rstd[r]
+        c0 = (r % groups) * depth
+        if length == 1:
+            row, out = x[r].reshape(depth), y[r].reshape(depth)
+            _scale_row(row, out, w[c0 : c0 + depth], b[c0 : c0 + depth], m, s)
+            continue
+        for d in range(depth):
+            scale = s * w[c0 + d] if w.size else s
+            offset = b[c0 + d] if b.size else x.dtype.type(0.0)
+            a, out = x[r, d], y[r, d]
+            for i in range(length):
+                out[i] = (a[i] - m) * scale + offset
+
+
+@njit(parallel=True, **JIT)
+def group_norm_forward(x, y, w, b, mean, rstd, var, groups, eps):
+    """Normalizes x (rows, D, L) over D and L; row r is group r % groups, w and b: (groups * D,) or (0,).
+
+    y (x's shape), mean, rstd (rows,): written. var: (rows,), written, or (0,).
+    """
+    rows, depth, length = x.shape
+    if x.size < GRAIN:
+        _group_norm_tasks(x, y, w, b, mean, rstd, var, groups, eps, 0, rows)
+    else:
+        per = max(1, CHUNK // (depth * length))
+        for c in prange((rows + per - 1) // per):
+            lo = np.intp(c) * per
+            _group_norm_tasks(x, y, w, b, mean, rstd, var, groups, eps, lo, min(rows, lo + per))
+
+
+@njit(**JIT)
+def _group_norm_backward_tasks(g, x, w, mean, rstd, dx, part, groups, lo, hi):
+    """Rows lo <= r < hi; part (2, samples, channels) of float64 gets each channel's sums of g xhat and g."""
+    depth, length = x.shape[1], x.shape[2]
+    size = depth * length
+    none = w[:0]
+    for r in range(lo, hi):
+        m, s = mean[r], rstd[r]
+        c0 = (r % groups) * depth
+        h1, h2 = 0.0, 0.0
+        for d in range(depth):
+            s1, s2 = _row_sums(g[r, d], x[r, d], none, m, s)
+            part[0, r // groups, c0 + d] = s2
+            part[1, r // groups, c0 + d] = s1
+            scale = np.float64(w[c0 + d]) if w.size else 1.0
+            h1 += s1 * scale
+            h2 += s2 * scale
+        if dx.size:
+            k1, k2 = x.dtype.type(h1 / size), x.dtype.type(h2 / size)
+            for d in range(depth):
+                a, u, out = g[r, d], x[r, d], dx[r, d]
+                scale = w[c0 + d] if w.size else x.dtype.type(1.0)
+                for i in range(length):
+                    out[i] = s * (a[i] * scale - k1 - ((u[i] - m) * s) * k2)
+
+
+@njit(parallel=True, **JIT)
+def group_norm_backward(g, x, w, mean, rstd, dx, dw, db, groups):
+    """Gradients of group_norm_forward. g, x: (rows, D, L). w: (groups * D,) or (0,). mean, rstd: (rows,).
+
+    dx (x's shape), dw, db (groups * D,): written; any of them is empty where it is not wanted.
+    """
+    rows, depth, length = x.shape
+    channels, samples = groups * depth, rows // groups
+    part = np.empty((2, samples, channels))
+    if x.size < GRAIN:
+        _group_norm_backward_tasks(g, x, w, mean, rstd, dx, part, groups, 0, rows)
+    else:
+        per = max(1, CHUNK // (depth * length))
+        for c in prange((rows + per - 1) // per):
+            lo = np.intp(c) * per
+            _group_norm_backward_tasks(g, x, w, mean, rstd, dx, part, groups, lo, min(rows, lo + per))
+    for out, sums in ((dw, part[0]), (db, part[1])):
+        if out.size:
+            total = np.zeros(channels)
+            for i in range(samples):
+                p = sums[i]
+                for c in range(channels):
+                    total[c] += p[c]
+            for c in range(channels):
+                out[c] = total[c]

@@ -1,0 +1,152 @@
+r"""Running reductions along the middle axis of arrays (outer, n, inner).
+
+    scan_forward          y_k = sum_{j <= k} x_j, prod_{j <= k} x_j or log sum_{j <= k} exp(x_j)
+    cumextreme_forward    y_k = max_{j <= k} x_j (or min) and the last j that holds it
+    cumprod_backward      dx_k = (prod_{j < k} x_j) * r_k with r_k = g_k + x_{k+1} r_{k+1}: no division by x
+    logcumsumexp_backward dx_k = exp(x_k - y_k) * t_k with t_k = g_k + exp(y_k - y_{k+1}) t_{k+1}: exponents never > 0
+    cumextreme_backward   dx_j = sum of g_k over the k whose index is j
+
+Sums and products run in float64 and are rounded as they are stored.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import CHUNK, GRAIN, JIT
+
+CUMSUM, CUMPROD, LOGCUMSUMEXP = range(3)
+
+
+@njit(**JIT)
+def _log_add(m, v):
+    """log(exp(m) + exp(v)); a NaN stays, and two equal infinities give themselves."""
+    top = max(m, v)
+    if m != m or v != v:
+        return m + v
+    if top - min(m, v) != top - min(m, v) or abs(top) == np.inf:
+        return top
+    return top + math.log1p(math.exp(min(m, v) - top))
+
+
+@njit(**JIT)
+def _scan_tasks(x, y, lo, hi, kind, reverse):
+    """Slabs lo <= o < hi of scan_forward."""
+    n, inner = x.shape[1], x.shape[2]
+    acc = np.empty(inner)
+    for o in range(lo, hi):
+        acc[:] = 0.0 if kind == CUMSUM else 1.0 if kind == CUMPROD else -np.inf
+        for i in range(n):
+            k = n - 1 - i if reverse else i
+            row, out = x[o, k], y[o, k]
+            if kind == CUMSUM:
+                for j in range(inner):
+                    acc[j] += np.float64(row[j])
+                    out[j] = acc[j]
+            elif kind == CUMPROD:
+                for j in range(inner):
+                    acc[j] *= np.float64(row[j])
+                    out[j] = acc[j]
+            else:
+                for j in range(inner):
+                    acc[j] = _log_add(acc[j], np.float64(row[j]))
+                    out[j] = acc[j]
+
+
+@njit(parallel=True, **JIT)
+def scan_forward(x, y, kind, reverse):
+    """y[o, k, i] = running CUMSUM, CUMPROD or LOGCUMSUMEXP of x[o, :, i], from the end where reverse is true.
+
+    x: (outer, n, inner). y: the same shape, written.
+    """
+    outer, n, inner = x.shape
+    if outer * n * inner < GRAIN or outer == 1:
+        _scan_tasks(x, y, 0, outer, kind, reverse)
+    else:
+        per = max(1, CHUNK // (n * inner))
+        for c in prange((outer + per - 1) // per):
+            lo = np.intp(c) * per
+            _scan_tasks(x, y, lo, min(outer, lo + per), kind, reverse)
+
+
+@njit(parallel=True, **JIT)
+def cumextreme_forward(x, values, indices, sign):
+    """Running maximum (sign 1) or minimum (sign -1) of x over k, and the last k that holds it.
+
+    x: (outer, n, inner). values, indices (int64): the same shape, written. A NaN stays the result from where it stands.
+    """
+    outer, n, inner = x.shape
+    for o in prange(outer):
+        for k in range(n):
+            row, v, a = x[o, k], values[o, k], indices[o, k]
+            if k == 0:
+                for j in range(inner):
+                    v[j] = row[j]
+                    a[j] = 0
+                continue
+            v0, a0 = values[o, k - 1], indices[o, k - 1]
+            for j in range(inner):
+                new = (row[j] != row[j]) | ((v0[j] == v0[j]) & (row[j] * sign >= v0[j] * sign))
+                v[j] = row[j] if new else v0[j]
+                a[j] = k if new else a0[j]
+
+
+@njit(parallel=True, **JIT)
+def cumextreme_backward(g, indices, dx):
+    """dx[o, j, i] = sum of g[o, k, i] where indices[o, k, i] == j. g, indices, dx (written): (outer, n, inner)."""
+    outer, n, inner = g.shape
+    for o in prange(outer):
+        dx[o] = 0.0
+        for k in range(n):
+            for j in range(inner):
+                dx[o, np.uintp(indices[o, k, j]), j] += g[o, k, j]
+
+
+@njit(**JIT)
+def _cumprod_backward_tasks(g, x, dx, lo, hi):
+    """Slabs lo <= o < hi of cumprod_backward."""
+    n, inner = x.shape[1], x.shape[2]
+    acc = np.empty(inner)
+    for o in range(lo, hi):
+        acc[:] = 1.0
+        for k in range(n):
+            row, out = x[o, k], dx[o, k]
+            for j in range(inner):
+                out[j] = acc[j]
+                acc[j] *= np.float64(row[j])
+        acc[:] = 0.0
+        for k in range(n - 1, -1, -1):
+            row, out, up = x[o, k], dx[o, k], g[o, k]
+            for j in range(inner):
+                r = np.float64(up[j]) + acc[j]
+                out[j] *= r
+                acc[j] = r * np.float64(row[j])
+
+
+@njit(parallel=True, **JIT)
+def cumprod_backward(g, x, dx):
+    """Gradient of the running product. g, x, dx (written): (outer, n, inner)."""
+    outer, n, inner = x.shape
+    if outer * n * inner < GRAIN or outer == 1:
+        _cumprod_backward_tasks(g, x, dx, 0, outer)
+    else:
+        for o in prange(outer):
+            _cumprod_backward_tasks(g, x, dx, np.intp(o), np.intp(o) + 1)
+
+
+@njit(parallel=True, **JIT)
+def logcumsumexp_backward(g, x, y, dx):
+    """Gradient of y = logcumsumexp(x). g, x, y, dx (written): (outer, n, inner)."""
+    outer, n, inner = x.shape
+    for o in prange(outer):
+        t = np.zeros(inner)
+        for k in range(n - 1, -1, -1):
+            for j in range(inner):
+                here = np.float64(y[o, k, j])
+                if k + 1 < n and t[j] != 0.0:
+                    step = here - np.float64(y[o, k + 1, j])
+                    t[j] *= 0.0 if here == -np.inf else 1.0 if step != step and abs(here) == np.inf else math.exp(step)
+                t[j] += np.float64(g[o, k, j])
+                share = 0.0 if x[o, k, j] == -np.inf else math.exp(np.float64(x[o, k, j]) - here)
+                dx[o, k, j] = share * t[j]

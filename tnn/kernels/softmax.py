@@ -1,0 +1,292 @@
+r"""Softmax, its logarithm and logsumexp along the middle axis of arrays (outer, n, inner).
+
+    m = max_k x_k        s = sum_k exp(x_k - m)
+    softmax_forward      y_k = exp(x_k - m) / s            or, where log is true,  y_k = x_k - m - log s
+    softmax_backward     dx_k = y_k (g_k - sum_j g_j y_j)  or                      dx_k = g_k - exp(y_k) sum_j g_j
+    logsumexp_forward    y = m + log s
+    logsumexp_backward   dx_k = g exp(x_k - y)
+
+A row of -inf gives NaN, as 0 / 0 does. Sums over the axis are kept in float64 beyond BLOCK elements.
+Strided axes are taken a tile of columns at a time, narrow enough that the tile's n rows stay in the cache.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import CHUNK, GRAIN, JIT
+from ._math import exp, log
+from ._minmax import maximum
+
+BLOCK = 512
+
+
+@njit(**JIT)
+def _row_max(x):
+    """Largest element of a 1-D array."""
+    m = x.dtype.type(-np.inf)
+    for i in range(x.size):
+        m = maximum(m, x[i])
+    return m
+
+
+@njit(**JIT)
+def _exp_sum(x, y, m):
+    """y[i] = exp(x[i] - m) over 1-D arrays; their sum in float64."""
+    total = 0.0
+    for i0 in range(0, x.size, BLOCK):
+        a, b = x[i0 : i0 + BLOCK], y[i0 : i0 + BLOCK]
+        s = x.dtype.type(0.0)
+        for i in range(a.size):
+            e = exp(a[i] - m)
+            b[i] = e
+            s += e
+        total += np.float64(s)
+    return total
+
+
+@njit(**JIT)
+def _softmax_row(x, y, take_log):
+    """One contiguous row."""
+    m = _row_max(x)
+    s = _exp_sum(x, y, m)
+    if take_log:
+        ls = x.dtype.type(np.log(s))
+        for i in range(x.size):
+            y[i] = (x[i] - m) - ls
+    else:
+        r = x.dtype.type(1.0 / s)
+        for i in range(x.size):
+            y[i] *= r
+
+
+@njit(**JIT)
+def _softmax_tile(x, y, j0, j1, m, s, take_log):
+    """Columns j0 <= j < j1 of one slab x (n, inner) -> y; m, s: scratch of j1 - j0 elements."""
+    n, w = x.shape[0], j1 - j0
+    m[:] = -np.inf
+    s[:] = 0.0
+    for k in range(n):
+        a = x[k][j0:j1]
+        for j in range(w):
+            m[j] = maximum(m[j], a[j])
+    for k in range(n):
+        a, b = x[k][j0:j1], y[k][j0:j1]
+        for j in range(w):
+            e = exp(a[j] - m[j])
+            b[j] = e
+            s[j] += e
+    if take_log:
+        for j in range(w):
+            s[j] = log(s[j])
+        for k in range(n):
+            a, b = x[k][j0:j1], y[k][j0:j1]
+            for j in range(w):
+                b[j] = (a[j] - m[j]) - s[j]
+    else:
+        for j in range(w):
+            s[j] = 1 / s[j]
+        for k in range(n):
+            b = y[k][j0:j1]
+            for j in range(w):
+                b[j] *= s[j]
+
+
+@njit(**JIT)
+def _tile_width(n, inner):
+    """Columns in one tile: n rows of them are about 4096 elements, at least 32 columns."""
+    return min(inner, max(32, (4096 // max(1, n)) // 32 * 32))
+
+
+@njit(**JIT)
+def _softmax_tasks(x, y, lo, hi, width, take_log):
+    """Tasks lo <= t < hi: task t is (o, tile of columns), or the row o where inner is 1."""
+    inner = x.shape[2]
+    if inner == 1:
+        for o in range(lo, hi):
+            _softmax_row(x[o].reshape(x.shape[1]), y[o].reshape(x.shape[1]), take_log)
+        return
+    tiles = (inner + width - 1) // width
+    m, s = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    for t in range(lo, hi):
+        o = t // tiles
+        j0 = t % tiles * width
+        j1 = min(inner, j0 + width)
+        _softmax_tile(x[o], y[o], j0, j1, m[: j1 - j0], s[: j1 - j0], take_log)
+
+
+@njit(parallel=True, **JIT)
+def softmax_forward(x, y, take_log):
+    """Softmax of x over its middle axis, or its logarithm. x: (outer, n, inner). y: the same shape, written."""
+    outer, n, inner = x.shape
+    width = _tile_width(n, inner)
+    tasks = outer * ((inner + width - 1) // width)
+    if outer * n * inner < GRAIN // 4:
+        _softmax_tasks(x, y, 0, tasks, width, take_log)
+    else:
+        per = max(1, CHUNK // 2 // (n * width))
+        for c in prange((tasks + per - 1) // per):
+            lo = np.intp(c) * per
+            _softmax_tasks(x, y, lo, min(tasks, lo + per), width, take_log)
+
+
+@njit(**JIT)
+def _softmax_backward_row(g, y, dx, took_log):
+    """One contiguous row."""
+    s = 0.0
+    if took_log:
+        for i in range(g.size):
+            s += np.float64(g[i])
+        t = g.dtype.type(s)
+        for i in range(g.size):
+            dx[i] = g[i] - exp(y[i]) * t
+    else:
+        for i in range(g.size):
+            s += np.float64(g[i] * y[i])
+        t = g.dtype.type(s)
+        for i in range(g.size):
+            dx[i] = y[i] * (g[i] - t)
+
+
+@njit(**JIT)
+def _softmax_backward_tile(g, y, dx, j0, j1, s, took_log):
+    """Columns j0 <= j < j1 of one slab (n, inner); s: scratch of j1 - j0 elements."""
+    n, w = g.shape[0], j1 - j0
+    s[:] = 0.0
+    for k in range(n):
+        a, b = g[k][j0:j1], y[k][j0:j1]
+        if took_log:
+            for j in range(w):
+                s[j] += a[j]
+        else:
+            for j in range(w):
+                s[j] += a[j] * b[j]
+    for k in range(n):
+        a, b, c = g[k][j0:j1], y[k][j0:j1], dx[k][j0:j1]
+        if took_log:
+            for j in range(w):
+                c[j] = a[j] - exp(b[j]) * s[j]
+        else:
+            for j in range(w):
+                c[j] = b[j] * (a[j] - s[j])
+
+
+@njit(**JIT)
+def _softmax_backward_tasks(g, y, dx, lo, hi, width, took_log):
+    """Tasks lo <= t < hi, as in _softmax_tasks."""
+    n, inner = g.shape[1], g.shape[2]
+    if inner == 1:
+        for o in range(lo, hi):
+            _softmax_backward_row(g[o].reshape(n), y[o].reshape(n), dx[o].reshape(n), took_log)
+        return
+    tiles = (inner + width - 1) // width
+    s = np.empty(width, g.dtype)
+    for t in range(lo, hi):
+        o = t // tiles
+        j0 = t % tiles * width
+        j1 = min(inner, j0 + width)
+        _softmax_backward_tile(g[o], y[o], dx[o], j0, j1, s[: j1 - j0], took_log)
+
+
+@njit(parallel=True, **JIT)
+def softmax_backward(g, y, dx, took_log):
+    """Gradient of softmax (or of its logarithm, where took_log is true) from its result y.
+
+    g, y: (outer, n, inner). dx: the same shape, written.
+    """
+    outer, n, inner = g.shape
+    width = _tile_width(n, inner)
+    tasks = outer * ((inner + width - 1) // width)
+    if outer * n * inner < GRAIN // 2:
+        _softmax_backward_tasks(g, y, dx, 0, tasks, width, took_log)
+    else:
+        per = max(1, CHUNK // (n * width))
+        for c in prange((tasks + per - 1) // per):
+            lo = np.intp(c) * per
+            _softmax_backward_tasks(g, y, dx, lo, min(tasks, lo + per), width, took_log)
+
+
+@njit(**JIT)
+def _logsumexp_tasks(x, y, lo, hi, width):
+    """Tasks lo <= t < hi: task t is (o, tile of columns)."""
+    n, inner = x.shape[1], x.shape[2]
+    if inner == 1:
+        e = np.empty(BLOCK, x.dtype)
+        for o in range(lo, hi):
+            row = x[o].reshape(n)
+            m = _row_max(row)
+            m = x.dtype.type(0.0) if abs(m) == np.inf else m
+            s = 0.0
+            for i0 in range(0, n, BLOCK):
+                s += _exp_sum(row[i0 : i0 + BLOCK], e, m)
+            y[o, 0] = np.float64(m) + np.log(s)
+        return
+    tiles = (inner + width - 1) // width
+    m, s = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    for t in range(lo, hi):
+        o = t // tiles
+        j0 = t % tiles * width
+        j1 = min(inner, j0 + width)
+        m[:] = -np.inf
+        s[:] = 0.0
+        for k in range(n):
+            a = x[o, k][j0:j1]
+            for j in range(j1 - j0):
+                m[j] = maximum(m[j], a[j])
+        for j in range(j1 - j0):
+            m[j] = x.dtype.type(0.0) if abs(m[j]) == np.inf else m[j]
+        for k in range(n):
+            a = x[o, k][j0:j1]
+            for j in range(j1 - j0):
+                s[j] += exp(a[j] - m[j])
+        out = y[o][j0:j1]
+        for j in range(j1 - j0):
+            out[j] = m[j] + log(s[j])
+
+
+@njit(parallel=True, **JIT)
+def logsumexp_forward(x, y):
+    """y[o, i] = log sum_k exp(x[o, k, i]). x: (outer, n, inner). y: (outer, inner), written."""
+    outer, n, inner = x.shape
+    width = _tile_width(n, inner)
+    tasks = outer * ((inner + width - 1) // width)
+    if outer * n * inner < GRAIN // 4:
+        _logsumexp_tasks(x, y, 0, tasks, width)
+    else:
+        per = max(1, CHUNK // 2 // (n * width))
+        for c in prange((tasks + per - 1) // per):
+            lo = np.intp(c) * per
+            _logsumexp_tasks(x, y, lo, min(tasks, lo + per), width)
+
+
+@njit(**JIT)
+def _logsumexp_backward_tasks(g, x, y, dx, lo, hi):
+    """Rows lo <= r < hi of the rows (o, k)."""
+    n, inner = x.shape[1], x.shape[2]
+    if inner == 1:
+        for o in range(lo // n, (hi + n - 1) // n):
+            k0, k1 = max(lo, o * n) - o * n, min(hi, (o + 1) * n) - o * n
+            up, top = g[o, 0], y[o, 0]
+            top = x.dtype.type(0.0) if abs(top) == np.inf else top
+            a, b = x[o].reshape(n)[k0:k1], dx[o].reshape(n)[k0:k1]
+            for i in range(a.size):
+                b[i] = up * exp(a[i] - top)
+        return
+    for r in range(lo, hi):
+        o, k = r // n, r % n
+        a, b, top, up = x[o, k], dx[o, k], y[o], g[o]
+        for j in range(inner):
+            t = x.dtype.type(0.0) if abs(top[j]) == np.inf else top[j]
+            b[j] = up[j] * exp(a[j] - t)
+
+
+@njit(parallel=True, **JIT)
+def logsumexp_backward(g, x, y, dx):
+    """dx[o, k, i] = g[o, i] exp(x[o, k, i] - y[o, i]). g, y: (outer, inner). x, dx (written): (outer, n, inner)."""
+    outer, n, inner = x.shape
+    if outer * n * inner < GRAIN // 4:
+        _logsumexp_backward_tasks(g, x, y, dx, 0, outer * n)
+    else:
+        per = max(1, CHUNK // 2 // inner)
+        for c in prange((outer * n + per - 1) // per):
+            lo = np.intp(c) * per
+            _logsumexp_backward_tasks(g, x, y, dx, lo, min(outer * n, lo + per))
