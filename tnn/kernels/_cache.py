@@ -37,7 +37,7 @@ import numba
 import numpy as np
 from numba.core import compiler, config, dispatcher, serialize, sigutils
 from numba.core.bytecode import FunctionIdentity
-from numba.core.caching import NullCache, _Cache
+from numba.core.caching import _Cache
 from numba.core.dispatcher import Dispatcher
 
 FORMAT = 1
@@ -372,12 +372,10 @@ _numba_enable_caching = Dispatcher.enable_caching
 
 def _enable_caching(self: Dispatcher) -> None:
     path = os.path.abspath(self.py_func.__code__.co_filename)
-    if not path.startswith(KERNELS):
-        _numba_enable_caching(self)
-    elif os.path.isfile(path):
+    if path.startswith(KERNELS):
         self._cache = KernelCache(self, path)
     else:
-        self._cache = NullCache()
+        _numba_enable_caching(self)
 
 
 def _scatter_names() -> None:

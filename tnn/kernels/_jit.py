@@ -55,8 +55,9 @@ def _serialise(parallel_for: int) -> None:
         with lock:
             inner(*args)
 
-    _kept.append(launch(one_at_a_time))
-    binding.add_symbol("numba_parallel_for", ctypes.cast(_kept[-1], ctypes.c_void_p).value)
+    callback = launch(one_at_a_time)
+    _kept.append(callback)
+    binding.add_symbol("numba_parallel_for", ctypes.cast(callback, ctypes.c_void_p).value)
 
 
 _kept: list[object] = []  # what compiled code points at

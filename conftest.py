@@ -1,0 +1,27 @@
+"""Shared by the tests and by the examples in docstrings."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+import tnn
+
+settings.register_profile("tnn", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("tnn")
+
+
+@pytest.fixture(autouse=True)
+def seeded(request):
+    """Every test starts from the same random state and in the default dtype and grad mode."""
+    np.random.seed(0)
+    if hasattr(tnn, "manual_seed"):
+        tnn.manual_seed(0)
+    yield
+    tnn.set_default_dtype(tnn.float32)
+    tnn.set_grad_enabled(True)
+
+
+@pytest.fixture(autouse=True)
+def names(doctest_namespace):
+    """What an example in a docstring need not import."""
+    doctest_namespace.update(np=np, tnn=tnn)
