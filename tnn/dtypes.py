@@ -6,7 +6,6 @@ import ml_dtypes
 import numpy as np
 
 
-
 class dtype:
     """A tensor's element type, one object for each type, as ``tnn.float32``."""
 
@@ -60,7 +59,7 @@ HALF = frozenset((float16.np, bfloat16.np))
 COMPUTE = frozenset((float32.np, float64.np))
 
 _NAMES = {d.name: d for d in ALL}
-_PYTHON = {builtins.bool: bool, int: int64}
+_PYTHON = {builtins.bool: bool, int: int64, float: float64}
 _INT_RANK = {int8: 0, int16: 1, int32: 2, int64: 3}
 _default = [float32]
 
@@ -89,8 +88,6 @@ def as_dtype(value):
     """A dtype from a dtype, one of Python's ``float``, ``int``, ``bool``, a NumPy dtype or a name."""
     if isinstance(value, dtype):
         return value
-    if value is float:
-        return _default[0]
     if value in _PYTHON:
         return _PYTHON[value]
     if isinstance(value, str):

@@ -24,7 +24,12 @@ def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=N
     }
     if profile is not None:
         _options.update(profiles[profile])
-    for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems), ("linewidth", linewidth)):
+    for name, value in (
+        ("precision", precision),
+        ("threshold", threshold),
+        ("edgeitems", edgeitems),
+        ("linewidth", linewidth),
+    ):
         if value is not None:
             _options[name] = value
     _options["sci_mode"] = sci_mode

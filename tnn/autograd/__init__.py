@@ -143,7 +143,9 @@ def grad(
     if allow_unused is None:
         allow_unused = materialize_grads
     if materialize_grads and not allow_unused:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     grads = (None,) * len(outputs) if grad_outputs is None else _sequence(grad_outputs)
     if retain_graph is None:
         retain_graph = create_graph

@@ -61,7 +61,9 @@ def gradcheck(
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     checked = [t for t in inputs if isinstance(t, Tensor) and t._rg]
     if not checked:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+        )
 
     def fail(message):
         if raise_exception:
@@ -83,7 +85,9 @@ def gradcheck(
                 (g,) = grad(out, x, wrap(seed), retain_graph=True, allow_unused=True)
                 if g is not None:
                     if g._data.shape != x._data.shape:
-                        return fail(f"gradient of input {n} has shape {list(g._data.shape)}, expected {list(x._data.shape)}")
+                        return fail(
+                            f"gradient of input {n} has shape {list(g._data.shape)}, expected {list(x._data.shape)}"
+                        )
                     analytic[:, j] = g._data.reshape(-1)
             if numerical is not None and not np.allclose(analytic, numerical[k], rtol=rtol, atol=atol):
                 return fail(

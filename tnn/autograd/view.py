@@ -26,7 +26,9 @@ def _geometry(view, base):
     b = base._data
     if b.flags.c_contiguous:
         return _offset(view._data, b), view._data.shape, view._data.strides
-    raise RuntimeError("in-place operations on a view of a non-contiguous base are not supported; clone() the base first")
+    raise RuntimeError(
+        "in-place operations on a view of a non-contiguous base are not supported; clone() the base first"
+    )
 
 
 class _AsStrided(Node):

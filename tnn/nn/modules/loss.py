@@ -1,0 +1,212 @@
+"""Loss layers: each holds the arguments of a loss function."""
+
+from ...ops import loss as ops
+from ...ops.loss import reduction_of
+from .module import Module
+
+
+class _Loss(Module):
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        super().__init__()
+        old_form = size_average is not None or reduce is not None
+        self.reduction = reduction_of(size_average, reduce, reduction) if old_form else reduction
+
+
+class _WeightedLoss(_Loss):
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class L1Loss(_Loss):
+    """The absolute error ``|x - t|``, averaged, summed or element by element.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+
+    def forward(self, input, target):
+        return ops.l1_loss(input, target, reduction=self.reduction)
+
+
+class MSELoss(_Loss):
+    """The squared error ``(x - t) ** 2``, averaged, summed or element by element.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+
+    def forward(self, input, target):
+        return ops.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """``d ** 2 / (2 beta)`` where ``d = |x - t| < beta``, else ``d - beta / 2`` (Girshick, arXiv 1504.08083).
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input, target):
+        return ops.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """``d ** 2 / 2`` where ``d = |x - t| <= delta``, else ``delta (d - delta / 2)`` (Huber, 1964).
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["delta", "reduction"]
+
+    def __init__(self, reduction="mean", delta=1.0):
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input, target):
+        return ops.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class BCELoss(_WeightedLoss):
+    """``-(t log x + (1 - t) log(1 - x))`` for probabilities x in [0, 1]; a logarithm counts as at least -100.
+
+    Args:
+        weight: a factor for each element, broadcast.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(weight, size_average, reduce, reduction)
+
+    def forward(self, input, target):
+        return ops.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """:class:`BCELoss` of ``sigmoid(x)``, stable for large x.
+
+    Args:
+        weight: a factor for each element, broadcast.
+        pos_weight: a factor for the positive part, broadcast.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input, target):
+        return ops.binary_cross_entropy_with_logits(
+            input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
+        )
+
+
+class KLDivLoss(_Loss):
+    """The Kullback-Leibler divergence ``t (log t - x)`` of log-probabilities x from t.
+
+    Args:
+        reduction: 'none', 'mean', 'sum' or 'batchmean' (the sum divided by the batch size).
+        log_target: t holds log-probabilities.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
+        super().__init__(size_average, reduce, reduction)
+        self.log_target = log_target
+
+    def forward(self, input, target):
+        return ops.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(_Loss):
+    """The negative log-likelihood of counts t under a Poisson distribution: ``exp(x) - t x``, or ``x - t log(x + eps)``.
+
+    Args:
+        log_input: x is the logarithm of the rate.
+        full: add Stirling's term.
+        eps: keeps the logarithm finite.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["log_input", "full", "eps", "reduction"]
+
+    def __init__(self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input, target):
+        return ops.poisson_nll_loss(
+            log_input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class GaussianNLLLoss(_Loss):
+    """The negative log-likelihood under a normal distribution: ``(log v + (x - t) ** 2 / v) / 2``, v = max(var, eps).
+
+    Args:
+        full: add ``log(2 pi) / 2``.
+        eps: the least variance.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["full", "eps", "reduction"]
+
+    def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input, target, var):
+        return ops.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
+
+
+class SoftMarginLoss(_Loss):
+    """``log(1 + exp(-t x))`` for targets t of 1 or -1.
+
+    Shape:
+        input and target: one shape (*); output: () , or (*) with reduction='none'.
+    """
+
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+
+    def forward(self, input, target):
+        return ops.soft_margin_loss(input, target, reduction=self.reduction)

@@ -1,0 +1,284 @@
+"""Pooling to an output of a given size: adaptive and fractional."""
+
+import numpy as np
+
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import adaptive_pooling as kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import check_tensor, dense, half_as_float32
+from .pooling import as_planes, check_planes, spread, tuple_of
+
+
+def _target(function, output_size, size):
+    nd = len(size)
+    if isinstance(output_size, int | np.integer):
+        out = (int(output_size),) * nd
+    else:
+        if len(output_size) != nd:
+            raise RuntimeError(f"{function}: output_size must have {nd} elements, got {list(output_size)}")
+        out = tuple(n if o is None else int(o) for o, n in zip(output_size, size, strict=True))
+    if min(out) < 0:
+        raise RuntimeError(f"{function}: elements of output_size must be greater than or equal to 0, got {list(out)}")
+    return out
+
+
+def _bounds(size, out):
+    """The windows' first and last-plus-one inputs, int64 (3, max outputs)."""
+    pairs = [(1, 1)] * (3 - len(size)) + list(zip(size, out, strict=True))
+    most = max(m for _, m in pairs)
+    lo, hi = np.zeros((3, most), np.int64), np.zeros((3, most), np.int64)
+    for j, (n, m) in enumerate(pairs):
+        if m:
+            o = np.arange(m)
+            lo[j, :m] = o * n // m
+            hi[j, :m] = -((-(o + 1) * n) // m)
+    return lo, hi
+
+
+class AdaptiveAvgPool(Node):
+    __slots__ = ("size", "out", "shape", "bounds")
+
+    def backward(self, grad):
+        return _avg_backward(grad, self)
+
+
+class AdaptiveAvgPoolBackward(Node):
+    __slots__ = ("size", "out", "bounds")
+
+    def backward(self, grad):
+        return _avg_forward(grad, self.size, self.out, self.bounds)
+
+
+def _avg_backward(grad, forward):
+    g = dense(grad)
+    gx = empty(forward.shape, g.dtype)
+    kernels.adaptive_avg_pool_backward(as_planes(g, forward.out), as_planes(gx, forward.size), *forward.bounds)
+    out = wrap(gx)
+    if grad._rg and mode.grad:
+        node = AdaptiveAvgPoolBackward(grad)
+        node.size, node.out, node.bounds = forward.size, forward.out, forward.bounds
+        node.attach(out)
+    return out
+
+
+def _avg_forward(input, size, target, bounds):
+    x = dense(input)
+    y = empty(x.shape[: x.ndim - len(size)] + target, x.dtype)
+    if y.size:
+        kernels.adaptive_avg_pool_forward(as_planes(x, size), as_planes(y, target), *bounds)
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = AdaptiveAvgPool(input)
+        node.size, node.out, node.shape, node.bounds = size, target, x.shape, bounds
+        node.attach(out)
+    return out
+
+
+@half_as_float32
+def _adaptive_avg(function, nd, input, output_size):
+    size = check_planes(function, input, nd)
+    target = _target(function, output_size, size)
+    return _avg_forward(input, size, target, _bounds(size, target))
+
+
+class IndexedMax(Node):
+    """Max pooling of any kind that keeps flat indices."""
+
+    __slots__ = ("nd", "shape")
+
+    def name(self):
+        return "AdaptiveMaxPoolBackward0"
+
+    def backward(self, grad, _=None):
+        (index,) = self.saved_tensors()
+        return spread(grad, index, self.nd, self.shape)
+
+
+def _record_max(input, y, index, nd):
+    out, indices = wrap(y), wrap(index)
+    if input._rg and mode.grad:
+        node = IndexedMax(input)
+        node.nd, node.shape = nd, input._data.shape
+        node.save(indices)
+        node.attach(out)
+    return out, indices
+
+
+@half_as_float32
+def _adaptive_max(function, nd, input, output_size, return_indices):
+    size = check_planes(function, input, nd)
+    target = _target(function, output_size, size)
+    x = dense(input)
+    shape = x.shape[: x.ndim - nd] + target
+    y, index = empty(shape, x.dtype), empty(shape, np.dtype(np.int64))
+    if y.size:
+        kernels.adaptive_max_pool_forward(
+            as_planes(x, size), as_planes(y, target), as_planes(index, target), *_bounds(size, target)
+        )
+    out = _record_max(input, y, index, nd)
+    return out if return_indices else out[0]
+
+
+def adaptive_avg_pool1d(input, output_size):
+    """The mean over windows that divide a signal into ``output_size`` parts.
+
+    ``y[o] = mean(x[floor(o * L / m) : ceil((o + 1) * L / m)])`` with m the output size.
+
+    Args:
+        input: (N, C, L) or (C, L), floating point.
+        output_size: an int, or a tuple of one int or None (None: the input's size).
+
+    Raises:
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
+    return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """As :func:`adaptive_avg_pool1d`, on (N, C, H, W) or (C, H, W)."""
+    return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def adaptive_avg_pool3d(input, output_size):
+    """As :func:`adaptive_avg_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
+
+
+def adaptive_max_pool1d(input, output_size, return_indices=False):
+    """The maximum over windows that divide a signal into ``output_size`` parts, as in :func:`adaptive_avg_pool1d`.
+
+    With ``return_indices`` also where each maximum lies in the signal (int64).
+    """
+    return _adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """As :func:`adaptive_max_pool1d`, on (N, C, H, W) or (C, H, W)."""
+    return _adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    """As :func:`adaptive_max_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
+
+
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+    """:func:`adaptive_max_pool1d` that returns (values, indices)."""
+    return adaptive_max_pool1d(input, output_size, True)
+
+
+def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+    """:func:`adaptive_max_pool2d` that returns (values, indices)."""
+    return adaptive_max_pool2d(input, output_size, True)
+
+
+def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+    """:func:`adaptive_max_pool3d` that returns (values, indices)."""
+    return adaptive_max_pool3d(input, output_size, True)
+
+
+def _fractional_starts(sample, n, m, k):
+    """Graham's pseudo-random window starts (arXiv 1412.6071): floor((i + u) alpha) - floor(u alpha), the last at n - k."""
+    kind = sample.dtype.type
+    starts = np.empty(sample.shape + (m,), np.int64)
+    if m > 1:
+        alpha = kind(n - k) / kind(m - 1)
+        i = np.arange(m - 1).astype(kind)
+        starts[..., :-1] = ((i + sample[..., None]) * alpha).astype(np.int64) - (sample * alpha).astype(np.int64)[
+            ..., None
+        ]
+    starts[..., -1] = n - k
+    return starts
+
+
+@half_as_float32
+def _fractional(function, nd, input, kernel_size, output_size, output_ratio, return_indices, random_samples):
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{function} requires specifying either an output_size or an output_ratio")
+    size = check_planes(function, input, nd)
+    k = tuple_of(function, "kernel_size", kernel_size, nd)
+    if output_size is None:
+        ratio = (output_ratio,) * nd if isinstance(output_ratio, float | int) else tuple(output_ratio)
+        if len(ratio) != nd:
+            raise ValueError(f"{function} requires output_ratio to either be a single float or a tuple of {nd} floats")
+        target = tuple(int(n * r) for n, r in zip(size, ratio, strict=True))
+    else:
+        target = tuple_of(function, "output_size", output_size, nd)
+    for n, ki, m in zip(size, k, target, strict=True):
+        if ki <= 0 or m <= 0 or m + ki - 1 > n:
+            raise RuntimeError(
+                f"{function}: kernel_size {list(k)} and output_size {list(target)} do not fit the input's size {list(size)}"
+            )
+    shape = input._data.shape
+    batch, channels = (1, shape[0]) if len(shape) == nd + 1 else shape[:2]
+    if random_samples is None:
+        from .random import rand
+
+        random_samples = rand(batch, channels, nd, dtype=input.dtype)
+    check_tensor(function, "_random_samples", random_samples)
+    samples = random_samples._data
+    if samples.shape != (batch, channels, nd) or samples.dtype != input._data.dtype:
+        raise RuntimeError(
+            f"{function}: expected _random_samples of shape {[batch, channels, nd]} and dtype {input.dtype}, "
+            f"got {list(samples.shape)} and {random_samples.dtype}"
+        )
+    x = dense(input)
+    planes = batch * channels
+    lo = np.zeros((planes, 3, max(target)), np.int64)
+    hi = np.ones((planes, 3, max(target)), np.int64)
+    for j in range(nd):
+        # images take the samples in the order (width, height), volumes in the order (depth, height, width)
+        u = samples[..., nd - 1 - j if nd == 2 else j].reshape(planes)
+        lo[:, 3 - nd + j, : target[j]] = _fractional_starts(u, size[j], target[j], k[j])
+        hi[:, 3 - nd + j] = lo[:, 3 - nd + j] + k[j]
+    if planes and (lo.min() < 0 or any(hi[:, 3 - nd + j, : target[j]].max() > size[j] for j in range(nd))):
+        raise RuntimeError(f"{function}: _random_samples must lie in [0, 1)")
+    y, index = empty(shape[:-nd] + target, x.dtype), empty(shape[:-nd] + target, np.dtype(np.int64))
+    kernels.fractional_max_pool_forward(as_planes(x, size), as_planes(y, target), as_planes(index, target), lo, hi)
+    out = _record_max(input, y, index, nd)
+    return out if return_indices else out[0]
+
+
+def fractional_max_pool2d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):  # fmt: skip
+    """The maximum over pseudo-random windows (Graham, Fractional Max-Pooling, arXiv 1412.6071).
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        kernel_size: the windows' size, an int or a tuple of two.
+        output_size: how many windows; or ``output_ratio``: their number as a share of the input's size.
+        return_indices: also return where each maximum lies in its image (int64).
+
+    Raises:
+        ValueError: neither output_size nor output_ratio is given.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
+    return _fractional(
+        "fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
+
+
+def fractional_max_pool3d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):  # fmt: skip
+    """As :func:`fractional_max_pool2d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _fractional(
+        "fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
+
+
+def fractional_max_pool2d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):  # fmt: skip
+    """:func:`fractional_max_pool2d` that returns (values, indices)."""
+    return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+
+def fractional_max_pool3d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):  # fmt: skip
+    """:func:`fractional_max_pool3d` that returns (values, indices)."""
+    return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)

@@ -1,0 +1,471 @@
+"""Pooling over fixed windows, and its inverse: max, average, power average, unpooling."""
+
+import math
+
+import numpy as np
+
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import pooling as kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32
+
+
+def tuple_of(function, argument, value, n):
+    """A tuple of ``n`` ints from an int or a sequence of 1 or ``n`` ints.
+
+    Raises:
+        RuntimeError: the sequence has another length.
+        TypeError: the value is neither an int nor a sequence of ints.
+    """
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return (int(value),) * n
+    try:
+        out = tuple(int(v) for v in value if v == int(v))
+        length = len(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{function}(): argument '{argument}' must be an int or a tuple of {n} ints, got {value!r}"
+        ) from None
+    if length == 1 and n > 1:
+        return out * n
+    if length != n or len(out) != n:
+        raise RuntimeError(f"{function}: {argument} must either be a single int, or a tuple of {n} ints, got {value!r}")
+    return out
+
+
+def output_size(n, k, s, p, d, ceil_mode):
+    """The number of windows along one dimension: ``floor((n + 2p - d(k-1) - 1) / s) + 1``, or with ceil; a last window
+    that starts in the far padding is left out."""
+    span = n + 2 * p - d * (k - 1) - 1
+    out = (-(-span // s) if ceil_mode else span // s) + 1
+    if ceil_mode and (out - 1) * s >= n + p:
+        out -= 1
+    return out
+
+
+class Window:
+    """A checked window: its int64 arrays for the kernels, always of length 3, and the output's sizes."""
+
+    __slots__ = ("k", "s", "p", "d", "size", "out")
+
+    def __init__(self, function, input, nd, kernel_size, stride, padding, dilation, ceil_mode):
+        k = tuple_of(function, "kernel_size", kernel_size, nd)
+        empty_stride = stride is None or (isinstance(stride, list | tuple) and not stride)
+        s = k if empty_stride else tuple_of(function, "stride", stride, nd)
+        p = tuple_of(function, "padding", padding, nd)
+        d = tuple_of(function, "dilation", dilation, nd)
+        if min(k) <= 0:
+            raise RuntimeError(f"{function}: kernel_size must be greater than zero, but got {list(k)}")
+        if min(s) <= 0:
+            raise RuntimeError(f"{function}: stride must be greater than zero, but got {list(s)}")
+        if min(d) <= 0:
+            raise RuntimeError(f"{function}: dilation must be greater than zero, but got {list(d)}")
+        if min(p) < 0:
+            raise RuntimeError(f"{function}: padding must be non-negative, but got {list(p)}")
+        for ki, pi, di in zip(k, p, d, strict=True):
+            if pi > ((ki - 1) * di + 1) // 2:
+                raise RuntimeError(
+                    f"{function}: pad should be at most half of effective kernel size, but got pad={pi}, kernel_size={ki} "
+                    f"and dilation={di}"
+                )
+        self.size = check_planes(function, input, nd)
+        self.out = tuple(output_size(*args, ceil_mode) for args in zip(self.size, k, s, p, d, strict=True))
+        if min(self.out) < 1:
+            raise RuntimeError(
+                f"{function}: given input size {list(self.size)}, calculated output size {list(self.out)}: output size is too small"
+            )
+        self.k, self.s, self.p, self.d = (
+            np.array((fill,) * (3 - nd) + v, np.int64) for v, fill in ((k, 1), (s, 1), (p, 0), (d, 1))
+        )
+
+    def planes(self, data, size):
+        """An ndarray as (planes, D, H, W), for spatial sizes ``size``."""
+        return as_planes(data, size)
+
+
+def as_planes(data, size):
+    """A C-contiguous ndarray whose last dimensions are ``size`` as (planes, D, H, W)."""
+    n = math.prod(size)
+    return data.reshape((data.size // n if n else 0,) + (1,) * (3 - len(size)) + tuple(size))
+
+
+def check_planes(function, input, nd):
+    """The spatial sizes of an input (N, C, ...) or (C, ...); checks dtype, rank and that only the batch may be empty."""
+    check_tensor(function, "input", input, 1)
+    check_floating(function, input)
+    shape = input._data.shape
+    if len(shape) not in (nd + 1, nd + 2):
+        raise RuntimeError(
+            f"{function}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor for input, but got: {list(shape)}"
+        )
+    if 0 in shape[-nd:] or (len(shape) == nd + 2 and shape[1] == 0) or (len(shape) == nd + 1 and shape[0] == 0):
+        raise RuntimeError(
+            f"{function}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"but got: {list(shape)}"
+        )
+    return shape[-nd:]
+
+
+class MaxPool(Node):
+    __slots__ = ("window", "shape")
+
+    def backward(self, grad):
+        (tap,) = self.saved_tensors()
+        return _max_backward(grad, tap, self.window, self.shape)
+
+
+class MaxPoolBackward(Node):
+    __slots__ = ("window", "shape")
+
+    def backward(self, grad):
+        (tap,) = self.saved_tensors()
+        w = self.window
+        out = tap._data.shape
+        index = _flat_index(tap, w)
+        return pick(grad, wrap(index.reshape(out)), len(w.size))
+
+
+def _flat_index(tap, w):
+    index = np.empty(tap._data.shape, np.int64)
+    planes = w.planes(tap._data, w.out)
+    kernels.flat_index(planes, w.planes(index, w.out), *planes_size(w.size)[1:], w.k, w.s, w.p, w.d)
+    return index
+
+
+def planes_size(size):
+    """Spatial sizes padded with leading ones to three."""
+    return (1,) * (3 - len(size)) + tuple(size)
+
+
+def _max_backward(grad, tap, w, shape):
+    g = dense(grad)
+    gx = empty(shape, g.dtype)
+    kernels.max_pool_backward(w.planes(g, w.out), w.planes(tap._data, w.out), w.planes(gx, w.size), w.k, w.s, w.p, w.d)
+    out = wrap(gx)
+    if grad._rg and mode.grad:
+        node = MaxPoolBackward(grad)
+        node.window, node.shape = w, shape
+        node.save(tap)
+        node.attach(out)
+    return out
+
+
+@half_as_float32
+def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    w = Window(function, input, nd, kernel_size, stride, padding, dilation, ceil_mode)
+    x = dense(input)
+    shape = x.shape[: x.ndim - nd] + w.out
+    y = empty(shape, x.dtype)
+    tap = empty(shape, np.uint8 if w.k.prod() < 255 else np.int32)
+    if y.size:
+        kernels.max_pool_forward(w.planes(x, w.size), w.planes(y, w.out), w.planes(tap, w.out), w.k, w.s, w.p, w.d)
+    out, taps = wrap(y), wrap(tap)
+    if input._rg and mode.grad:
+        node = MaxPool(input)
+        node.window, node.shape = w, x.shape
+        node.save(taps)
+        node.attach(out)
+    return (out, wrap(_flat_index(taps, w))) if return_indices else out
+
+
+class Pick(Node):
+    __slots__ = ("nd", "shape")
+
+    def backward(self, grad):
+        (index,) = self.saved_tensors()
+        return spread(grad, index, self.nd, self.shape)
+
+
+class Spread(Node):
+    __slots__ = ("nd",)
+
+    def backward(self, grad):
+        (index,) = self.saved_tensors()
+        return pick(grad, index, self.nd)
+
+
+def _rows(data, nd):
+    n = math.prod(data.shape[data.ndim - nd :])
+    return data.reshape(data.size // n if n else 0, n)
+
+
+def pick(input, index, nd):
+    """The elements of each plane (the last ``nd`` dimensions, flattened) at ``index``, whose values must be valid."""
+    x = dense(input)
+    y = empty(index._data.shape, x.dtype)
+    kernels.gather_plane(_rows(x, nd), _rows(index._data, nd), _rows(y, nd))
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = Pick(input)
+        node.nd, node.shape = nd, x.shape
+        node.save(index)
+        node.attach(out)
+    return out
+
+
+def spread(grad, index, nd, shape):
+    """The transpose of :func:`pick`: zeros of ``shape`` with each element added at its index in its plane."""
+    g = dense(grad)
+    gx = empty(shape, g.dtype)
+    kernels.scatter_plane(_rows(g, nd), _rows(index._data, nd), _rows(gx, nd))
+    out = wrap(gx)
+    if grad._rg and mode.grad:
+        node = Spread(grad)
+        node.nd = nd
+        node.save(index)
+        node.attach(out)
+    return out
+
+
+class AvgPool(Node):
+    __slots__ = ("window", "shape", "include_pad", "divisor")
+
+    def backward(self, grad):
+        return _avg_backward(grad, self.window, self.shape, self.include_pad, self.divisor)
+
+
+class AvgPoolBackward(Node):
+    __slots__ = ("window", "include_pad", "divisor")
+
+    def backward(self, grad):
+        return _avg_forward(grad, self.window, self.include_pad, self.divisor)
+
+
+def _avg_backward(grad, w, shape, include_pad, divisor):
+    g = dense(grad)
+    gx = empty(shape, g.dtype)
+    kernels.avg_pool_backward(w.planes(g, w.out), w.planes(gx, w.size), w.k, w.s, w.p, include_pad, divisor)
+    out = wrap(gx)
+    if grad._rg and mode.grad:
+        node = AvgPoolBackward(grad)
+        node.window, node.include_pad, node.divisor = w, include_pad, divisor
+        node.attach(out)
+    return out
+
+
+def _avg_forward(input, w, include_pad, divisor):
+    x = dense(input)
+    y = empty(x.shape[: x.ndim - len(w.size)] + w.out, x.dtype)
+    if y.size:
+        kernels.avg_pool_forward(w.planes(x, w.size), w.planes(y, w.out), w.k, w.s, w.p, include_pad, divisor)
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = AvgPool(input)
+        node.window, node.shape, node.include_pad, node.divisor = w, x.shape, include_pad, divisor
+        node.attach(out)
+    return out
+
+
+@half_as_float32
+def _avg_pool(function, nd, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    if divisor_override is not None and divisor_override == 0:
+        raise RuntimeError(f"{function}: divisor must be not zero")
+    w = Window(function, input, nd, kernel_size, stride, padding, 1, ceil_mode)
+    return _avg_forward(input, w, bool(count_include_pad), int(divisor_override or 0))
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    r"""The maximum of each window of a signal.
+
+    ``y[n, c, o] = max over 0 <= t < kernel_size of x[n, c, o * stride - padding + t * dilation]``; padding counts as -inf.
+
+    Args:
+        input: (N, C, L) or (C, L), floating point.
+        kernel_size, stride, padding, dilation: an int or a tuple of one int; stride defaults to kernel_size.
+        ceil_mode: round the number of windows up.
+        return_indices: also return where in the signal each maximum lies (int64).
+
+    Raises:
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
+    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """The maximum of each window of an image: as :func:`max_pool1d`, on (N, C, H, W) or (C, H, W).
+
+    The indices are flat in the image, ``h * W + w``.
+    """
+    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """The maximum of each window of a volume: as :func:`max_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool1d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """:func:`max_pool1d` that returns (values, indices)."""
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool2d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """:func:`max_pool2d` that returns (values, indices)."""
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool3d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """:func:`max_pool3d` that returns (values, indices)."""
+    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """The mean of each window of a signal.
+
+    ``y[n, c, o] = sum over 0 <= t < kernel_size of x[n, c, o * stride - padding + t] / divisor``; padding counts as 0.
+
+    Args:
+        input: (N, C, L) or (C, L), floating point.
+        kernel_size, stride, padding: an int or a tuple of one int; stride defaults to kernel_size.
+        ceil_mode: round the number of windows up.
+        count_include_pad: whether the divisor counts the padding.
+
+    Raises:
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
+    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):  # fmt: skip
+    """The mean of each window of an image: as :func:`avg_pool1d`, on (N, C, H, W) or (C, H, W).
+
+    ``divisor_override`` replaces the window's size as the divisor.
+    """
+    return _avg_pool(
+        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def avg_pool3d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):  # fmt: skip
+    """The mean of each window of a volume: as :func:`avg_pool2d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _avg_pool(
+        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def _lp_pool(function, nd, pool, input, norm_type, kernel_size, stride, ceil_mode):
+    check_planes(function, input, nd)
+    k = tuple_of(function, "kernel_size", kernel_size, nd)
+    mean = pool(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    return (mean.sign() * mean.abs().relu()).mul(math.prod(k)).pow(1.0 / norm_type)
+
+
+def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """The p-norm of each window: ``y = (sum over the window of x ** p) ** (1 / p)``, on (N, C, L) or (C, L).
+
+    Args:
+        norm_type: p.
+        kernel_size, stride, ceil_mode: as for :func:`avg_pool1d`.
+    """
+    return _lp_pool("lp_pool1d", 1, avg_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """The p-norm of each window of an image: as :func:`lp_pool1d`, on (N, C, H, W) or (C, H, W)."""
+    return _lp_pool("lp_pool2d", 2, avg_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """The p-norm of each window of a volume: as :func:`lp_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _lp_pool("lp_pool3d", 3, avg_pool3d, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+class MaxUnpool(Node):
+    __slots__ = ("nd",)
+
+    def backward(self, grad):
+        (index,) = self.saved_tensors()
+        return pick(grad, index, self.nd)
+
+
+def _unpool_size(function, shape, k, s, p, output_size):
+    """The sizes to unpool to: those asked for, within one stride of the ones that pooling without rounding gives."""
+    nd = len(k)
+    default = [(n - 1) * si - 2 * pi + ki for n, ki, si, pi in zip(shape[-nd:], k, s, p, strict=True)]
+    if output_size is None:
+        return tuple(default)
+    size = list(output_size)
+    if len(size) == nd + 2:
+        size = size[2:]
+    if len(size) != nd:
+        raise ValueError(
+            f"{function}: output_size should have {nd} or {nd + 2} elements, but it has {len(output_size)}"
+        )
+    for got, want, si in zip(size, default, s, strict=True):
+        if not want - si < got < want + si:
+            raise ValueError(
+                f"{function}: invalid output_size {list(size)} (each must lie within one stride of {default})"
+            )
+    return tuple(int(v) for v in size)
+
+
+@half_as_float32
+def _max_unpool(function, nd, input, indices, kernel_size, stride, padding, output_size):
+    check_tensor(function, "input", input, 1)
+    check_tensor(function, "indices", indices, 2)
+    k = tuple_of(function, "kernel_size", kernel_size, nd)
+    s = k if stride is None else tuple_of(function, "stride", stride, nd)
+    p = tuple_of(function, "padding", padding, nd)
+    if indices._data.dtype != np.int64:
+        raise RuntimeError(f"{function}: elements in indices should be type int64 but got: {indices.dtype}")
+    if input._data.shape != indices._data.shape:
+        raise RuntimeError(
+            f"{function}: Expected shape of indices to be same as that of the input tensor ({list(input._data.shape)}), "
+            f"but got indices tensor with shape: {list(indices._data.shape)}"
+        )
+    check_planes(function, input, nd)
+    size = _unpool_size(function, input._data.shape, k, s, p, output_size)
+    if min(size) <= 0:
+        raise RuntimeError(f"{function}: output sizes must be positive, got {list(size)}")
+    x, index = dense(input), dense(indices)
+    n = math.prod(size)
+    if index.size and (index.min() < 0 or index.max() >= n):
+        bad = index.min() if index.min() < 0 else index.max()
+        raise RuntimeError(f"{function}: found an invalid max index: {bad} (output volumes are of size {list(size)})")
+    y = empty(x.shape[: x.ndim - nd] + size, x.dtype)
+    kernels.unpool_plane(_rows(x, nd), _rows(index, nd), _rows(y, nd))
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = MaxUnpool(input)
+        node.nd = nd
+        node.save(indices)
+        node.attach(out)
+    return out
+
+
+def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Puts each value back where max pooling found it, and zeros elsewhere.
+
+    Args:
+        input: (N, C, L) or (C, L), the maxima.
+        indices: int64, of the input's shape, as ``max_pool1d(..., return_indices=True)`` gives them.
+        kernel_size, stride, padding: those of the pooling.
+        output_size: the size before pooling, where rounding leaves it open.
+
+    Raises:
+        RuntimeError: an index lies outside the output, or shapes or dtypes do not fit.
+        ValueError: ``output_size`` does not fit.
+    """
+    return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """As :func:`max_unpool1d`, on (N, C, H, W) or (C, H, W)."""
+    return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """As :func:`max_unpool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    return _max_unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
