@@ -17,13 +17,23 @@ METHODS = {
         "transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
     ),
     "part": "select narrow diagonal as_strided as_strided_ unfold",
+    "joining": (
+        "unbind split split_with_sizes chunk tensor_split hsplit vsplit dsplit unsafe_chunk unsafe_split "
+        "unsafe_split_with_sizes"
+    ),
+    "rearrange": (
+        "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat select_scatter "
+        "slice_scatter diagonal_scatter as_strided_scatter fill_diagonal_ narrow_copy"
+    ),
     "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
     "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
     "sampling": "bernoulli multinomial",
     "cast": "to type type_as float double half bfloat16 int long short char byte bool cpu cuda",
 }
 
-INPLACE = {}
+INPLACE = {
+    "rearrange": "tril triu",
+}
 
 OPERATORS = {}
 

@@ -44,7 +44,7 @@ def part_to_zeros(grad, key, shape):
 
 
 def part(input, key, node_type=Slice):
-    """The view under a basic index that is known to be good: ints, slices and None in a tuple that ends with ``...``."""
+    """The view under a good basic index: a tuple of ints, slices and None that ends with ``...``."""
     d = input._data
     out = view_of(input, d[key])
     if input._rg and mode.grad:
@@ -185,11 +185,24 @@ def as_strided(input, size, stride, storage_offset=None):
     strides = tuple(s * step for s in stride)
     start = d.reshape(-1)[offset:] if 0 not in size else d.reshape(-1)[:0]
     out = view_of(input, np.lib.stride_tricks.as_strided(start, size, strides))
-    if base._rg and mode.grad:
-        node = AsStrided(base)
-        node.geometry, node.shape = (offset * step, size, strides), d.shape
-        node.attach(out)
+    if input._rg and mode.grad:
+        _record_strides(input, base, (offset, size, strides), needed).attach(out)
     return out
+
+
+def _record_strides(input, base, geometry, needed):
+    """The node of a view by strides: from the input where the view lies within it, else from its base."""
+    offset, size, strides = geometry
+    own = input.storage_offset()
+    if input._data.flags.c_contiguous and offset >= own and needed - own <= input._data.size:
+        source, offset = input, offset - own
+    elif base._rg:
+        source = base
+    else:
+        raise RuntimeError("as_strided: cannot record a view of memory outside of a tensor that requires grad")
+    node = AsStrided(source)
+    node.geometry, node.shape = (offset * source._data.itemsize, size, strides), source._data.shape
+    return node
 
 
 class Unfold(Node):

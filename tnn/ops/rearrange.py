@@ -1,0 +1,450 @@
+"""Elements in another order or number: flip, roll, repeat, triangles, diagonals into matrices, parts overwritten."""
+
+from math import prod
+from operator import index as as_int
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import shape as kernels
+from ..kernels._pool import empty, zeros
+from ..tensor import Tensor, wrap
+from ._common import check_tensor, dense, into, wrap_dim
+from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
+from .shape import clone, contiguous_copy, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
+
+BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def as_bits(d):
+    """An ndarray's elements as unsigned integers of their size."""
+    return d.view(BITS[d.itemsize])
+
+
+# -- order
+
+
+class Flip(Node):
+    __slots__ = ("dims",)
+
+    def backward(self, grad):
+        return flip(grad, self.dims)
+
+
+def flip(input, *dims):
+    """The order of the elements reversed along the given dimensions (a copy).
+
+    Raises:
+        RuntimeError: a dimension appears twice.
+        IndexError: there is no such dimension.
+    """
+    dims = dims_of(sizes_of(dims, "dims"), input._data.ndim)
+    out = wrap(contiguous_copy(np.flip(input._data, dims if input._data.ndim else ())))
+    if input._rg and mode.grad:
+        node = Flip(input)
+        node.dims = dims
+        node.attach(out)
+    return out
+
+
+def fliplr(input):
+    """Columns in reverse order: ``flip`` along dimension 1."""
+    if input._data.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+def flipud(input):
+    """Rows in reverse order: ``flip`` along dimension 0."""
+    if input._data.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+def rot90(input, k=1, dims=(0, 1)):
+    """Rotates by 90 degrees ``k`` times in the plane of two dimensions, from the first towards the second.
+
+    Raises:
+        RuntimeError: ``dims`` are not two different dimensions.
+    """
+    dims, ndim = list(dims), input._data.ndim
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
+    a, b = (wrap_dim(d, ndim) for d in dims)
+    k %= 4
+    if k == 0:
+        return clone(input)
+    if k == 2:
+        return flip(input, (a, b))
+    return clone(transpose(flip(input, b if k == 1 else a), a, b))
+
+
+class Roll(Node):
+    __slots__ = ("dims", "shifts")
+
+    def backward(self, grad):
+        return roll(grad, tuple(-s for s in self.shifts), self.dims)
+
+
+def roll(input, shifts, dims=None):
+    """Moves the elements along dimensions by ``shifts``; those that leave at one end come in at the other. Without
+    ``dims`` the tensor is rolled as if it were flat.
+
+    Raises:
+        RuntimeError: ``shifts`` and ``dims`` differ in length.
+    """
+    shifts = sizes_of((shifts,), "shifts")
+    dims = () if dims is None else sizes_of((dims,), "dims")
+    d = input._data
+    if not dims and len(shifts) == 1:
+        return reshape(roll(reshape(input, (-1,)), shifts, 0), d.shape) if d.size else clone(input)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if d.ndim == 0:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+    dims = tuple(wrap_dim(i, d.ndim) for i in dims)
+    data = empty(d.shape, d.dtype)
+    if d.size:
+        _roll_into(d, data, shifts, dims)
+    out = wrap(data)
+    if input._rg and mode.grad:
+        node = Roll(input)
+        node.shifts, node.dims = shifts, dims
+        node.attach(out)
+    return out
+
+
+def _roll_into(source, target, shifts, dims):
+    """Copies block by block: each dimension falls into two parts that exchange places."""
+    total = dict.fromkeys(dims, 0)
+    for s, dim in zip(shifts, dims, strict=True):
+        total[dim] = (total[dim] + s) % source.shape[dim]
+    pairs = [((slice(None),) * source.ndim, (slice(None),) * source.ndim)]
+    for dim, s in total.items():
+        if not s:
+            continue
+        n, new = source.shape[dim], []
+        for a, b in pairs:
+            for take, put in ((slice(0, n - s), slice(s, n)), (slice(n - s, n), slice(0, s))):
+                new.append(((*a[:dim], take, *a[dim + 1 :]), (*b[:dim], put, *b[dim + 1 :])))
+        pairs = new
+    for take, put in pairs:
+        target[put] = source[take]
+
+
+# -- repetition
+
+
+class Repeat(Node):
+    __slots__ = ("repeats", "shape")
+
+    def backward(self, grad):
+        if 0 in self.repeats:
+            return wrap(zeros(self.shape, grad._data.dtype))
+        shape = (1,) * (len(self.repeats) - len(self.shape)) + self.shape
+        parts = [n for pair in zip(self.repeats, shape, strict=True) for n in pair]
+        dims = tuple(2 * i for i, r in enumerate(self.repeats) if r != 1)
+        grad = reshape(grad, tuple(parts))
+        return reshape(grad.sum(dims) if dims else grad, self.shape)
+
+
+def repeat(input, *args, repeats=None):
+    """The tensor laid side by side: ``repeats[i]`` times along dimension i; surplus repeats add dimensions in front.
+
+    Raises:
+        RuntimeError: fewer repeats than dimensions, or a negative one.
+    """
+    repeats = sizes_of(args, "repeats") if repeats is None else sizes_of((repeats,), "repeats")
+    d = input._data
+    if len(repeats) < d.ndim:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        )
+    shape = (1,) * (len(repeats) - d.ndim) + d.shape
+    full = tuple(r * n for r, n in zip(repeats, shape, strict=True))
+    if min(repeats, default=0) < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(full)}: {list(full)}")
+    data = empty(full, d.dtype)
+    if data.size:
+        split = [n for pair in zip(repeats, shape, strict=True) for n in pair]
+        data.reshape(split)[...] = d.reshape([n for s in shape for n in (1, s)])
+    out = wrap(data)
+    if input._rg and mode.grad:
+        node = Repeat(input)
+        node.repeats, node.shape = repeats, d.shape
+        node.attach(out)
+    return out
+
+
+def tile(input, *args, dims=None):
+    """As :func:`repeat`, with missing repeats taken as 1 in front."""
+    dims = sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims")
+    return repeat(input, (1,) * (input._data.ndim - len(dims)) + dims)
+
+
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    """Repeats each element along a dimension: all ``repeats`` times, or each by its own number in a tensor. Without
+    ``dim`` the tensor is taken as flat. ``repeat_interleave(repeats)`` alone gives index i ``repeats[i]`` times.
+
+    Raises:
+        RuntimeError: a number is negative, there are too few of them, or they are no integers.
+    """
+    if repeats is None:
+        check_tensor("repeat_interleave", "repeats", input, 1)
+        return wrap(np.repeat(np.arange(input._data.size), _counts(input)).astype(input._data.dtype))
+    x = input
+    if dim is None:
+        x, dim = reshape(input, (-1,)) if input._data.size else reshape(input, (0,)), 0
+    if x._data.ndim == 0:
+        x = reshape(x, (1,))
+    dim = wrap_dim(dim, x._data.ndim)
+    shape = x._data.shape
+    if isinstance(repeats, Tensor):
+        counts = _counts(repeats)
+        if repeats._data.ndim == 1 and counts.size != 1 and counts.size != shape[dim]:
+            raise RuntimeError(
+                "repeats must have the same size as input along dim, but got repeats.size(0) = "
+                f"{counts.size} and input.size({dim}) = {shape[dim]}"
+            )
+        index = np.repeat(np.arange(shape[dim]), counts if counts.size == shape[dim] else counts.reshape(-1)[0])
+        _check_total(output_size, index.size)
+        return x.index_select(dim, wrap(index))
+    repeats = as_int(repeats)
+    if repeats < 0:
+        raise RuntimeError("Repeats must be non-negative")
+    _check_total(output_size, repeats * shape[dim])
+    grown = expand(unsqueeze(x, dim + 1), (*shape[: dim + 1], repeats, *shape[dim + 1 :]))
+    return clone(flatten(grown, dim, dim + 1)) if repeats == 1 else flatten(grown, dim, dim + 1)
+
+
+def _counts(repeats):
+    d = repeats._data
+    if d.dtype not in (np.int64, np.int32):
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.torch_name}'")
+    if d.ndim > 1:
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    if d.size and d.min() < 0:
+        raise RuntimeError("repeats can not be negative")
+    return d
+
+
+def _check_total(output_size, total):
+    if output_size is not None and output_size != total:
+        raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {total}")
+
+
+# -- triangles and diagonals
+
+
+class Tril(Node):
+    __slots__ = ("diagonal",)
+
+    def backward(self, grad):
+        return tril(grad, self.diagonal)
+
+
+class Triu(Node):
+    __slots__ = ("diagonal",)
+
+    def backward(self, grad):
+        return triu(grad, self.diagonal)
+
+
+def _triangle(input, diagonal, upper, out, node_type):
+    name = node_type.__name__.lower()
+    check_tensor(name, "input", input, 1)
+    x = dense(input)
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+    diagonal = as_int(diagonal)
+    data = empty(x.shape, x.dtype)
+    if x.size:
+        flat = (prod(x.shape[:-2]), *x.shape[-2:])
+        limit = min(max(diagonal, -x.shape[-2]), x.shape[-1])
+        kernels.triangle(as_bits(x).reshape(flat), as_bits(data).reshape(flat), limit, upper)
+    result = wrap(data)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.diagonal = diagonal
+        node.attach(result)
+    return into(out, result)
+
+
+def tril(input, diagonal=0, *, out=None):
+    """The lower triangle of each matrix, up to and with a diagonal; zeros above it.
+
+    Raises:
+        RuntimeError: fewer than two dimensions.
+    """
+    return _triangle(input, diagonal, False, out, Tril)
+
+
+def triu(input, diagonal=0, *, out=None):
+    """The upper triangle of each matrix, from a diagonal on; zeros below it.
+
+    Raises:
+        RuntimeError: fewer than two dimensions.
+    """
+    return _triangle(input, diagonal, True, out, Triu)
+
+
+_main_diagonal = diagonal  # where an argument hides the name
+
+
+class DiagEmbed(Node):
+    __slots__ = ("args",)
+
+    def backward(self, grad):
+        return diagonal(grad, *self.args)
+
+
+def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+    """Square matrices of zeros with the input's last dimension on a diagonal; ``dim1`` and ``dim2`` are their places.
+
+    Raises:
+        RuntimeError: both dimensions are the same.
+    """
+    d = input._data
+    first, second = _two_dims(dim1, dim2, d.ndim + 1)
+    side = d.shape[-1] + abs(offset)
+    shape = list(d.shape[:-1])
+    for dim in sorted((first, second)):
+        shape.insert(dim, side)
+    data = zeros(tuple(shape), d.dtype)
+    _diagonal(data, offset, first, second)[...] = d
+    out = wrap(data)
+    if input._rg and mode.grad:
+        node = DiagEmbed(input)
+        node.args = offset, first, second
+        node.attach(out)
+    return out
+
+
+def diag(input, diagonal=0, *, out=None):
+    """A matrix with a vector on its diagonal; or the diagonal of a matrix, as a copy.
+
+    Raises:
+        RuntimeError: neither one nor two dimensions.
+    """
+    n = input._data.ndim
+    if n not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
+    return into(out, diag_embed(input, diagonal) if n == 1 else clone(_main_diagonal(input, diagonal)))
+
+
+def diagflat(input, offset=0):
+    """A matrix with all elements of the input on a diagonal."""
+    return diag_embed(reshape(input, (-1,)), offset)
+
+
+# -- parts overwritten
+
+
+def _with_part(input, src, view, *args):
+    out = clone(input)
+    target = view(out, *args)
+    if target._data.shape != src._data.shape:
+        raise RuntimeError(
+            f"expected src to have a size equal to the part that it replaces: {list(target._data.shape)}, but got "
+            f"{list(src._data.shape)}"
+        )
+    target.copy_(src)
+    return out
+
+
+def select_scatter(input, src, dim, index):
+    """A copy of the input in which the slice at ``index`` along ``dim`` is ``src``.
+
+    Raises:
+        RuntimeError: ``src`` has another shape than the slice.
+    """
+    return _with_part(input, src, select, dim, index)
+
+
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """A copy of the input in which the elements ``start:end:step`` along ``dim`` are ``src``.
+
+    Raises:
+        RuntimeError: ``src`` has another shape than the slice, or ``step`` is not positive.
+    """
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
+    dim = wrap_dim(dim, input._data.ndim)
+    return _with_part(input, src, lambda x: x[(slice(None),) * dim + (slice(start, end, step),)])
+
+
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """A copy of the input in which a diagonal is ``src``.
+
+    Raises:
+        RuntimeError: ``src`` has another shape than the diagonal.
+    """
+    return _with_part(input, src, diagonal, offset, dim1, dim2)
+
+
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """A copy of the input in which the part under ``as_strided(size, stride, storage_offset)`` is ``src``."""
+    return _with_part(input, src, as_strided, size, stride, storage_offset)
+
+
+def fill_diagonal_(input, fill_value, wrap=False):
+    """Writes a value on the main diagonal, in place.
+
+    Args:
+        input: a tensor of two dimensions, or of more that are all of one size.
+        fill_value: a number.
+        wrap: for matrices with more rows than columns: begin the diagonal anew below each square.
+
+    Raises:
+        RuntimeError: fewer than two dimensions, or more that differ in size.
+    """
+    shape = input._data.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    starts = range(0, shape[0], shape[1] + 1) if wrap and len(shape) == 2 and shape[0] > shape[1] else (0,)
+    if len(shape) > 2:
+        view = input
+        while view._data.ndim > 1:
+            view = diagonal(view, 0, 0, 1) if view._data.ndim == 2 else diagonal(view, 0, 0, view._data.ndim - 1)
+        view.fill_(fill_value)
+        return input
+    for start in starts:
+        diagonal(input, -start).fill_(fill_value)
+    return input
+
+
+def narrow_copy(input, dim, start, length):
+    """A copy of :func:`narrow`."""
+    return clone(narrow(input, dim, start, length))
+
+
+def combinations(input, r=2, with_replacement=False):
+    """All selections of ``r`` elements of a vector, one in each row, in the order of their positions.
+
+    Raises:
+        RuntimeError: the input is no vector, or ``r`` is negative.
+    """
+    from itertools import combinations as some
+    from itertools import combinations_with_replacement as repeated
+
+    if input._data.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input._data.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return wrap(empty((0,), input._data.dtype))
+    rows = list((repeated if with_replacement else some)(range(input._data.size), r))
+    index = np.array(rows, dtypes.int64.np).reshape(-1, r)
+    return reshape(input.index_select(0, wrap(index.reshape(-1))), index.shape)
