@@ -405,12 +405,17 @@ def permutation_forward(state, out, wide):
 @njit(**EXACT)
 def bernoulli_forward(state, out, p):
     """Write to ``out`` (uint8[n]) 1 with probability ``p`` (float64), else 0; two words each."""
-    u = np.empty(min(BLOCK // 2, out.size), np.float64)
+    # u < p for u = k / 2^53 is k < ceil(p 2^53): the same draw without a conversion.
+    bound = np.uint64(math.ceil(p * 9007199254740992.0))
+    words = np.empty(min(BLOCK // 2, out.size), np.uint64)
     for lo in range(0, out.size, BLOCK // 2):
         part = out[lo : lo + BLOCK // 2]
-        uniform64_forward(state, u[: part.size], 0.0, 1.0)
+        pairs = words[: part.size]
+        draw(state, pairs.view(np.uint32))
         for i in range(part.size):
-            part[i] = 1 if u[i] < p else 0
+            # The first word of a pair is the upper half.
+            k = ((pairs[i] << np.uint64(32)) | (pairs[i] >> np.uint64(32))) & np.uint64(0x1FFFFFFFFFFFFF)
+            part[i] = 1 if k < bound else 0
 
 
 @njit(**EXACT)

@@ -20,6 +20,16 @@ from ..ops.adaptive_pooling import (
     fractional_max_pool3d_with_indices,
 )
 
+# dropout
+from ..ops.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+
 # pooling
 from ..ops.pooling import (
     avg_pool1d,

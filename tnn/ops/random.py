@@ -44,7 +44,7 @@ def in_memory_order(data):
 def _fill(data, draw, np_dtype=None):
     """Runs ``draw(flat)`` on a flat array over the memory of ``data``, or on a buffer that is copied there."""
     ordered = in_memory_order(data)
-    if ordered.flags.c_contiguous and np_dtype in (None, data.dtype):
+    if ordered.flags.c_contiguous and (np_dtype is None or np_dtype == data.dtype):
         draw(ordered.reshape(-1))
         return
     flat = _empty((data.size,), data.dtype if np_dtype is None else np_dtype)
@@ -52,7 +52,7 @@ def _fill(data, draw, np_dtype=None):
     ordered[...] = convert(flat, data.dtype).reshape(ordered.shape)
 
 
-class _Constant(Node):
+class RandomFill(Node):
     """A tensor that was overwritten with numbers: nothing flows back from them."""
 
     __slots__ = ()
@@ -64,7 +64,7 @@ class _Constant(Node):
 def _changed(tensor):
     tensor._bump()
     if mode.grad and tensor._rg:
-        tensor._rebase(_Constant(), 0)
+        tensor._rebase(RandomFill(), 0)
     return tensor
 
 
@@ -216,9 +216,12 @@ def geometric_(self, p, *, generator=None):
 
     Raises:
         RuntimeError: p is not within (0, 1).
+        NotImplementedError: the tensor is of dtype bool.
     """
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    if self.dtype.kind == 0:
+        raise not_implemented("geometric_cpu", self.dtype)
     return _transform_(self, "geometric_", kernels.GEOMETRIC, p, 0.0, generator)
 
 

@@ -130,7 +130,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             q = _empty(p.shape, F64)
             kernels.transform_forward(g._state, g._cache, q.reshape(-1), kernels.EXPONENTIAL, 1.0, 0.0)
             with np.errstate(divide="ignore", invalid="ignore"):
-                score = p / q.astype(p.dtype)
+                score = (p / convert(q, d.dtype).astype(p.dtype)).astype(d.dtype).astype(p.dtype)
             result[...] = np.argsort(-score, axis=1, kind="stable")[:, :num_samples]
     return into(out, wrap(result if d.ndim == 2 else result[0]))
 

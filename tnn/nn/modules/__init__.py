@@ -15,6 +15,9 @@ from .adaptive_pooling import (
 # container
 from .container import Container, ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 
+# dropout
+from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+
 # flatten
 from .flatten import Flatten, Unflatten
 
