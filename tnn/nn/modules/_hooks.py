@@ -304,6 +304,7 @@ class HookMethods:
 
 def warn_if_partial(inputs, result, grad_fn):
     """Warns when a legacy backward hook on ``grad_fn`` cannot see all gradients of a module's call."""
+
     def missing(what, why):
         message = f"A legacy backward hook {why}, so it misses part of {what}: use register_full_backward_hook instead."
         warnings.warn(message, FutureWarning, stacklevel=4)

@@ -177,7 +177,11 @@ class StateMethods:
                         value = Parameter(value, requires_grad=current.requires_grad)
                 setattr(self, name, value)
         except Exception as error:
-            sizes = "unknown" if lazy or is_lazy(value) else f"{current.shape} in the model, {value.shape} in the checkpoint"
+            sizes = (
+                "unknown"
+                if lazy or is_lazy(value)
+                else f"{current.shape} in the model, {value.shape} in the checkpoint"
+            )
             error_msgs.append(
                 f'While copying the parameter named "{key}" (shapes: {sizes}), an exception occurred : {error.args}.'
             )

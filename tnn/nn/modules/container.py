@@ -34,7 +34,9 @@ def key_value_pairs(name, values):
         ValueError: an element is not a pair.
     """
     if not isinstance(values, Iterable):
-        raise TypeError(f"{name}.update should be called with an iterable of key/value pairs, but got {type(values).__name__}")
+        raise TypeError(
+            f"{name}.update should be called with an iterable of key/value pairs, but got {type(values).__name__}"
+        )
     for j, pair in enumerate(values):
         if not isinstance(pair, Iterable):
             raise TypeError(f"{name} update sequence element #{j} should be Iterable; is {type(pair).__name__}")
@@ -257,9 +259,7 @@ class ModuleList(_ModuleSequence):
                 blocks.append([i, i, text])
         if not blocks:
             return self._get_name() + "()"
-        lines = [
-            indent(f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}", 2) for a, b, text in blocks
-        ]
+        lines = [indent(f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}", 2) for a, b, text in blocks]
         return "\n  ".join([self._get_name() + "(", *lines]) + "\n)"
 
 
@@ -333,7 +333,9 @@ class ModuleDict(Module):
             TypeError: ``modules`` or one of its elements is not iterable.
             ValueError: an element is not a pair.
         """
-        pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else key_value_pairs("ModuleDict", modules)
+        pairs = (
+            modules.items() if isinstance(modules, (Mapping, ModuleDict)) else key_value_pairs("ModuleDict", modules)
+        )
         for name, module in pairs:
             self[name] = module
 

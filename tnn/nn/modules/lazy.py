@@ -29,9 +29,7 @@ class LazyModuleMixin:
             if value is not None:
                 destination[prefix + name] = value if keep_vars or is_lazy(value) else value.detach()
 
-    def _lazy_load_hook(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-    ):
+    def _lazy_load_hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
         """Gives the parameters the shapes that the state_dict has, before it is loaded."""
         for name, value in itertools.chain(self._parameters.items(), self._buffers.items()):
             loaded = state_dict.get(prefix + name)

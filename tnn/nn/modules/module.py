@@ -183,7 +183,9 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
         """
         self._check_name("buffer", "_buffers", name)
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' (tnn Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (tnn Tensor or None required)"
+            )
         self._buffers[name] = apply_registration_hooks(GlobalHooks.buffer_registration, self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
