@@ -5,8 +5,8 @@
     dL/dx = dL/dy * multiplier where kept, else dL/dy * 0
 
 Plain dropout (Srivastava et al., 2014) has multiplier 1 / keep and adds nothing; alpha dropout (Klambauer et al., 2017)
-adds two constants that preserve mean and variance. The mask is uint8, one element for each x, or for each row of x in the
-feature forms. It is drawn as ``random.bernoulli_forward`` draws, two words a number.
+adds two constants that preserve mean and variance. The mask is uint8, one element for each x, or for each row of x in
+the feature forms. It is drawn as ``random.bernoulli_forward`` draws, two words a number.
 """
 
 import numpy as np

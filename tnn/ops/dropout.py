@@ -206,8 +206,8 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
         )
     if ndim == 3:
         warnings.warn(
-            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired: "
-            "input is interpreted as shape (N, C, L). For inputs of shape (N, C, L) use dropout1d.",
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is "
+            "desired. Input is interpreted as shape (N, C, L); use dropout1d for it.",
             stacklevel=2,
         )
     return _dropout("dropout2d", input, p, training, inplace, feature=True)

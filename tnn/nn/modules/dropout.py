@@ -20,8 +20,8 @@ class _DropoutNd(Module):
 class Dropout(_DropoutNd):
     """Sets elements to zero with probability p and multiplies the others by 1 / (1 - p).
 
-    ``y_i = x_i m_i / (1 - p)`` with ``m_i = 1`` with probability 1 - p, else 0; in evaluation mode ``y = x``. From: Srivastava
-    et al., Dropout: a simple way to prevent neural networks from overfitting, 2014.
+    ``y_i = x_i m_i / (1 - p)`` with ``m_i = 1`` with probability 1 - p, else 0; in evaluation mode ``y = x``. From:
+    Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014.
 
     Args:
         p: probability of an element to be dropped.
@@ -88,9 +88,9 @@ class Dropout3d(_DropoutNd):
 class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean 0 and variance 1, for networks with SELU activations, in training mode.
 
-    ``y_i = a (x_i m_i - c (1 - m_i)) + a c p`` with ``c = 1.7580993408473766`` and ``a = ((c^2 p + 1) (1 - p))^(-1/2)``.
-    From: Klambauer et al., Self-normalizing neural networks, 2017. Args and errors as :class:`Dropout`; ``inplace`` is kept
-    for the name only.
+    ``y_i = a (x_i m_i - c (1 - m_i)) + a c p``, ``c = 1.7580993408473766``, ``a = ((c^2 p + 1) (1 - p))^(-1/2)``. From:
+    Klambauer et al., Self-normalizing neural networks, 2017. Args and errors as :class:`Dropout`; ``inplace`` has no
+    effect.
 
     Shape:
         Any; the output has the input's.
