@@ -53,8 +53,8 @@ def _combine(a, b, kind):
 def power_sum_forward(x, kind, p, partial):
     """partial[0] = the power sum of x.
 
-    x: (n,). kind: ABS, SQUARE, POWER, MAX, MIN or NONZERO. p: float, the exponent of POWER. partial: (chunks,) float64 with
-    chunks = max(1, ceil(n / CHUNK)), written.
+    x: (n,). kind: ABS, SQUARE, POWER, MAX, MIN or NONZERO. p: float, the exponent of POWER. partial: (chunks,) float64
+    with chunks = max(1, ceil(n / CHUNK)), written.
     """
     n = x.size
     if n < GRAIN:

@@ -1,11 +1,11 @@
 r"""Masks of pruning: which k elements are the smallest, and the norms of channels.
 
     select_forward         keep_i = 0 for the k smallest (largest) |x_i|, 1 elsewhere
-    channel_norm_forward   y_c = (sum over outer, inner of |x[o, c, i]|^p)^{1/p}, max |x|, min |x| or the number of x != 0
+    channel_norm_forward   y_c = (sum over o, i of |x[o, c, i]|^p)^{1/p}, max |x|, min |x| or the number of x != 0
 
-select_forward compares the bits of |x|, whose order as unsigned integers is that of the numbers, with NaN above infinity.
-It finds the k-th smallest by counting digits of 11 bits from the top, so that its time does not depend on the values; of
-equal elements the first ones go.
+select_forward compares the bits of |x|, whose order as unsigned integers is that of the numbers, with NaN above
+infinity. It finds the k-th smallest by counting digits of 11 bits from the top, so that its time does not depend on the
+values; of equal elements the first ones go.
 """
 
 import numpy as np
@@ -80,7 +80,8 @@ def _channel_norm(x, p, kind):
 def channel_norm_forward(x, p, kind, y):
     """y[c] = norm of channel c, in float64.
 
-    x: (outer, n, inner). p: float. kind: MAX, MIN, NONZERO, or any other number for the p-norm. y: (n,) float64, written.
+    x: (outer, n, inner). p: float. kind: MAX, MIN, NONZERO, or any other number for the p-norm. y: (n,) float64,
+    written.
     """
     if x.size < GRAIN:
         for c in range(x.shape[1]):

@@ -65,8 +65,8 @@ class Parameter(Tensor):
 
 
 class Buffer(Tensor):
-    """A tensor that belongs to a module's state but is not learned: assigned as an attribute of a Module it is registered
-    as a buffer.
+    """A tensor that belongs to a module's state but is not learned: assigned as an attribute of a Module it is
+    registered as a buffer.
 
     Args:
         data: a Tensor, whose memory the buffer shares; None makes an empty one.
@@ -85,8 +85,8 @@ class Buffer(Tensor):
 
 
 _UNINITIALIZED = (
-    "Attempted to use an uninitialized {}: its shape is not known yet. Call the lazy module's `forward` with a batch first, "
-    "which initializes its parameters."
+    "Attempted to use an uninitialized {}: its shape is not known yet. Call the lazy module's `forward` with a batch "
+    "first, which initializes its parameters."
 )
 
 

@@ -155,7 +155,7 @@ class BackwardHook:
         self.input_index = self.output_index = None
 
     def setup_input_hook(self, args):
-        """The arguments, with those that are tensors led through the identity; their gradients go to the user's hooks."""
+        """The arguments, tensors led through the identity; their gradients go to the user's hooks."""
         self.n_inputs = len(args)
         out, node, self.input_index = self._through_identity(_InputHookFunction, args)
         if node is not None:
@@ -202,7 +202,8 @@ class BackwardHook:
                 new = (new,)
             if len(new) != len(grads):
                 raise RuntimeError(
-                    f"Backward pre hook returned an invalid number of grad_output, got {len(new)}, but expected {len(grads)}"
+                    f"Backward pre hook returned an invalid number of grad_output, got {len(new)}, but expected "
+                    f"{len(grads)}"
                 )
             grads = new
         self.grad_outputs = grads

@@ -63,7 +63,7 @@ class ConvertMethods:
     __slots__ = ()
 
     def _apply(self, fn, recurse=True):
-        """Replaces the data of every parameter, gradient and buffer by ``fn`` of it; parameters stay the same objects."""
+        """Replaces the data of parameters, gradients and buffers by ``fn`` of it; parameters stay the same objects."""
         if recurse:
             for module in self.children():
                 module._apply(fn)

@@ -91,7 +91,7 @@ def register_module_module_registration_hook(hook):
 
 
 def register_module_parameter_registration_hook(hook):
-    """Calls ``hook(module, name, param)`` whenever any module registers a parameter; a value other than None replaces it.
+    """Calls ``hook(module, name, param)`` when any module registers a parameter; a value other than None replaces it.
 
     Returns:
         A handle with ``remove()``.
@@ -271,7 +271,8 @@ class HookMethods:
         """As the public one, but what the hook returns, when not None, becomes the result."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
-                f"{hook!r} was registered through register_state_dict_post_hook before: it cannot be registered both ways"
+                f"{hook!r} was registered through register_state_dict_post_hook before: it cannot be registered both "
+                "ways"
             )
         return RemovableHandle(self._state_dict_hooks, hook)
 

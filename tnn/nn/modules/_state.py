@@ -148,14 +148,16 @@ class StateMethods:
     def _load_one(self, name, key, current, value, assign, error_msgs):
         if not isinstance(value, Tensor):
             error_msgs.append(
-                f'While copying the parameter named "{key}", expected a Tensor from checkpoint but received {type(value)}'
+                f'While copying the parameter named "{key}", expected a Tensor from checkpoint but received '
+                f"{type(value)}"
             )
             return
         lazy = is_lazy(current)
         if not lazy:
             if is_lazy(value):
                 raise RuntimeError(
-                    f'"{key}" in the checkpoint is an uninitialized parameter: it cannot be loaded into an initialized one.'
+                    f'"{key}" in the checkpoint is an uninitialized parameter: it cannot be loaded into an '
+                    "initialized one."
                 )
             if len(current.shape) == 0 and tuple(value.shape) == (1,):
                 value = value[0]

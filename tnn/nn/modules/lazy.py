@@ -12,8 +12,9 @@ class LazyModuleMixin:
     """Makes a Module lazy: it is constructed without the sizes that the first batch tells.
 
     A subclass inherits from this class and then from the module it will be, creates uninitialized parameters in
-    ``__init__``, gives them a shape in ``initialize_parameters(*args)``, which gets the arguments of ``forward``, and names
-    in ``cls_to_become`` the class that it turns into afterwards. ``load_state_dict`` too gives the parameters their shapes.
+    ``__init__``, gives them a shape in ``initialize_parameters(*args)``, which gets the arguments of ``forward``, and
+    names in ``cls_to_become`` the class that it turns into afterwards. ``load_state_dict`` too gives the parameters
+    their shapes.
     """
 
     cls_to_become = None
@@ -63,6 +64,6 @@ class LazyModuleMixin:
 
     def _replicate_for_data_parallel(self):
         raise RuntimeError(
-            "Modules with uninitialized parameters can't be used with `DataParallel`: run a forward first, which initializes "
-            "them"
+            "Modules with uninitialized parameters can't be used with `DataParallel`: run a forward first, which "
+            "initializes them"
         )

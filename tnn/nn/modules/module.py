@@ -1,7 +1,7 @@
 """Module: the base class of all layers and models.
 
-The class is put together from parts by what they do: hooks (``_hooks``), walking (``_tree``), state_dict (``_state``) and
-conversion (``_convert``). Here stand registration, attributes, the call, and how a module prints.
+The class is put together from parts by what they do: hooks (``_hooks``), walking (``_tree``), state_dict (``_state``)
+and conversion (``_convert``). Here stand registration, attributes, the call, and how a module prints.
 """
 
 import inspect
@@ -49,7 +49,8 @@ _backward_pre = GlobalHooks.backward_pre
 
 # The tables of hooks that every instance has.
 _HOOK_TABLES = (
-    "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+    "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
     "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
     "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
@@ -70,8 +71,8 @@ def indent(text, n):
 class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
     """Base class of all layers and models.
 
-    A subclass calls ``super().__init__()``, assigns parameters and other modules as attributes, which registers them, and
-    defines ``forward``. Calling the module runs ``forward`` and the hooks.
+    A subclass calls ``super().__init__()``, assigns parameters and other modules as attributes, which registers them,
+    and defines ``forward``. Calling the module runs ``forward`` and the hooks.
 
     Attributes:
         training: True in training mode, which :meth:`train` and :meth:`eval` set for the whole tree.
@@ -209,12 +210,13 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
-                    f"cannot assign '{typename(param)}' object to parameter '{name}' (tnn.nn.Parameter or None required)"
+                    f"cannot assign '{typename(param)}' object to parameter '{name}' (tnn.nn.Parameter or None "
+                    "required)"
                 )
             if param.grad_fn is not None:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. To express '{name}' as a function of another "
-                    "Tensor, compute the value in the forward() method."
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. To express '{name}' as a function of "
+                    "another Tensor, compute the value in the forward() method."
                 )
             param = apply_registration_hooks(GlobalHooks.parameter_registration, self, name, param)
         self._parameters[name] = param
@@ -304,7 +306,8 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
             self.register_buffer(name, value)
         else:
             raise RuntimeError(
-                f"buffer '{name}' is not persistent, but {type(self).__name__}.register_buffer() has no argument `persistent`"
+                f"buffer '{name}' is not persistent, but {type(self).__name__}.register_buffer() has no argument "
+                "`persistent`"
             )
 
     def __delattr__(self, name):

@@ -70,7 +70,7 @@ def product_of_reflections(V, tau):
 
 
 def householder(X):
-    """The product of the reflections at X's columns (below the diagonal), its columns with the signs on X's diagonal."""
+    """The product of the reflections at X's columns (below the diagonal), with the signs on X's diagonal."""
     A = X.tril(-1)
     tau = 2.0 / ((A * A).sum(dim=-2) + 1.0)
     signs = X.detach().diagonal(dim1=-2, dim2=-1).trunc().unsqueeze(-2)

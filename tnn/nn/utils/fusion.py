@@ -15,7 +15,7 @@ def _check(layer, bn):
 
 
 def _fold(w, b, mean, var, eps, bn_w, bn_b, shape):
-    """w * s and (b - mean) * s + bn_b with s = bn_w / sqrt(var + eps), as Parameters; None stands for no affine part."""
+    """w * s and (b - mean) * s + bn_b, s = bn_w / sqrt(var + eps), as Parameters; None stands for no affine part."""
     wants = b.requires_grad if b is not None else False
     b_dtype = (w if b is None else b).dtype
     scale = (var + eps).rsqrt()
@@ -80,8 +80,8 @@ def fuse_linear_bn_eval(linear, bn):
     """A linear layer that does what ``linear`` and then ``bn`` do, both in evaluation mode.
 
     Raises:
-        AssertionError: one of the two is in training mode, ``bn`` has no running statistics, or its number of features is
-            neither 1 nor that of the layer's outputs.
+        AssertionError: one of the two is in training mode, ``bn`` has no running statistics, or its number of features
+            is neither 1 nor that of the layer's outputs.
     """
     _check(linear, bn)
     if bn.num_features not in (1, linear.out_features):

@@ -96,10 +96,10 @@ def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization
         name: the name of a tensor with two dimensions or more; each of its matrices is made orthogonal.
         orthogonal_map: how Q comes from the parameter X: ``"matrix_exp"`` and ``"cayley"`` take
             :math:`A = \operatorname{tril}(X) - \operatorname{tril}(X)^T` to :math:`e^A` and
-            :math:`(I - A/2)^{-1} (I + A/2)`, ``"householder"`` multiplies the reflections at X's columns. None: matrix_exp
-            for square matrices, else householder.
-        use_trivialization: keep a fixed orthogonal matrix beside X, which the result is multiplied by: so the first weight
-            can be anything, and any can be assigned (arXiv 1909.09501).
+            :math:`(I - A/2)^{-1} (I + A/2)`, ``"householder"`` multiplies the reflections at X's columns. None:
+            matrix_exp for square matrices, else householder.
+        use_trivialization: keep a fixed orthogonal matrix beside X, which the result is multiplied by: so the first
+            weight can be anything, and any can be assigned (arXiv 1909.09501).
 
     Returns:
         The module.
@@ -138,7 +138,7 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module, name="weight", dim=0):
-    r"""Weight normalisation: :math:`w = g \, v / \|v\|` with magnitude g and direction v learned apart (arXiv 1602.07868).
+    r"""Weight normalisation: :math:`w = g \, v / \|v\|`, magnitude g and direction v learned apart (arXiv 1602.07868).
 
     Args:
         module: the module; ``parametrizations.NAME.original0`` is g, ``original1`` is v.

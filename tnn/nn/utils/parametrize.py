@@ -73,8 +73,8 @@ def _check_same(what, then, now, names):
 class ParametrizationList(ModuleList):
     """The parametrizations of one tensor, applied one after the other, and the parameters that they start from.
 
-    These are ``original``, or ``original0``, ``original1`` ... where the first parametrization's ``right_inverse`` returns
-    several tensors.
+    These are ``original``, or ``original0``, ``original1`` ... where the first parametrization's ``right_inverse``
+    returns several tensors.
 
     Args:
         modules: the parametrizations.
@@ -101,7 +101,8 @@ class ParametrizationList(ModuleList):
                         continue  # the tensor is taken as it is
         if not isinstance(new, Tensor) and not isinstance(new, collections.abc.Sequence):
             raise ValueError(
-                f"'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got {type(new).__name__}"
+                "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got "
+                f"{type(new).__name__}"
             )
         self.is_tensor = isinstance(new, Tensor)
         self.ntensors = 1 if self.is_tensor else len(new)
@@ -131,7 +132,7 @@ class ParametrizationList(ModuleList):
         return [self.original] if self.is_tensor else [getattr(self, f"original{i}") for i in range(self.ntensors)]
 
     def right_inverse(self, value):
-        """Assigns to the parametrized tensor: sets the originals to what the ``right_inverse`` methods make of ``value``.
+        """Assigns to the tensor: sets the originals to what the ``right_inverse`` methods make of ``value``.
 
         Raises:
             RuntimeError: a parametrization has no ``right_inverse``.
@@ -151,14 +152,15 @@ class ParametrizationList(ModuleList):
                     raise ValueError(f"'right_inverse' must return a sequence of tensors. Got {type(value).__name__}.")
                 if len(value) != self.ntensors:
                     raise ValueError(
-                        f"'right_inverse' must return a sequence of tensors of length {self.ntensors}. Got a sequence of "
-                        f"length {len(value)}."
+                        f"'right_inverse' must return a sequence of tensors of length {self.ntensors}. Got a "
+                        f"sequence of length {len(value)}."
                     )
                 values = value
             for i, (original, new) in enumerate(zip(self._originals(), values, strict=True)):
                 if not isinstance(new, Tensor):
                     raise ValueError(
-                        f"'right_inverse' must return a sequence of tensors. Got element {i} of type {type(new).__name__}"
+                        f"'right_inverse' must return a sequence of tensors. Got element {i} of type "
+                        f"{type(new).__name__}"
                     )
                 if original.dtype != new.dtype:
                     raise ValueError(
@@ -220,14 +222,15 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
     """Has a module compute one of its parameters or buffers.
 
     From then on ``module.tensor_name`` is ``parametrization(original)``, with ``original`` kept in
-    ``module.parametrizations.tensor_name.original``. Several parametrizations of one tensor are applied in the order in which
-    they were registered. Assigning to ``module.tensor_name`` needs a method ``right_inverse`` of the parametrization.
+    ``module.parametrizations.tensor_name.original``. Several parametrizations of one tensor are applied in the order in
+    which they were registered. Assigning to ``module.tensor_name`` needs a method ``right_inverse`` of the
+    parametrization.
 
     Args:
         module: the module.
         tensor_name: the name of a parameter, a buffer or a tensor that is parametrized already.
-        parametrization: a Module. Where it has a method ``right_inverse`` the original is ``right_inverse`` of the tensor,
-            else the tensor itself.
+        parametrization: a Module. Where it has a method ``right_inverse`` the original is ``right_inverse`` of the
+            tensor, else the tensor itself.
         unsafe: do not check that dtype and shape stay as they are.
 
     Returns:
@@ -272,7 +275,8 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
         module.parametrizations[tensor_name] = entry
     else:
         raise ValueError(
-            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name '{tensor_name}'"
+            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name "
+            f"'{tensor_name}'"
         )
     return module
 
@@ -317,8 +321,8 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
         original = Parameter(value) if value.requires_grad else value
     else:
         raise ValueError(
-            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence "
-            "of tensors."
+            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a "
+            "sequence of tensors."
         )
     delattr(type(module), tensor_name)
     del module.parametrizations[tensor_name]

@@ -97,8 +97,8 @@ def _along(keep, t, dim):
 class BasePruningMethod(ABC):
     """A rule of pruning. A subclass defines :meth:`compute_mask` and ``PRUNING_TYPE``.
 
-    It acts as a forward pre-hook: the module's parameter ``name`` becomes ``name_orig``, the mask a buffer ``name_mask``, and
-    before each forward the attribute ``name`` is set to their product.
+    It acts as a forward pre-hook: the module's parameter ``name`` becomes ``name_orig``, the mask a buffer
+    ``name_mask``, and before each forward the attribute ``name`` is set to their product.
 
     Attributes:
         PRUNING_TYPE: ``"unstructured"``, ``"structured"`` (whole slices along ``self.dim``) or ``"global"``: what
@@ -137,7 +137,8 @@ class BasePruningMethod(ABC):
         ]
         if len(found) > 1:
             raise AssertionError(
-                f"Avoid adding multiple pruning hooks to the same tensor {name} of module {module}. Use a PruningContainer."
+                f"Avoid adding multiple pruning hooks to the same tensor {name} of module {module}. Use a "
+                "PruningContainer."
             )
         method = cls(*args, **kwargs)
         method._tensor_name = name
@@ -213,8 +214,8 @@ class BasePruningMethod(ABC):
         return t * self.compute_mask(importance_scores, default_mask=default_mask)
 
     def remove(self, module):
-        """Makes the pruning permanent: the parameter gets its pruned values, and the mask goes. (The hook stays: see the
-        function :func:`remove`.)
+        """Makes the pruning permanent: the parameter gets its pruned values, and the mask goes. (The hook stays: see
+        the function :func:`remove`.)
 
         Raises:
             AssertionError: nothing was pruned.
@@ -535,8 +536,8 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     method = pruning_method(**kwargs)
     if method.PRUNING_TYPE != "unstructured":
         raise TypeError(
-            f'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method {pruning_method} of type '
-            f"{method.PRUNING_TYPE}"
+            f'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method {pruning_method} of '
+            f"type {method.PRUNING_TYPE}"
         )
     method._tensor_name = "temp"
     final = PruningContainer(method).compute_mask(parameters_to_vector(scores).detach(), parameters_to_vector(masks))

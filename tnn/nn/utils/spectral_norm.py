@@ -107,8 +107,8 @@ class SpectralNorm:
             raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
         if is_lazy(weight):
             raise ValueError(
-                f"The module passed to `SpectralNorm` can't have uninitialized parameters, `{name}` is one: run a forward "
-                "first"
+                f"The module passed to `SpectralNorm` can't have uninitialized parameters, `{name}` is one: run a "
+                "forward first"
             )
         with no_grad():
             h, w = fn.reshape_weight_to_matrix(weight).shape

@@ -52,7 +52,8 @@ class WeightNorm:
         weight = getattr(module, name)
         if is_lazy(weight):
             raise ValueError(
-                f"The module passed to `WeightNorm` can't have uninitialized parameters, `{name}` is one: run a forward first"
+                f"The module passed to `WeightNorm` can't have uninitialized parameters, `{name}` is one: run a "
+                "forward first"
             )
         del module._parameters[name]
         module.register_parameter(name + "_g", Parameter(norm_except_dim(weight, fn.dim).data))
