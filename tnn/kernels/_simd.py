@@ -551,3 +551,80 @@ def turn(typingctx, src, lds, last, dst, ldd):
         return context.get_dummy_value()
 
     return types.void(pointer, n, n, pointer, n), codegen
+
+
+def _emit_copy(e, left, right, length):
+    b, lanes = e.builder, ir.Constant(_I64, e.lanes)
+    vectors = b.sdiv(b.add(length, ir.Constant(_I64, e.lanes - 1)), lanes)
+    with cgutils.for_range(b, vectors) as v:
+        at = b.mul(v.index, lanes)
+        e.store(e.load(left, at), right, at)
+
+
+def _emit_add(e, left, right, length):
+    b, lanes = e.builder, ir.Constant(_I64, e.lanes)
+    whole = b.sdiv(length, lanes)
+    with cgutils.for_range(b, whole) as v:
+        at = b.mul(v.index, lanes)
+        e.store(b.fadd(e.load(left, at), e.load(right, at)), left, at)
+    done = b.mul(whole, lanes)
+    rest = b.sub(length, done)
+    if PATH == "avx512":
+        with b.if_then(b.icmp_signed(">", rest, ir.Constant(_I64, 0))):
+            mask = e.lanes_below(rest)
+            total = b.fadd(e.masked_load(left, mask, done), e.masked_load(right, mask, done))
+            e.masked_store(total, left, mask, done)
+        return
+    with cgutils.for_range(b, rest) as i:
+        at = b.add(done, i.index)
+        total = b.fadd(e.scalar_at(left, at), e.scalar_at(right, at))
+        b.store(total, e.at(left, at), align=e.size)
+
+
+def _emit_segments(module, scalar, add):
+    """Function (count, offsets, src, pieces, table, dst, ldd): see ``copy_segments`` and ``add_segments``."""
+    e = _Emit(module, scalar)
+    p, words = scalar.as_pointer(), _I64.as_pointer()
+    name = f"tnn_{'add' if add else 'copy'}_segments_{PATH}_{e.suffix}"
+    fn, new = _function(module, name, ir.VoidType(), [_I64, words, p, _I64, words, p, _I64])
+    if not new:
+        return fn
+    count, offsets, src, pieces, table, dst, ldd = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    with cgutils.for_range(b, count) as row:
+        far = e.at(src, b.load(b.gep(offsets, [row.index])))
+        near = e.at(dst, b.mul(row.index, ldd))
+        with cgutils.for_range(b, pieces) as piece:
+            entry = b.gep(table, [b.mul(piece.index, ir.Constant(_I64, 3))])
+            left = e.at(far, b.load(entry))
+            right = e.at(near, b.load(b.gep(entry, [ir.Constant(_I64, 1)])))
+            length = b.load(b.gep(entry, [ir.Constant(_I64, 2)]))
+            (_emit_add if add else _emit_copy)(e, left, right, length)
+    b.ret_void()
+    return fn
+
+
+def _segments(src, add):
+    n, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_segments(builder.module, context.get_value_type(src.dtype), add), args)
+        return context.get_dummy_value()
+
+    return types.void(n, words, pointer, n, words, pointer, n), codegen
+
+
+@intrinsic
+def copy_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
+    """dst[r*ldd + t + j] = src[offsets[r] + s + j] for r < count, j < length, each (s, t, length) in the table.
+
+    ``table`` holds ``pieces`` triples. Whole vectors are moved: up to one vector past the end of a piece is read, and
+    written before what follows it, so pieces must be in ascending order of t and both ends need that much room.
+    """
+    return _segments(src, False)
+
+
+@intrinsic
+def add_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
+    """src[offsets[r] + s + j] += dst[r*ldd + t + j], the reverse of ``copy_segments``; nothing past an end."""
+    return _segments(src, True)
