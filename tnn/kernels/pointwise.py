@@ -1,0 +1,210 @@
+"""Arithmetic of two and three operands, broadcast or of one shape.
+
+Each kernel is called as kernel(x, y, out) on flat arrays of one size, `out` being written; `kernel.strided` takes
+broadcast operands.
+"""
+
+import math
+
+import numpy as np
+
+from . import _math
+from ._elementwise import binary, scalar, selection, ternary
+from ._math import copysign
+from ._minmax import maximum, minimum
+from ._special import gamma_lower, gamma_upper
+
+
+@binary
+def add_forward(x, y):
+    """x + y."""
+    return x + y
+
+
+@binary
+def sub_forward(x, y):
+    """x - y."""
+    return x - y
+
+
+@binary
+def mul_forward(x, y):
+    """x y."""
+    return x * y
+
+
+@binary
+def div_forward(x, y):
+    """x / y."""
+    return x / y
+
+
+@binary
+def add_scaled_forward(x, y, alpha):
+    """x + alpha y."""
+    return x + alpha * y
+
+
+@binary
+def trunc_divide_forward(x, y):
+    """trunc(x / y)."""
+    return np.trunc(x / y)
+
+
+@scalar
+def _remainder(x, y):
+    r = np.fmod(x, y)
+    return r + y if r != 0.0 and (r < 0.0) != (y < 0.0) else r
+
+
+@scalar
+def _floor_divide(x, y):
+    # By way of the remainder: floor(x / y) is off by one where the quotient is rounded up to an integer.
+    r = np.fmod(x, y)
+    quotient = (x - r) / y
+    quotient = quotient - 1.0 if r != 0.0 and (r < 0.0) != (y < 0.0) else quotient
+    whole = np.floor(quotient)
+    whole = whole + 1.0 if quotient - whole > 0.5 else whole
+    whole = copysign(0.0, x / y) if quotient == 0.0 else whole
+    return x / y if y == 0.0 else whole
+
+
+@binary
+def floor_divide_forward(x, y):
+    """floor(x / y)."""
+    return _floor_divide(x, y)
+
+
+@binary
+def remainder_forward(x, y):
+    """x - floor(x / y) y: the remainder with the sign of y."""
+    return _remainder(x, y)
+
+
+@binary
+def fmod_forward(x, y):
+    """x - trunc(x / y) y: the remainder with the sign of x."""
+    return np.fmod(x, y)
+
+
+@binary
+def pow_forward(x, y):
+    """x to the power y."""
+    return _math.pow(x, y)
+
+
+@binary
+def maximum_forward(x, y):
+    """The larger of the two; NaN if either is."""
+    return maximum(x, y)
+
+
+@binary
+def minimum_forward(x, y):
+    """The smaller of the two; NaN if either is."""
+    return minimum(x, y)
+
+
+@binary
+def fmax_forward(x, y):
+    """The larger of the two; the other one if one is NaN."""
+    return y if x != x else (x if y != y or x > y else y)
+
+
+@binary
+def fmin_forward(x, y):
+    """The smaller of the two; the other one if one is NaN."""
+    return y if x != x else (x if y != y or x < y else y)
+
+
+@binary
+def atan2_forward(x, y):
+    """The angle of the point (y, x), in (-pi, pi]."""
+    return math.atan2(x, y)
+
+
+@binary
+def hypot_forward(x, y):
+    """sqrt(x^2 + y^2), without overflow."""
+    return math.hypot(x, y)
+
+
+@binary
+def logaddexp_forward(x, y):
+    """log(e^x + e^y)."""
+    larger = maximum(x, y)
+    return larger if x == y and abs(x) == np.inf else larger + _math.log1p(_math.exp(-abs(x - y)))
+
+
+@binary
+def logaddexp2_forward(x, y):
+    """log2(2^x + 2^y)."""
+    larger = maximum(x, y)
+    tail = _math.log1p(_math.exp2(-abs(x - y))) * 1.4426950408889634
+    return larger if x == y and abs(x) == np.inf else larger + tail
+
+
+@binary
+def copysign_forward(x, y):
+    """|x| with the sign of y."""
+    return copysign(x, y)
+
+
+@binary
+def heaviside_forward(x, y):
+    """0 for negative x, 1 for positive x, y for zero; NaN stays NaN."""
+    return y if x == 0.0 else (1.0 if x > 0.0 else (0.0 if x < 0.0 else x))
+
+
+@binary
+def xlogy_forward(x, y):
+    """x log(y); 0 where x is 0, NaN where y is."""
+    return y if y != y else (0.0 if x == 0.0 else x * _math.log(y))
+
+
+@binary
+def xlog1py_forward(x, y):
+    """x log(1 + y); 0 where x is 0, NaN where y is."""
+    return y if y != y else (0.0 if x == 0.0 else x * _math.log1p(y))
+
+
+@binary
+def igamma_forward(x, y):
+    """Regularised lower incomplete gamma function P(x, y)."""
+    return gamma_lower(np.float64(x), np.float64(y))
+
+
+@binary
+def igammac_forward(x, y):
+    """Regularised upper incomplete gamma function Q(x, y)."""
+    return gamma_upper(np.float64(x), np.float64(y))
+
+
+@ternary
+def lerp_forward(x, y, w):
+    """x + w (y - x), exact at w = 0 and w = 1."""
+    return x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1.0 - w)
+
+
+@ternary
+def addcmul_forward(x, y, z, value):
+    """x + value y z."""
+    return x + value * (y * z)
+
+
+@ternary
+def addcdiv_forward(x, y, z, value):
+    """x + value y / z."""
+    return x + value * (y / z)
+
+
+@ternary
+def clamp_forward(x, low, high):
+    """x within [low, high], high where low > high; NaN in any operand stays NaN."""
+    return minimum(maximum(x, low), high)
+
+
+@selection
+def where_forward(condition, x, y):
+    """x where condition holds, y elsewhere."""
+    return x if condition else y
