@@ -20,6 +20,15 @@ from ..ops.adaptive_pooling import (
     fractional_max_pool3d_with_indices,
 )
 
+# cross_entropy
+from ..ops.cross_entropy import cross_entropy, linear_cross_entropy, nll_loss
+
+# ctc
+from ..ops.ctc import ctc_loss
+
+# distance
+from ..ops.distance import cosine_similarity, pairwise_distance, pdist
+
 # dropout
 from ..ops.dropout import (
     alpha_dropout,
@@ -28,6 +37,35 @@ from ..ops.dropout import (
     dropout2d,
     dropout3d,
     feature_alpha_dropout,
+)
+
+# grid_sample
+from ..ops.grid_sample import affine_grid, grid_sample
+
+# loss
+from ..ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+)
+
+# margin_loss
+from ..ops.margin_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 
 # pooling
@@ -47,4 +85,16 @@ from ..ops.pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
+)
+
+# resample
+from ..ops.resample import (
+    channel_shuffle,
+    interpolate,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
 )

@@ -15,11 +15,44 @@ from .adaptive_pooling import (
 # container
 from .container import Container, ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 
+# cross_entropy
+from .cross_entropy import CrossEntropyLoss, LinearCrossEntropyLoss, LinearCrossEntropyOptions, NLLLoss, NLLLoss2d
+
+# distance
+from .distance import CosineSimilarity, PairwiseDistance
+
 # dropout
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 
 # flatten
 from .flatten import Flatten, Unflatten
+
+# loss
+from .loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CTCLoss,
+    GaussianNLLLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+    SoftMarginLoss,
+)
+
+# margin_loss
+from .margin_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 
 # module
 from .module import Module
@@ -38,6 +71,16 @@ from .pooling import (
     MaxUnpool1d,
     MaxUnpool2d,
     MaxUnpool3d,
+)
+
+# resample
+from .resample import (
+    ChannelShuffle,
+    PixelShuffle,
+    PixelUnshuffle,
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
 )
 
 __all__ = sorted(name for name, value in list(globals().items()) if isinstance(value, type))

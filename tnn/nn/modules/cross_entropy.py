@@ -1,7 +1,6 @@
 """Classification losses."""
 
 from ...ops import cross_entropy as ops
-from .linear import Linear
 from .loss import _WeightedLoss
 from .module import Module
 
@@ -103,6 +102,8 @@ class LinearCrossEntropyLoss(Module):
         self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None, reduction="mean",
         weight=None, ignore_index=None, label_smoothing=0.0, options=None,
     ):  # fmt: skip
+        from .linear import Linear
+
         super().__init__()
         self.in_features = in_features
         self.num_classes = num_classes

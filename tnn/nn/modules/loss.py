@@ -1,6 +1,7 @@
 """Loss layers: each holds the arguments of a loss function."""
 
 from ...ops import loss as ops
+from ...ops.ctc import ctc_loss
 from ...ops.loss import reduction_of
 from .module import Module
 
@@ -210,3 +211,28 @@ class SoftMarginLoss(_Loss):
 
     def forward(self, input, target):
         return ops.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class CTCLoss(_Loss):
+    """The negative log-probability of label sequences under all their alignments (Graves et al., ICML 2006).
+
+    Args:
+        blank: the class that stands for no label.
+        zero_infinity: count losses of targets that do not fit as 0.
+
+    Shape:
+        log_probs: (T, N, C) or (T, C); targets: (N, S) or all in a row; lengths: (N,) or (); output: (), or (N,) with
+        reduction='none'.
+    """
+
+    __constants__ = ["blank", "reduction"]
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

@@ -1,0 +1,135 @@
+"""Connectionist temporal classification."""
+
+import numpy as np
+
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import ctc as kernels
+from ..kernels._pool import empty
+from ..tensor import Tensor, wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32
+from .loss import reduction_of
+
+
+class CtcLoss(Node):
+    __slots__ = ("arguments", "alpha", "zero_infinity")
+
+    def backward(self, grad):
+        x, loss = self.saved_tensors()
+        return _ctc_backward(grad, x, loss, self)
+
+
+class CtcLossBackward(Node):
+    """The second derivative is not written."""
+
+    __slots__ = ()
+
+
+def _ctc_backward(grad, x, loss, forward):
+    a, g = dense(x), dense(grad)
+    gx = empty(a.shape, a.dtype)
+    kernels.ctc_backward(g, a, *forward.arguments, forward.alpha, loss._data, forward.zero_infinity, gx)
+    out = wrap(gx)
+    if mode.grad and (grad._rg or x._rg):
+        CtcLossBackward(grad, x).attach(out)
+    return out
+
+
+def _lengths(name, value, n):
+    if isinstance(value, Tensor):
+        if value.dtype.kind != 1:
+            raise RuntimeError(f"{name} must be integral, got {value.dtype}")
+        value = value._data.reshape(-1)
+    out = np.array(value, np.int64).reshape(-1)
+    if out.size != n:
+        raise RuntimeError(f"{name} must be of size batch_size: expected {n}, got {out.size}")
+    if out.size and out.min() < 0:
+        raise RuntimeError(f"{name} must be non-negative, got {out.min()}")
+    return out
+
+
+def _check_targets(targets, lengths, classes, steps, input_lengths, blank):
+    """Targets as a 1-D array, and where each sample's begin."""
+    t = targets._data
+    if t.dtype.kind not in "iu":
+        raise RuntimeError(f"ctc_loss: targets must be of an integer dtype, got {targets.dtype}")
+    if not 0 <= blank < classes:
+        raise RuntimeError(f"ctc_loss: blank must be in label range [0, {classes}), got {blank}")
+    n = lengths.size
+    if t.ndim == 1:
+        start = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64) if n else np.zeros(0, np.int64)
+        if t.size != lengths.sum():
+            raise RuntimeError(
+                f"ctc_loss: expected targets of size {lengths.sum()} (the sum of target_lengths), got {t.size}"
+            )
+    else:
+        if t.ndim != 2 or t.shape[0] != n:
+            raise RuntimeError(
+                f"ctc_loss: expected targets of shape ({n}, S) or (sum(target_lengths),), got {list(t.shape)}"
+            )
+        start = np.arange(n, dtype=np.int64) * t.shape[1]
+        if n and lengths.max() > t.shape[1]:
+            raise RuntimeError(
+                f"Expected tensor to have size at least {lengths.max()} at dimension 1, but got size {t.shape[1]} for targets"
+            )
+    if n and input_lengths.max() > steps:
+        raise RuntimeError(f"Expected input_lengths to have value at most {steps}, but got value {input_lengths.max()}")
+    flat = np.ascontiguousarray(t, np.int64).reshape(-1)
+    for i in range(n):
+        part = flat[start[i] : start[i] + lengths[i]]
+        if part.size and (part.min() < 0 or part.max() >= classes):
+            raise RuntimeError(f"ctc_loss: targets must lie in [0, {classes}), got {part.min()}..{part.max()}")
+    return flat, start
+
+
+@half_as_float32
+def _losses(log_probs, flat, start, steps, lengths, blank, zero_infinity):
+    x = dense(log_probs)
+    n = x.shape[1]
+    alpha = empty((n, x.shape[0], 2 * int(lengths.max(initial=0)) + 1), x.dtype)
+    loss = empty(n, x.dtype)
+    kernels.ctc_forward(x, flat, start, steps, lengths, blank, alpha, loss)
+    out = wrap(np.where(np.isinf(loss), 0, loss).astype(x.dtype)) if zero_infinity else wrap(loss)
+    if log_probs._rg and mode.grad:
+        node = CtcLoss(log_probs)
+        node.arguments = (flat, start, steps, lengths, blank)
+        node.alpha, node.zero_infinity = alpha, zero_infinity
+        node.save(log_probs, wrap(loss))
+        node.attach(out)
+    return out
+
+
+def ctc_loss(
+    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
+):  # fmt: skip
+    """The negative log-probability of label sequences under all their alignments (Graves et al., ICML 2006).
+
+    Args:
+        log_probs: (T, N, C) or (T, C), log-probabilities (as ``log_softmax`` gives them).
+        targets: (N, S), or all targets in a row (sum of target_lengths,); integers in [0, C), not ``blank``.
+        input_lengths, target_lengths: (N,) or (), integers.
+        blank: the class that stands for no label.
+        reduction: 'mean' (each loss is divided by its target's length first), 'sum' or 'none'.
+        zero_infinity: count losses of targets that do not fit, and their gradients, as 0.
+
+    Raises:
+        RuntimeError: shapes, lengths, labels or dtypes do not fit.
+    """
+    check_tensor("ctc_loss", "log_probs", log_probs, 1)
+    check_tensor("ctc_loss", "targets", targets, 2)
+    check_floating("ctc_loss", log_probs)
+    reduction = reduction_of(None, None, reduction)
+    single = log_probs.dim() == 2
+    if log_probs.dim() not in (2, 3):
+        raise RuntimeError(f"ctc_loss: expected log_probs (T, N, C) or (T, C), got {list(log_probs._data.shape)}")
+    if single:
+        log_probs = log_probs.unsqueeze(1)
+    steps, n, classes = log_probs._data.shape
+    inputs, lengths = _lengths("input_lengths", input_lengths, n), _lengths("target_lengths", target_lengths, n)
+    flat, start = _check_targets(targets, lengths, classes, steps, inputs, blank)
+    loss = _losses(log_probs, flat, start, inputs, lengths, int(blank), bool(zero_infinity))
+    if reduction == "mean":
+        return (loss / wrap(np.maximum(lengths, 1).astype(loss._data.dtype))).mean()
+    if reduction == "sum":
+        return loss.sum()
+    return loss.squeeze(0) if single else loss

@@ -1,0 +1,167 @@
+"""Spatial transformers: sampling at given points, and the points of an affine map (Jaderberg et al., arXiv 1506.02025)."""
+
+import math
+
+import numpy as np
+
+from ..autograd.grad_mode import mode as grad_mode
+from ..autograd.node import Node
+from ..kernels import grid_sample as kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32
+
+_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+_PADS = {"zeros": 0, "border": 1, "reflection": 2}
+
+
+class GridSampler(Node):
+    __slots__ = ("options",)
+
+    def backward(self, grad):
+        x, grid = self.saved_tensors()
+        return _sample_backward(grad, x, grid, self.options)
+
+
+class GridSamplerBackward(Node):
+    """The second derivative is not written."""
+
+    __slots__ = ()
+
+
+def _arrays(x, grid):
+    """x as (N, C, D, H, W) and grid as (N, P, 3), and whether it is an image."""
+    flat = x.ndim == 4
+    points = math.prod(grid.shape[1:-1])
+    g = grid.reshape(grid.shape[0], points, grid.shape[-1])
+    if flat:
+        x = x[:, :, None]
+        g = np.concatenate([g, np.zeros_like(g[..., :1])], -1)
+    return x, np.ascontiguousarray(g), flat
+
+
+def _sample_backward(grad, input, grid, options):
+    x, g, flat = _arrays(dense(input), dense(grid))
+    gx, gg = empty(x.shape, x.dtype), empty(g.shape, g.dtype)
+    kernels.grid_sample_backward(dense(grad).reshape(x.shape[0], x.shape[1], -1), x, g, *options, flat, gx, gg)
+    outs = wrap(gx.reshape(input._data.shape)), wrap(gg[..., : grid._data.shape[-1]].reshape(grid._data.shape))
+    if grad_mode.grad and (grad._rg or input._rg or grid._rg):
+        GridSamplerBackward(grad, input, grid).attach_all(outs)
+    return outs
+
+
+@half_as_float32
+def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
+    """The input's values at the points of a grid.
+
+    Args:
+        input: (N, C, H, W) or (N, C, D, H, W), floating point.
+        grid: (N, H', W', 2) or (N, D', H', W', 3): points (x, y) or (x, y, z) in units where the input spans [-1, 1].
+        mode: 'bilinear', 'nearest', or 'bicubic' for images.
+        padding_mode: what lies outside: 'zeros', 'border' or 'reflection'.
+        align_corners: whether -1 and 1 are the corner elements' centers, or (default) their outer edges.
+
+    Returns:
+        (N, C, H', W') or (N, C, D', H', W').
+
+    Raises:
+        ValueError: unknown mode or padding mode.
+        RuntimeError: the shapes or dtypes do not fit.
+    """
+    check_tensor("grid_sample", "input", input, 1)
+    check_tensor("grid_sample", "grid", grid, 2)
+    if mode not in _MODES:
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in _PADS:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
+    x, g = input._data, grid._data
+    if x.ndim not in (4, 5) or g.ndim != x.ndim:
+        raise RuntimeError(
+            f"grid_sampler(): expected input and grid to have the same number of dimensions, 4 or 5, but got input with sizes "
+            f"{list(x.shape)} and grid with sizes {list(g.shape)}"
+        )
+    if g.shape[0] != x.shape[0]:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid and input to have same batch size, but got input with sizes {list(x.shape)} and "
+            f"grid with sizes {list(g.shape)}"
+        )
+    if g.shape[-1] != x.ndim - 2:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got grid with sizes {list(g.shape)}"
+        )
+    if 0 in x.shape[2:]:
+        raise RuntimeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(x.shape)}"
+        )
+    if mode == "bicubic" and x.ndim == 5:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    check_floating("grid_sampler", input, grid)
+    if x.dtype != g.dtype:
+        raise RuntimeError(
+            f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}"
+        )
+    options = (_MODES[mode], _PADS[padding_mode], bool(align_corners))
+    a, points, flat = _arrays(dense(input), dense(grid))
+    y = empty(x.shape[:2] + g.shape[1:-1], x.dtype)
+    kernels.grid_sample_forward(a, points, *options, flat, y.reshape(x.shape[0], x.shape[1], points.shape[1]))
+    out = wrap(y)
+    if grad_mode.grad and (input._rg or grid._rg):
+        node = GridSampler(input, grid)
+        node.options = options
+        node.save(input, grid)
+        node.attach(out)
+    return out
+
+
+def _axis(n, align_corners, np_dtype):
+    if n <= 1:
+        return np.zeros(n, np_dtype)
+    points = np.linspace(-1, 1, n)
+    return (points if align_corners else points * (n - 1) / n).astype(np_dtype)
+
+
+def affine_grid(theta, size, align_corners=None):
+    """The points of an affine map, for :func:`grid_sample`: ``theta @ (x, y, 1)`` at each output element.
+
+    Args:
+        theta: (N, 2, 3) or (N, 3, 4), floating point.
+        size: the output's size, (N, C, H, W) or (N, C, D, H, W).
+        align_corners: as for :func:`grid_sample`.
+
+    Returns:
+        (N, H, W, 2) or (N, D, H, W, 3).
+
+    Raises:
+        ValueError: theta is not floating point, or shapes do not fit.
+        NotImplementedError: a size of another length.
+    """
+    check_tensor("affine_grid", "theta", theta, 1)
+    if not theta.dtype.is_floating_point:
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    size = tuple(int(s) for s in size)
+    if len(size) not in (4, 5):
+        raise NotImplementedError(
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+            f"Got size {list(size)}."
+        )
+    nd = len(size) - 2
+    if theta.dim() != 3 or theta._data.shape[-2:] != (nd, nd + 1):
+        raise ValueError(
+            f"Expected a batch of {nd}D affine matrices of shape Nx{nd}x{nd + 1} for size {list(size)}. "
+            f"Got {list(theta._data.shape)}."
+        )
+    if min(size) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
+    if theta._data.shape[0] != size[0]:
+        raise RuntimeError(f"Expected theta to have batch size {size[0]}, got {theta._data.shape[0]}")
+    np_dtype = theta._data.dtype
+    axes = [_axis(n, bool(align_corners), np.float64) for n in size[2:]]
+    mesh = np.meshgrid(*axes, indexing="ij")
+    base = np.stack([*mesh[::-1], np.ones(size[2:])], -1).reshape(1, -1, nd + 1).astype(np_dtype)
+    points = wrap(np.repeat(base, size[0], 0)).matmul(theta.transpose(1, 2))
+    return points.reshape(size[0], *size[2:], nd)

@@ -1,0 +1,350 @@
+"""Changing an image's size: interpolate and its modes, pixel and channel shuffles."""
+
+import math
+import warnings
+
+import numpy as np
+
+from ..autograd.grad_mode import mode as grad_mode
+from ..autograd.node import Node
+from ..kernels import resample as kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32
+from .pooling import as_planes
+
+_INTERPOLATING = ("linear", "bilinear", "bicubic", "trilinear")
+_DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+
+
+class Taps:
+    """The tables of one resampling: for three dimensions an index array and a weight array, and the sizes."""
+
+    __slots__ = ("tables", "size", "out")
+
+    def __init__(self, size, out, tables, np_dtype):
+        unit = (np.zeros((1, 1), np.int64), np.ones((1, 1), np_dtype))
+        full = [unit] * (3 - len(size)) + [(i, w.astype(np_dtype)) for i, w in tables]
+        self.tables = [a for pair in full for a in pair]
+        self.size, self.out = tuple(size), tuple(out)
+
+
+def _nearest_taps(n, m, scale, exact):
+    """In float32, where PyTorch takes the floor."""
+    o = np.arange(m)
+    if n == m and not exact:
+        index = o
+    elif m == 2 * n and not exact:
+        index = o >> 1
+    else:
+        step = np.float32(1.0 / scale if scale else np.float32(n) / np.float32(m))
+        where = (o.astype(np.float32) + np.float32(0.5)) * step if exact else o.astype(np.float32) * step
+        index = np.minimum(np.floor(where).astype(np.int64), n - 1)
+    return index[:, None].astype(np.int64), np.ones((m, 1))
+
+
+def _step(n, m, scale, align_corners, kind):
+    if align_corners:
+        return kind(n - 1) / kind(m - 1) if m > 1 else kind(0)
+    return kind(1.0 / scale) if scale else kind(n) / kind(m)
+
+
+def _positions(n, m, scale, align_corners, kind, clamp):
+    step = _step(n, m, scale, align_corners, kind)
+    o = np.arange(m).astype(kind)
+    if align_corners:
+        return o * step
+    where = step * (o + kind(0.5)) - kind(0.5)
+    return np.maximum(where, 0) if clamp else where
+
+
+def _linear_taps(n, m, scale, align_corners, kind):
+    if n == m:
+        index = np.arange(m)[:, None]
+        return index, np.ones((m, 1))
+    where = _positions(n, m, scale, align_corners, kind, True)
+    first = np.minimum(where.astype(np.int64), n - 1)
+    second = np.minimum(first + 1, n - 1)
+    part = np.clip(where - first, 0, 1)
+    return np.stack([first, second], 1), np.stack([1 - part, part], 1)
+
+
+def _cubic(t, a):
+    """The four weights of cubic convolution at fraction t (Keys, 1981)."""
+
+    def near(x):
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+
+    def far(x):
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
+    return np.stack([far(t + 1), near(t), near(1 - t), far(2 - t)], -1)
+
+
+def _cubic_taps(n, m, scale, align_corners, kind):
+    where = _positions(n, m, scale, align_corners, kind, False)
+    first = np.floor(where)
+    part = np.clip(where - first, 0, 1)
+    index = np.clip(first.astype(np.int64)[:, None] + np.arange(-1, 3), 0, n - 1)
+    return index, _cubic(part, kind(-0.75))
+
+
+def _antialias_taps(n, m, scale, align_corners, kind, cubic):
+    """A filter stretched by the scale, normalised at the borders, as in Pillow."""
+    step = _step(n, m, scale, align_corners, kind)
+    radius = kind(2 if cubic else 1)
+    support = radius * step if step >= 1 else radius
+    inverse = 1 / step if step >= 1 else kind(1)
+    center = step * (np.arange(m).astype(kind) + kind(0.5))
+    lo = np.maximum((center - support + kind(0.5)).astype(np.int64), 0)
+    hi = np.minimum((center + support + kind(0.5)).astype(np.int64), n)
+    taps = np.arange(max(1, int((hi - lo).max())))
+    index = lo[:, None] + taps
+    inside = index < hi[:, None]
+    x = np.abs((index - center[:, None] + kind(0.5)) * inverse)
+    if cubic:
+        a = kind(-0.5)
+        near = ((a + 2) * x - (a + 3)) * x * x + 1
+        far = (((x - 5) * x + 8) * x - 4) * a
+        weight = np.where(x < 1, near, np.where(x < 2, far, 0))
+    else:
+        weight = np.where(x < 1, 1 - x, 0)
+    weight = np.where(inside, weight, 0)
+    return np.where(inside, index, 0), weight / weight.sum(1, keepdims=True)
+
+
+def _taps(mode, size, out, scales, align_corners, antialias, np_dtype):
+    kind = np_dtype.type
+    tables = []
+    for n, m, s in zip(size, out, scales, strict=True):
+        if mode in ("nearest", "nearest-exact"):
+            tables.append(_nearest_taps(n, m, s, mode != "nearest"))
+        elif antialias:
+            tables.append(_antialias_taps(n, m, s, align_corners, kind, mode == "bicubic"))
+        elif mode == "bicubic":
+            tables.append(_cubic_taps(n, m, s, align_corners, kind))
+        else:
+            tables.append(_linear_taps(n, m, s, align_corners, kind))
+    return Taps(size, out, tables, np_dtype)
+
+
+class Upsample(Node):
+    __slots__ = ("taps",)
+
+    def backward(self, grad):
+        return _shrink(grad, self.taps)
+
+
+class UpsampleBackward(Node):
+    __slots__ = ("taps",)
+
+    def backward(self, grad):
+        return _resample(grad, self.taps)
+
+
+def _resample(input, taps):
+    x = dense(input)
+    y = empty(x.shape[:2] + taps.out, x.dtype)
+    kernels.resample_forward(as_planes(x, taps.size), as_planes(y, taps.out), *taps.tables)
+    out = wrap(y)
+    if input._rg and grad_mode.grad:
+        node = Upsample(input)
+        node.taps = taps
+        node.attach(out)
+    return out
+
+
+def _shrink(grad, taps):
+    g = dense(grad)
+    gx = empty(g.shape[:2] + taps.size, g.dtype)
+    kernels.resample_backward(as_planes(g, taps.out), as_planes(gx, taps.size), *taps.tables)
+    out = wrap(gx)
+    if grad._rg and grad_mode.grad:
+        node = UpsampleBackward(grad)
+        node.taps = taps
+        node.attach(out)
+    return out
+
+
+def _sizes(input, size, scale_factor, recompute_scale_factor):
+    """The output's sizes, and for each dimension the scale to use in place of their ratio, or None."""
+    nd = input.dim() - 2
+    spatial = input._data.shape[2:]
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is not None:
+        if recompute_scale_factor:
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        out = tuple(size) if isinstance(size, list | tuple) else (size,) * nd
+        if len(out) != nd:
+            raise ValueError(
+                f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+                f"of {list(spatial)} and output size of {size}."
+            )
+        if not all(isinstance(v, int | np.integer) for v in out):
+            raise TypeError(f"expected size to be one of int or Tuple[int], but got size with types {size!r}")
+        return tuple(int(v) for v in out), (None,) * nd
+    if scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    scales = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (scale_factor,) * nd
+    if len(scales) != nd:
+        raise ValueError(
+            f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions "
+            f"of {list(spatial)} and scale_factor of shape {scale_factor}."
+        )
+    out = tuple(math.floor(float(n * s)) for n, s in zip(spatial, scales, strict=True))
+    return out, (None,) * nd if recompute_scale_factor else tuple(float(s) for s in scales)
+
+
+@half_as_float32
+def interpolate(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):  # fmt: skip
+    """Resamples a signal, image or volume to another size.
+
+    Output o reads the input around ``(o + 0.5) n_in / n_out - 0.5``, or with ``align_corners`` around
+    ``o (n_in - 1) / (n_out - 1)``.
+
+    Args:
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point.
+        size: the output's spatial sizes, an int or a tuple; or
+        scale_factor: their ratio to the input's.
+        mode: 'nearest', 'nearest-exact', 'linear' (3-D input), 'bilinear', 'bicubic' (4-D), 'trilinear' (5-D) or 'area'.
+        align_corners: whether the corner elements keep their places; for the interpolating modes alone.
+        recompute_scale_factor: use the ratio of the sizes in place of ``scale_factor``.
+        antialias: widen the filter when shrinking ('bilinear' and 'bicubic').
+
+    Raises:
+        ValueError: the arguments contradict each other.
+        NotImplementedError: the mode does not fit the input's rank.
+        RuntimeError: a size is not positive.
+    """
+    check_tensor("interpolate", "input", input, 1)
+    check_floating("interpolate", input)
+    if mode in ("nearest", "area", "nearest-exact"):
+        if align_corners is not None:
+            raise ValueError(
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+            )
+    align_corners = bool(align_corners)
+    if input.dim() < 3:
+        raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D)")
+    out, scales = _sizes(input, size, scale_factor, recompute_scale_factor)
+    if antialias and not (mode in ("bilinear", "bicubic") and input.dim() == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
+    nd = input.dim() - 2
+    if nd > 3 or mode not in (*_INTERPOLATING, "nearest", "nearest-exact", "area"):
+        raise NotImplementedError(
+            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
+            f"{input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+        )
+    if _DIMS.get(mode, nd) != nd:
+        raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_DIMS[mode] + 2}D input")
+    spatial = input._data.shape[2:]
+    if min(out) <= 0 or min(spatial) <= 0:
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input {list(spatial)} and output {list(out)}"
+        )
+    if input._data.shape[1] == 0:
+        raise RuntimeError(f"Non-empty data tensor expected but got a tensor with sizes {list(input._data.shape)}")
+    if mode == "area":
+        from . import adaptive_pooling
+
+        return getattr(adaptive_pooling, f"adaptive_avg_pool{nd}d")(input, out)
+    return _resample(input, _taps(mode, spatial, out, scales, align_corners, antialias, input._data.dtype))
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """The old name of :func:`interpolate`."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """The old name of :func:`interpolate` in mode 'nearest'."""
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """The old name of :func:`interpolate` in mode 'bilinear' with aligned corners."""
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def pixel_shuffle(input, upscale_factor):
+    """(..., C r^2, H, W) to (..., C, H r, W r): channels become pixels (Shi et al., arXiv 1609.05158).
+
+    Raises:
+        RuntimeError: fewer than 3 dimensions, a factor that is not positive, or channels that it does not divide.
+    """
+    check_tensor("pixel_shuffle", "input", input, 1)
+    r = upscale_factor
+    if input.dim() < 3:
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+        )
+    if r <= 0:
+        raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
+    *batch, c, h, w = input._data.shape
+    if c % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            f"input.size(-3)={c} is not divisible by {r * r}"
+        )
+    n = len(batch)
+    x = input.reshape(*batch, c // (r * r), r, r, h, w)
+    return x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2).reshape(*batch, c // (r * r), h * r, w * r)
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """(..., C, H r, W r) to (..., C r^2, H, W): the inverse of :func:`pixel_shuffle`.
+
+    Raises:
+        RuntimeError: fewer than 3 dimensions, a factor that is not positive, or sizes that it does not divide.
+    """
+    check_tensor("pixel_unshuffle", "input", input, 1)
+    r = downscale_factor
+    if input.dim() < 3:
+        raise RuntimeError(
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+        )
+    if r <= 0:
+        raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
+    *batch, c, h, w = input._data.shape
+    for name, n in (("height", h), ("width", w)):
+        if n % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but {n} is not divisible by {r}"
+            )
+    n = len(batch)
+    x = input.reshape(*batch, c, h // r, r, w // r, r)
+    return x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3).reshape(*batch, c * r * r, h // r, w // r)
+
+
+def channel_shuffle(input, groups):
+    """Interleaves the channels of ``groups`` groups (Zhang et al., ShuffleNet, arXiv 1707.01083).
+
+    Raises:
+        RuntimeError: fewer than 3 dimensions, or groups that do not divide the channels.
+    """
+    check_tensor("channel_shuffle", "input", input, 1)
+    if input.dim() < 3:
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input._data.shape)}"
+        )
+    n, c, *rest = input._data.shape
+    if groups <= 0:
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    if c % groups:
+        raise RuntimeError(f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
+    return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)
+
+
+native_channel_shuffle = channel_shuffle
