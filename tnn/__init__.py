@@ -3,7 +3,12 @@
 The names are PyTorch's: a script written for PyTorch on the CPU ports with ``s/torch/tnn/``.
 """
 
+import gc as _gc
 from importlib import import_module as _import_module
+
+# A full collection over Numba's many objects takes 20 ms, a tenth of the import; it waits for the end.
+_collecting = _gc.isenabled()
+_gc.disable()
 
 from .autograd.grad_mode import (
     enable_grad,
@@ -142,6 +147,9 @@ from .random import Generator, default_generator, get_rng_state, initial_seed, m
 from .tensor import Size, Tensor, device, is_tensor
 
 from . import _methods  # isort: skip
+
+if _collecting:
+    _gc.enable()
 
 float = float32
 double = float64

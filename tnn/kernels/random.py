@@ -73,14 +73,17 @@ def _float_to_bits(typingctx, x):
 # ---------------------------------------------------------------- the generator
 
 
-@njit(**EXACT)
 def seed_forward(state, seed):
-    """Write to ``state`` (uint32[626]) the state that ``seed`` (uint64; its low 32 bits count) starts."""
-    word = np.uint32(seed & np.uint64(0xFFFFFFFF))
-    state[0] = word
+    """Write to ``state`` (uint32[626]) the state that ``seed`` (its low 32 bits count) starts.
+
+    Plain Python, 0.1 ms: the default generator is seeded at import, which shall compile and load nothing.
+    """
+    word = int(seed) & 0xFFFFFFFF
+    words = [word]
     for i in range(1, WORDS):
-        word = np.uint32(np.uint32(1812433253) * np.uint32(word ^ (word >> np.uint32(30))) + np.uint32(i))
-        state[i] = word
+        word = (1812433253 * (word ^ (word >> 30)) + i) & 0xFFFFFFFF
+        words.append(word)
+    state[:WORDS] = words
     state[LEFT] = 1
     state[NEXT] = 0
 
