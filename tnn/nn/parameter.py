@@ -90,12 +90,17 @@ _UNINITIALIZED = (
 )
 
 
+def _rebuild(cls, settings):
+    return cls(**settings)
+
+
 def _converter(name):
     def convert(self, *args, **kwargs):
-        return getattr(self.data, name)(*args, **kwargs)
+        dtype = getattr(self.data, name)(*args, **kwargs).dtype
+        return self if dtype is self.dtype else type(self)(**{**self._settings(), "dtype": dtype})
 
     convert.__name__ = name
-    convert.__doc__ = f"As ``Tensor.{name}``, of the empty tensor that carries the dtype."
+    convert.__doc__ = f"As ``Tensor.{name}``: an uninitialized tensor of another dtype."
     return convert
 
 
@@ -124,7 +129,7 @@ class UninitializedTensorMixin:
 
     @data.setter
     def data(self, value):
-        _data.__set__(self, value._data)
+        _data.__set__(self, _data.__get__(value))
 
     @property
     def dtype(self):
@@ -154,6 +159,20 @@ class UninitializedTensorMixin:
         self.__class__ = self.cls_to_become
         self._data = array
 
+    def size(self, dim=None):
+        """The size of the empty tensor that carries the dtype."""
+        return self.data.size(dim)
+
+    def copy_(self, src, non_blocking=False):
+        """Itself: there is nothing to copy from another uninitialized tensor.
+
+        Raises:
+            ValueError: ``src`` has data.
+        """
+        if not is_lazy(src):
+            raise ValueError(_UNINITIALIZED.format(type(self).__name__))
+        return self
+
     def share_memory_(self):
         """Not possible yet: raises RuntimeError."""
         raise RuntimeError("Can't share memory on an uninitialized parameter or buffer: call `forward` first.")
@@ -170,21 +189,14 @@ class UninitializedTensorMixin:
 
     def __deepcopy__(self, memo):
         if id(self) not in memo:
-            memo[id(self)] = self._remake()
+            memo[id(self)] = type(self)(**self._settings())
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol):
-        return type(self)._restore, (self._settings(),)
+        return _rebuild, (type(self), self._settings())
 
-    def _remake(self):
-        return type(self)(**self._settings())
-
-    @classmethod
-    def _restore(cls, settings):
-        return cls(**settings)
-
-    size, to, half, float, double, bfloat16, char, short, int, long, cpu, type_as = map(
-        _converter, "size to half float double bfloat16 char short int long cpu type_as".split()
+    to, half, float, double, bfloat16, char, short, int, long, cpu, type_as = map(
+        _converter, "to half float double bfloat16 char short int long cpu type_as".split()
     )
 
 

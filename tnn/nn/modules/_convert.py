@@ -60,8 +60,6 @@ def _no_device(name):
 class ConvertMethods:
     """The part of Module that converts its parameters and buffers."""
 
-    __slots__ = ()
-
     def _apply(self, fn, recurse=True):
         """Replaces the data of parameters, gradients and buffers by ``fn`` of it; parameters stay the same objects."""
         if recurse:

@@ -176,8 +176,6 @@ def _register_global_backward(hook, full):
 class HookMethods:
     """The part of Module that registers hooks. Every method returns a handle with ``remove()``."""
 
-    __slots__ = ()
-
     def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Calls ``hook(module, args)`` before each forward.
 

@@ -27,8 +27,6 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 class StateMethods:
     """The part of Module that saves and loads its state."""
 
-    __slots__ = ()
-
     def get_extra_state(self):
         """Anything else that :meth:`state_dict` shall hold: override it together with :meth:`set_extra_state`.
 

@@ -4,8 +4,6 @@
 class TreeMethods:
     """The part of Module that finds parameters, buffers and submodules."""
 
-    __slots__ = ()
-
     def get_submodule(self, target):
         """The submodule at a dotted path.
 
