@@ -73,14 +73,14 @@ class Generator:
             seed: an integer in [-2^63, 2^64); a negative one counts as 2^64 + seed.
 
         Raises:
-            TypeError: ``seed`` is not an integer.
-            RuntimeError: ``seed`` is out of range.
+            RuntimeError: ``seed`` is not an integer.
+            ValueError: ``seed`` is out of range.
         """
         if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-            raise TypeError(f"manual_seed expected an int, but got {type(seed).__name__}")
+            raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__}")
         seed = seed.__index__()
         if not -(2**63) <= seed < 2**64:
-            raise RuntimeError(f"manual_seed expected a seed in [-2**63, 2**64), but got {seed}")
+            raise ValueError(f"manual_seed expected a seed in [-2**63, 2**64), but got {seed}")
         self._reset(seed % 2**64)
         return self
 

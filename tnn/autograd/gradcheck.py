@@ -105,6 +105,7 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
     """
     from ..tensor import Tensor, wrap
     from . import grad
+    from .grad_mode import enable_grad
 
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outs = _outputs(func(*inputs))
@@ -117,6 +118,8 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
         grad_outputs = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     n = len(inputs)
 
+    # The numerical estimate runs without recording; these gradients need a graph all the same.
+    @enable_grad()
     def first(*args):
         xs, gs = args[:n], args[n:]
         outs = [o for o in _outputs(func(*xs))]

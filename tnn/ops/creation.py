@@ -406,9 +406,7 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, pin_mem
     d = dtype_for("empty_strided", dtype, None, device)
     shape, steps = shape_of("empty_strided", (tuple(size),)), shape_of("empty_strided", (tuple(stride),))
     if len(shape) != len(steps):
-        raise RuntimeError(
-            f"mismatch in length of strides and shape: got size {list(shape)} and stride {list(steps)}"
-        )
+        raise RuntimeError(f"mismatch in length of strides and shape: got size {list(shape)} and stride {list(steps)}")
     extent = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if all(shape) else 0
     memory = _empty((max(extent, 0),), d.np)
     data = np.lib.stride_tricks.as_strided(memory, shape, [s * d.itemsize for s in steps])
