@@ -40,6 +40,7 @@ from .dtypes import (
     uint32,
     uint64,
 )
+from .kernels._jit import get_num_threads, set_num_threads
 from .ops.creation import (
     as_tensor,
     asarray,
