@@ -39,6 +39,9 @@ from ..ops.dropout import (
     feature_alpha_dropout,
 )
 
+# embedding
+from ..ops.embedding import embedding, embedding_bag
+
 # grid_sample
 from ..ops.grid_sample import affine_grid, grid_sample
 

@@ -24,6 +24,9 @@ from .distance import CosineSimilarity, PairwiseDistance
 # dropout
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 
+# embedding
+from .embedding import Embedding, EmbeddingBag
+
 # flatten
 from .flatten import Flatten, Unflatten
 
