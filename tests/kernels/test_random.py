@@ -96,8 +96,8 @@ EXACT = [
     ("multinomial", "int64", 123456789, 10007, [395750542, 3895518344]),
 ]
 
-# (distribution, dtype, seed, n, the last two numbers of the second draw of n): these go through the maths library's log,
-# sine and cosine, which may differ in the last place.
+# (distribution, dtype, seed, n, the last two numbers of the second draw of n): these go through the maths library's
+# log, sine and cosine, which may differ in the last place.
 CLOSE = [
     ("normal", "float32", 0, 1, [-0.3988291323184967]),
     ("normal", "float64", 0, 1, [-0.39882913979360884]),

@@ -43,7 +43,8 @@ def test_a_view_with_gaps_is_filled_and_nothing_else():
 def test_half_precision():
     tnn.manual_seed(2)
     x = flat(tnn.empty(18, dtype=tnn.float16).normal_())
-    np.testing.assert_allclose(x[:4] + x[-2:], [-1.041015625, 0.91650390625, -1.5068359375, -0.45849609375, 0.315185546875, 1.7529296875], rtol=1e-3)  # fmt: skip
+    np.testing.assert_allclose(x[:4], [-1.041015625, 0.91650390625, -1.5068359375, -0.45849609375], rtol=1e-3)
+    np.testing.assert_allclose(x[-2:], [0.315185546875, 1.7529296875], rtol=1e-3)
     assert flat(tnn.rand(3, dtype=tnn.bfloat16)) == [0.6171875, 0.828125, 0.5234375]
     assert (tnn.empty(5000, dtype=tnn.bfloat16).uniform_(1, 2).float().numpy() < 2).all()
 

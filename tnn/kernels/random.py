@@ -1,18 +1,19 @@
 """Random numbers: the Mersenne Twister and the distributions drawn from it.
 
-The generator is mt19937 (Matsumoto and Nishimura, 1998), consumed as PyTorch's CPU generator consumes it, so one seed gives
-one stream in both libraries: the same uniforms and integers bit for bit, normals bit for bit where the maths library agrees.
+The generator is mt19937 (Matsumoto and Nishimura, 1998), consumed as PyTorch's CPU generator consumes it, so one seed
+gives one stream in both libraries: the same uniforms and integers bit for bit, normals bit for bit where the maths
+library agrees.
 
-``state`` is uint32[626] in every kernel: 624 words, the number of words left before the next twist plus one, and the index
-of the next word. ``cache`` is float64[2]: the normal sample held back by the scalar Box-Muller transform, and 1.0 while it
-is valid. Every kernel advances ``state`` in place.
+``state`` is uint32[626] in every kernel: 624 words, the number of words left before the next twist plus one, and the
+index of the next word. ``cache`` is float64[2]: the normal sample held back by the scalar Box-Muller transform, and
+1.0 while it is valid. Every kernel advances ``state`` in place.
 
-    uniform   x = (word mod 2^24) / 2^24 (float32), (64 bits mod 2^53) / 2^53 (float64), then x * (high - low) + low
-    normal    r = sqrt(-2 ln u1), t = 2 pi u2, (r cos t, r sin t)                                      (Box and Muller, 1958)
+    uniform   x (high - low) + low, x = (word mod 2^24) / 2^24 (float32) or (64 bits mod 2^53) / 2^53 (float64)
+    normal    r = sqrt(-2 ln u1), t = 2 pi u2, (r cos t, r sin t) (Box and Muller, 1958)
     integer   low + word mod range, or 64 bits mod range where range >= 2^28
 
-These loops are compiled without fast-math flags and fuse multiply and add only where ``fma`` says so: the stream must not
-depend on what a compiler likes to reassociate.
+These loops are compiled without fast-math flags and fuse multiply and add only where ``fma`` says so: the stream must
+not depend on what a compiler likes to reassociate.
 """
 
 import math
@@ -23,7 +24,8 @@ from numba.extending import intrinsic
 
 from ._jit import JIT
 
-# No reassociation and no implicit contraction: see the module docstring. The interpreter's lock is kept: it guards the state.
+# No reassociation and no implicit contraction: see the module docstring. The interpreter's lock is kept: it guards the
+# state.
 EXACT = {key: value for key, value in JIT.items() if key != "fastmath"} | {"nogil": False}
 
 WORDS = 624
@@ -179,7 +181,7 @@ def uniform64_forward(state, out, low, high):
 
 @njit(**EXACT)
 def _log(x):
-    # Cephes' logf for a normal positive float32: x = m * 2^e with m in [sqrt(1/2), sqrt(2)), then a polynomial in m - 1.
+    # Cephes' logf for a normal positive float32: x = m * 2^e, m in [sqrt(1/2), sqrt(2)), then a polynomial in m - 1.
     bits = _float_to_bits(x)
     e = np.float32(np.int32(np.uint32(bits >> np.uint32(23)))) - np.float32(126.0)
     m = _bits_to_float(np.uint32((bits & np.uint32(0x007FFFFF)) | np.uint32(0x3F000000)))
@@ -447,9 +449,9 @@ def bernoulli64_forward(state, out, p):
 
 @njit(**EXACT)
 def multinomial_forward(state, p, cumulative, out):
-    """Write to ``out`` (int64[rows, samples]) categories drawn with replacement from ``p`` (float[rows, categories]).
+    """Write to ``out`` (int64[rows, samples]) categories drawn with replacement, weights ``p`` (float[rows, n]).
 
-    ``cumulative`` (float[categories], p's dtype) is scratch. The weights of a row are finite, not negative and not all 0.
+    ``cumulative`` (float[n], p's dtype) is scratch. The weights of a row are finite, not negative and not all 0.
     """
     n = p.shape[1]
     two = np.empty(2, np.uint32)
@@ -475,7 +477,8 @@ def multinomial_forward(state, p, cumulative, out):
 
 @njit(**EXACT)
 def _poisson_one(state, two, rate):
-    # Large rates: transformed rejection (Hoermann, 1993). Small ones: count uniforms until their product passes exp(-rate).
+    # Large rates: transformed rejection (Hoermann, 1993). Small ones: count uniforms until their product falls below
+    # exp(-rate).
     if rate == 0.0:
         return 0
     if rate < 10.0:

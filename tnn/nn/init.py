@@ -205,8 +205,8 @@ def dirac_(tensor, groups=1):
 def orthogonal_(tensor, gain=1, generator=None):
     """Fills the tensor with a random (semi-)orthogonal matrix times ``gain``; dimensions after the first count as one.
 
-    The matrix is Q of the QR decomposition of normal numbers, signed so that R's diagonal is positive. From: Saxe et al.,
-    Exact solutions to the nonlinear dynamics of learning in deep linear neural networks, 2013; Mezzadri, How to
+    The matrix is Q of the QR decomposition of normal numbers, with signs that make R's diagonal positive. From: Saxe et
+    al., Exact solutions to the nonlinear dynamics of learning in deep linear neural networks, 2013; Mezzadri, How to
     generate random matrices from the classical compact groups, 2006.
 
     Raises:
