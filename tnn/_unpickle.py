@@ -228,11 +228,11 @@ BUILDERS = {
     ("builtins", "float"): _plain(float, _NUMBERS),
     ("builtins", "str"): _plain(str, (str,)),
 }
-VALUES = {("torch", s.name): s for s in STORAGE_TYPES.values()}
+VALUES: dict = {("torch", s.name): s for s in STORAGE_TYPES.values()}
 VALUES.update({("torch", d.name): d for d in dtypes.ALL})
 VALUES["torch", "Tensor"] = Tensor
 VALUES[("torch.storage", "UntypedStorage")] = VALUES[("torch", "UntypedStorage")] = UNTYPED
-_FACTORIES = {BUILDERS["builtins", k.__name__]: k for k in (dict, float, int, list, set, str)}
+_FACTORIES: dict = {BUILDERS["builtins", k.__name__]: k for k in (dict, float, int, list, set, str)}
 _FACTORIES[None] = None
 _CALLABLE = set(BUILDERS.values())
 _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}

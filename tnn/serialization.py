@@ -221,7 +221,7 @@ class _Pickler(pickle._Pickler):
             self.write(pickle.GLOBAL + "\n".join((*found, "")).encode())
             self.memoize(obj)
 
-    dispatch = {**pickle._Pickler.dispatch, FunctionType: save_global}
+    dispatch: dict = {**pickle._Pickler.dispatch, FunctionType: save_global}
 
 
 _NAMES = {}

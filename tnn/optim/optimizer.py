@@ -171,7 +171,7 @@ class Optimizer:
 
     # options that older state dicts lack, and states that are 0-d tensors now and were numbers in them
     _options = {}
-    _scalars = ()
+    _scalars: tuple[str, ...] = ()
     _advice = ""
 
     def __init__(self, params, defaults):
