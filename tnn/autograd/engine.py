@@ -1,14 +1,14 @@
 """The backward pass: walks the tape without recursion, frees what it has used, and accumulates on the leaves."""
 
 import sys
-from collections.abc import Callable
+from typing import Any
 
 from ..kernels._pool import empty
 from .grad_mode import mode
 from .node import Node
 
-wrap: Callable
-wrap_zeros: Callable  # both set by tensor.py, which imports this module
+wrap: Any = None
+wrap_zeros: Any = None  # both set by tensor.py, which imports this module
 
 
 def _reachable(roots):
