@@ -59,6 +59,26 @@ from .ops.creation import (
     zeros,
     zeros_like,
 )
+from .ops.gather import (
+    gather,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+    take_along_dim,
+)
+from .ops.index_select import (
+    index_add,
+    index_copy,
+    index_fill,
+    index_reduce,
+    index_select,
+    put,
+    take,
+)
+from .ops.indexing import (
+    index_put,
+    index_put_,
+)
 from .ops.joining import (
     atleast_1d,
     atleast_2d,
@@ -80,8 +100,6 @@ from .ops.joining import (
     split_with_sizes,
     stack,
     tensor_split,
-    tril_indices,
-    triu_indices,
     unbind,
     unsafe_chunk,
     unsafe_split,
@@ -124,6 +142,18 @@ from .ops.sampling import (
     randn_like,
     randperm,
 )
+from .ops.search import (
+    argwhere,
+    bincount,
+    bucketize,
+    masked_scatter,
+    masked_select,
+    nonzero,
+    nonzero_static,
+    searchsorted,
+    unique,
+    unique_consecutive,
+)
 from .ops.shape import (
     adjoint,
     broadcast_shapes,
@@ -143,6 +173,19 @@ from .ops.shape import (
     transpose,
     unflatten,
     unsqueeze,
+)
+from .ops.sort import (
+    argsort,
+    histc,
+    kthvalue,
+    median,
+    mode,
+    msort,
+    nanmedian,
+    nanquantile,
+    quantile,
+    sort,
+    topk,
 )
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device, is_tensor

@@ -25,6 +25,11 @@ METHODS = {
         "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat select_scatter "
         "slice_scatter diagonal_scatter as_strided_scatter fill_diagonal_ narrow_copy"
     ),
+    "indexing": "index_put index_put_",
+    "gather": "gather take_along_dim scatter scatter_add scatter_reduce",
+    "index_select": "index_select index_add index_copy index_fill index_reduce take put",
+    "search": "nonzero argwhere nonzero_static masked_select masked_scatter bincount unique unique_consecutive",
+    "sort": "sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile histc",
     "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
     "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
     "sampling": "bernoulli multinomial",
@@ -33,9 +38,14 @@ METHODS = {
 
 INPLACE = {
     "rearrange": "tril triu",
+    "gather": "scatter scatter_add scatter_reduce",
+    "index_select": "index_add index_copy index_fill index_reduce put",
+    "search": "masked_scatter",
 }
 
-OPERATORS = {}
+OPERATORS = {
+    "indexing": {"__getitem__": "getitem", "__setitem__": "setitem"},
+}
 
 
 def bind():

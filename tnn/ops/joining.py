@@ -8,7 +8,7 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels._pool import empty, zeros
-from ..tensor import Tensor, check_device, view_of, wrap
+from ..tensor import Tensor, view_of, wrap
 from ._common import check_tensor, into, wrap_dim
 from .cast import convert
 from .part import narrow
@@ -485,29 +485,3 @@ def _atleast(n):
 
 
 atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
-
-
-def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None):
-    """The row and column indices, 2 x N, of the lower triangle of a matrix.
-
-    Raises:
-        RuntimeError: a size is negative.
-    """
-    return _tri_indices(np.tril_indices, row, col, offset, dtype, device)
-
-
-def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None):
-    """The row and column indices, 2 x N, of the upper triangle of a matrix.
-
-    Raises:
-        RuntimeError: a size is negative.
-    """
-    return _tri_indices(np.triu_indices, row, col, offset, dtype, device)
-
-
-def _tri_indices(function, row, col, offset, dtype, device):
-    check_device(device)
-    for name, n in (("row", row), ("col", col)):
-        if n < 0:
-            raise RuntimeError(f"{name} must be non-negative, got {n}")
-    return wrap(np.array(function(row, offset, col), dtypes.int64.np if dtype is None else dtype.np))

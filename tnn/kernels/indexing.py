@@ -1,0 +1,232 @@
+"""Rows and elements by number: take, put, gather, scatter, and their gradients.
+
+A tensor is seen as (outer, k, inner), where k is the dimension that the numbers refer to:
+
+    take     y[o, j, i] = x[o, index[j], i]              put      y[o, index[j], i] = src[o, j, i]
+    gather   y[o, j, i] = x[o, index[o, j, i], i]        scatter  y[o, index[o, j, i], i] = src[o, j, i]
+
+Indices lie in [0, k): callers check that with `wrap_indices`. Kernels that only copy see the elements as unsigned
+integers of their size. Where several elements meet in one place, each such place belongs to one task and is worked on
+in the order of j: results do not depend on the number of threads.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import CHUNK, GRAIN, JIT
+
+# Columns in a task that adds or writes by index: wide enough for full cache lines.
+_COLUMNS = 64
+
+SUM, PROD, AMAX, AMIN = 0, 1, 2, 3
+
+
+@njit(**JIT)
+def _wrap(index, size, out):
+    bad = False
+    for i in range(index.shape[0]):
+        v = index[i]
+        bad |= (v < -size) | (v >= size)
+        out[i] = v + size if v < 0 else v
+    return bad
+
+
+@njit(parallel=True, **JIT)
+def wrap_indices(index, size, out):
+    """Writes out (n,): the indices with negative ones counted from the end. Returns whether one is out of range."""
+    n = index.shape[0]
+    if n < GRAIN:
+        return _wrap(index, size, out)
+    chunks = (n + CHUNK - 1) // CHUNK
+    bad = 0
+    for c in prange(chunks):
+        low = np.intp(c) * CHUNK
+        high = min(n, low + CHUNK)
+        bad += 1 if _wrap(index[low:high], size, out[low:high]) else 0
+    return bad > 0
+
+
+@njit(**JIT)
+def _take_rows(x, index, y, low, high):
+    """Rows low to high of y, counted over (outer, n)."""
+    n, inner = index.shape[0], x.shape[2]
+    for row in range(low, high):
+        o, j = row // n, row % n
+        source, target = x[o, index[j]], y[o, j]
+        for i in range(inner):
+            target[i] = source[i]
+
+
+@njit(**JIT)
+def _take_elements(x, index, y):
+    for j in range(index.shape[0]):
+        y[j] = x[index[j]]
+
+
+@njit(parallel=True, **JIT)
+def take_forward(x, index, y):
+    """Writes y (outer, n, inner) from x (outer, k, inner) and index (n,)."""
+    outer, n, inner = y.shape
+    rows = outer * n
+    if inner == 1 and rows < GRAIN:
+        for o in range(outer):
+            _take_elements(x[o, :, 0], index, y[o, :, 0])
+    elif rows * inner < GRAIN:
+        _take_rows(x, index, y, 0, rows)
+    else:
+        step = max(1, CHUNK // inner)
+        for c in prange((rows + step - 1) // step):
+            low = np.intp(c) * step
+            _take_rows(x, index, y, low, min(rows, low + step))
+
+
+@njit(**JIT)
+def _add_rows(g, index, dx):
+    for j in range(index.shape[0]):
+        source, target = g[j], dx[index[j]]
+        for i in range(source.shape[0]):
+            target[i] += source[i]
+
+
+@njit(parallel=True, **JIT)
+def take_backward(g, index, dx):
+    """Adds g (outer, n, inner) to dx (outer, k, inner) at index (n,)."""
+    outer, n, inner = g.shape
+    if outer * n * inner < GRAIN:
+        for o in range(outer):
+            _add_rows(g[o], index, dx[o])
+    else:
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * _COLUMNS
+            _add_rows(g[o, :, low : low + _COLUMNS], index, dx[o, :, low : low + _COLUMNS])
+
+
+@njit(**JIT)
+def _put_rows(src, index, y):
+    for j in range(index.shape[0]):
+        source, target = src[j], y[index[j]]
+        for i in range(source.shape[0]):
+            target[i] = source[i]
+
+
+@njit(parallel=True, **JIT)
+def put_forward(src, index, y):
+    """Writes src (outer, n, inner) into y (outer, k, inner) at index (n,); of equal indices the last one stays."""
+    outer, n, inner = src.shape
+    if outer * n * inner < GRAIN:
+        for o in range(outer):
+            _put_rows(src[o], index, y[o])
+    else:
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * _COLUMNS
+            _put_rows(src[o, :, low : low + _COLUMNS], index, y[o, :, low : low + _COLUMNS])
+
+
+@njit(**JIT)
+def _gather(x, index, y):
+    for j in range(index.shape[0]):
+        for i in range(index.shape[1]):
+            y[j, i] = x[index[j, i], i]
+
+
+@njit(parallel=True, **JIT)
+def gather_forward(x, index, y):
+    """Writes y (outer, n, inner) from x (outer, k, inner) and index (outer, n, inner)."""
+    outer, n, inner = y.shape
+    if outer * n * inner < GRAIN:
+        for o in range(outer):
+            _gather(x[o], index[o], y[o])
+    else:
+        step = max(1, CHUNK // inner)
+        parts = (n + step - 1) // step
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * step
+            _gather(x[o], index[o, low : low + step], y[o, low : low + step])
+
+
+@njit(**JIT)
+def _gather_add(g, index, dx):
+    for j in range(index.shape[0]):
+        for i in range(index.shape[1]):
+            dx[index[j, i], i] += g[j, i]
+
+
+@njit(parallel=True, **JIT)
+def gather_backward(g, index, dx):
+    """Adds g (outer, n, inner) to dx (outer, k, inner) at index (outer, n, inner)."""
+    outer, n, inner = g.shape
+    if outer * n * inner < GRAIN:
+        for o in range(outer):
+            _gather_add(g[o], index[o], dx[o])
+    else:
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * _COLUMNS
+            high = low + _COLUMNS
+            _gather_add(g[o, :, low:high], index[o, :, low:high], dx[o, :, low:high])
+
+
+@njit(**JIT)
+def _scatter(src, index, y):
+    for j in range(index.shape[0]):
+        for i in range(index.shape[1]):
+            y[index[j, i], i] = src[j, i]
+
+
+@njit(parallel=True, **JIT)
+def scatter_forward(src, index, y):
+    """Writes src (outer, n, inner) into y (outer, k, inner) at index (outer, n, inner); of equals the last stays."""
+    outer, n, inner = src.shape
+    if outer * n * inner < GRAIN:
+        for o in range(outer):
+            _scatter(src[o], index[o], y[o])
+    else:
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * _COLUMNS
+            high = low + _COLUMNS
+            _scatter(src[o, :, low:high], index[o, :, low:high], y[o, :, low:high])
+
+
+@njit(**JIT)
+def _reduce_into(src, index, y, first, op):
+    """Combines src into y by index; where `first` is set, the first element replaces what stood there."""
+    for j in range(index.shape[0]):
+        for i in range(index.shape[1]):
+            k, v = index[j, i], src[j, i]
+            old = y[k, i]
+            if first[k, i]:
+                first[k, i] = False
+                y[k, i] = v
+            elif op == SUM:
+                y[k, i] = old + v
+            elif op == PROD:
+                y[k, i] = old * v
+            elif op == AMAX:
+                y[k, i] = v if (v > old) | (v != v) else old
+            else:
+                y[k, i] = v if (v < old) | (v != v) else old
+
+
+@njit(parallel=True, **JIT)
+def scatter_reduce_forward(src, index, y, first, op):
+    """Combines src (outer, n, inner) into y (outer, k, inner) at index (outer, n, inner) by sum, product, maximum or
+    minimum. `first` (outer, k, inner, bool) marks the places whose old value does not count; it is cleared there."""
+    outer, n, inner = src.shape
+    if outer * n * inner < GRAIN:
+        for o in range(outer):
+            _reduce_into(src[o], index[o], y[o], first[o], op)
+    else:
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * _COLUMNS
+            high = low + _COLUMNS
+            _reduce_into(src[o, :, low:high], index[o, :, low:high], y[o, :, low:high], first[o, :, low:high], op)

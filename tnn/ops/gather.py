@@ -1,0 +1,403 @@
+"""gather and scatter: an index for every element."""
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import indexing as kernels
+from ..kernels._pool import empty, zeros
+from ..tensor import Tensor, wrap
+from ._common import HALF, check_tensor, dense, into, wrap_dim
+from .indexing import collapsed, wrapped
+from .rearrange import as_bits
+from .shape import broadcast_shapes, clone, contiguous_copy, expand, reshape
+
+INTEGER = (np.dtype(np.int64), np.dtype(np.int32))
+
+
+class Gather(Node):
+    __slots__ = ("dim", "index", "shape")
+
+    def backward(self, grad):
+        return gather_backward(grad, self.index, self.dim, self.shape)
+
+
+class GatherBackward(Node):
+    __slots__ = ("dim", "index")
+
+    def backward(self, grad):
+        return _gather(grad, self.index, self.dim)
+
+
+def _part(d, index, dim):
+    """The part of an ndarray that an index reaches: its own size along ``dim``, the index's along the others."""
+    return d[tuple(slice(None) if i == dim else slice(0, n) for i, n in enumerate(index.shape))]
+
+
+def _views(index, dim, *arrays):
+    """Arrays as (outer, k, inner), of which ``dim`` is k."""
+    outer, _, inner = collapsed(index.shape, dim, 1)
+    return [a.reshape(outer, a.shape[dim], inner) for a in (index, *arrays)]
+
+
+def _gather(input, index, dim):
+    """gather with a checked int64 ndarray."""
+    x = np.ascontiguousarray(_part(input._data, index, dim))
+    data = empty(index.shape, x.dtype)
+    if data.size:
+        i3, x3, y3 = _views(index, dim, as_bits(x), as_bits(data))
+        kernels.gather_forward(x3, i3, y3)
+    out = wrap(data)
+    if input._rg and mode.grad:
+        node = Gather(input)
+        node.index, node.dim, node.shape = index, dim, input._data.shape
+        node.attach(out)
+    return out
+
+
+def gather_backward(grad, index, dim, shape):
+    """Zeros of ``shape`` to which ``grad`` is added where ``gather`` took it from."""
+    if grad._data.dtype in HALF:
+        return gather_backward(grad.float(), index, dim, shape).to(grad.dtype)
+    data = zeros(shape, grad._data.dtype)
+    _add_by_index(data, index, dense(grad), dim)
+    out = wrap(data)
+    if grad._rg and mode.grad:
+        node = GatherBackward(grad)
+        node.index, node.dim = index, dim
+        node.attach(out)
+    return out
+
+
+def _add_by_index(data, index, src, dim):
+    """Adds ``src``, of the index's shape, into an ndarray, in place."""
+    if not index.size:
+        return
+    part = _part(data, index, dim)
+    dense_part = part if part.flags.c_contiguous else np.ascontiguousarray(part)
+    if data.dtype in dtypes.COMPUTE:
+        i3, g3, x3 = _views(index, dim, src, dense_part)
+        kernels.gather_backward(g3, i3, x3)
+    else:
+        grid = [np.arange(n).reshape((-1,) + (1,) * (index.ndim - i - 1)) for i, n in enumerate(index.shape)]
+        grid[dim] = index
+        np.add.at(dense_part, tuple(grid), src)
+    if dense_part is not part:
+        part[...] = dense_part
+
+
+def _prepare(name, input, dim, index, src=None):
+    """The checks of gather and scatter: returns the dimension and the index as an int64 ndarray, None if empty."""
+    check_tensor(name, "input", input, 1)
+    check_tensor(name, "index", index, 3)
+    if index._data.dtype not in INTEGER:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    d, i = input._data, index._data
+    dim = wrap_dim(dim, d.ndim)
+    if i.size == 0:
+        return dim, None
+    what = "input" if name == "gather" else "self"
+    if max(d.ndim, 1) != max(i.ndim, 1):
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
+    i = np.atleast_1d(i)
+    for axis, (a, b) in enumerate(zip(i.shape, np.atleast_1d(d).shape, strict=True)):
+        if axis != dim and a > b:
+            raise RuntimeError(
+                f"Size does not match at dimension {axis} expected index {list(i.shape)} to be no larger than self "
+                f"{list(d.shape)} apart from dimension {dim}"
+            )
+    if src is not None:
+        s = np.atleast_1d(src._data)
+        if s.ndim != i.ndim:
+            raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+        if any(a > b for a, b in zip(i.shape, s.shape, strict=True)):
+            raise RuntimeError(
+                f"Expected index {list(i.shape)} to be no larger than self {list(d.shape)} apart from dimension {dim} "
+                "and to "
+                f"be no larger size than src {list(s.shape)}"
+            )
+    size = np.atleast_1d(d).shape[dim]
+    message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
+    return dim, wrapped(i, size, lambda v: RuntimeError(message.format(v)), negative=False)
+
+
+def gather(input, dim, index, *, sparse_grad=False, out=None):
+    """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on: one element for each index.
+
+    Args:
+        input: any tensor.
+        dim: the dimension that the indices refer to.
+        index: int64 or int32, with as many dimensions, in the others no larger than the input.
+
+    Raises:
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+
+    >>> import tnn
+    >>> tnn.tensor([[1, 2], [3, 4]]).gather(1, tnn.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
+    """
+    dim, i = _prepare("gather", input, dim, index)
+    if i is None:
+        result = input.new_empty(index._data.shape)
+    elif input._data.ndim == 0:
+        result = reshape(_gather(reshape(input, (1,)), i, 0), index._data.shape)
+    else:
+        result = _gather(input, i, dim)
+        if index._data.ndim == 0:
+            result = reshape(result, ())
+    return into(out, result)
+
+
+def take_along_dim(input, indices, dim=None, *, out=None):
+    """:func:`gather` with input and indices broadcast against each other; without ``dim`` both are taken as flat.
+
+    Raises:
+        RuntimeError: the numbers of dimensions differ, or the indices are not int64.
+    """
+    check_tensor("take_along_dim", "indices", indices, 2)
+    if indices._data.dtype != np.int64:
+        raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype.torch_name}")
+    if dim is None:
+        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)), out=out)
+    if input._data.ndim != indices._data.ndim:
+        raise RuntimeError(
+            "take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._data.ndim} dimensions for input, and {indices._data.ndim} dimensions for indices"
+        )
+    dim = wrap_dim(dim, input._data.ndim)
+    shape, index_shape = list(input._data.shape), list(indices._data.shape)
+    rest = [[*s[:dim], 1, *s[dim + 1 :]] for s in (shape, index_shape)]
+    others = list(broadcast_shapes(*rest))
+    full = [*others[:dim], shape[dim], *others[dim + 1 :]]
+    index_full = [*others[:dim], index_shape[dim], *others[dim + 1 :]]
+    return gather(expand(input, full), dim, expand(indices, index_full), out=out)
+
+
+class Scatter(Node):
+    __slots__ = ("dim", "index", "src")
+
+    def backward(self, grad):
+        gx = _scatter(grad, self.dim, self.index, 0.0) if self.needs(0) else None
+        gs = _to_src(_gather(grad, self.index, self.dim), self.src) if len(self.next) > 1 and self.needs(1) else None
+        return gx, gs
+
+
+def _to_src(grad, shape):
+    """The gradient of a source of which only the first elements along each dimension were used."""
+    if grad._data.shape == shape:
+        return grad
+    if not shape:
+        return reshape(grad, ())
+    from .part import part_to_zeros
+
+    return part_to_zeros(grad, (*(slice(0, n) for n in grad._data.shape), ...), shape)
+
+
+def _scatter(input, dim, index, src):
+    """scatter with a checked int64 ndarray; ``src`` is a Tensor or a number."""
+    data = contiguous_copy(input._data)
+    part = _part(data, index, dim)
+    dense_part = part if part.flags.c_contiguous else np.ascontiguousarray(part)
+    if isinstance(src, Tensor):
+        s = np.ascontiguousarray(np.atleast_1d(src._data)[tuple(slice(0, n) for n in index.shape)])
+    else:
+        s = np.full(index.shape, src, data.dtype)
+    i3, s3, y3 = _views(index, dim, as_bits(s), as_bits(dense_part))
+    kernels.scatter_forward(s3, i3, y3)
+    if dense_part is not part:
+        part[...] = dense_part
+    out = wrap(data)
+    src_grad = isinstance(src, Tensor) and src._rg
+    if mode.grad and (input._rg or src_grad):
+        node = Scatter(input, src) if isinstance(src, Tensor) else Scatter(input)
+        node.index, node.dim, node.src = index, dim, src._data.shape if isinstance(src, Tensor) else None
+        node.attach(out)
+    return out
+
+
+def at_least_1d(input):
+    """The input, with one dimension if it has none."""
+    return input if input._data.ndim else reshape(input, (1,))
+
+
+def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
+    """A copy of the input in which ``out[index[i][j]][j] = src[i][j]`` for ``dim=0``, and so on.
+
+    Args:
+        input: any tensor.
+        dim: the dimension that the indices refer to.
+        index: int64 or int32, with as many dimensions; empty: a plain copy.
+        src: a tensor no smaller than the index, of the input's dtype, or a number (also as ``value``).
+        reduce: ``"add"`` or ``"multiply"``: combine with what stands there.
+
+    Raises:
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+    """
+    src = value if src is None else src
+    if src is None:
+        raise TypeError("scatter() missing 1 required argument: 'src' or 'value'")
+    if reduce is not None and reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    tensor = src if isinstance(src, Tensor) else None
+    dim, i = _prepare("scatter", input, dim, index, tensor)
+    if tensor is not None and tensor._data.dtype != input._data.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if i is None:
+        return into(out, clone(input))
+    if reduce is not None:
+        src = wrap(np.full(i.shape, src, input._data.dtype)) if tensor is None else src
+        return into(out, reduce_by_index(input, dim, i, src, "sum" if reduce == "add" else "prod", True))
+    return into(out, reshape(_scatter(at_least_1d(input), dim, i, src), input._data.shape))
+
+
+class ScatterAdd(Node):
+    __slots__ = ("dim", "index", "src")
+
+    def backward(self, grad):
+        return grad, _to_src(_gather(grad, self.index, self.dim), self.src) if self.needs(1) else None
+
+
+def scatter_add(input, dim, index, src, *, out=None):
+    """A copy of the input to which ``src`` is added: ``out[index[i][j]][j] += src[i][j]`` for ``dim=0``, and so on.
+
+    Raises:
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+    """
+    dim, i = _prepare("scatter_add", input, dim, index, src)
+    if src._data.dtype != input._data.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if i is None:
+        return into(out, clone(input))
+    return into(out, reshape(_scatter_add(at_least_1d(input), dim, i, src), input._data.shape))
+
+
+def _scatter_add(input, dim, index, src):
+    if input._data.dtype in HALF:
+        return _scatter_add(input.float(), dim, index, src.float()).to(input.dtype)
+    data = contiguous_copy(input._data)
+    s = np.ascontiguousarray(np.atleast_1d(src._data)[tuple(slice(0, n) for n in index.shape)])
+    _add_by_index(data, index, s, dim)
+    out = wrap(data)
+    if mode.grad and (input._rg or src._rg):
+        node = ScatterAdd(input, src)
+        node.index, node.dim, node.src = index, dim, src._data.shape
+        node.attach(out)
+    return out
+
+
+_OPS = {"sum": kernels.SUM, "mean": kernels.SUM, "prod": kernels.PROD, "amax": kernels.AMAX, "amin": kernels.AMIN}
+
+
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
+    """A copy of the input in which the elements of ``src`` that go to one place are combined there.
+
+    Args:
+        input: any tensor.
+        dim: the dimension that the indices refer to.
+        index: int64 or int32, with as many dimensions.
+        src: a tensor no smaller than the index, of the input's dtype.
+        reduce: ``"sum"``, ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
+        include_self: whether the input's own elements take part.
+
+    Raises:
+        RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit.
+    """
+    if reduce not in _OPS:
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    dim, i = _prepare("scatter_reduce", input, dim, index, src)
+    if src._data.dtype != input._data.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if i is None:
+        return into(out, clone(input))
+    return into(out, reduce_by_index(input, dim, i, src, reduce, include_self))
+
+
+def reduce_by_index(input, dim, index, src, reduce, include_self):
+    """scatter_reduce with a checked int64 ndarray."""
+    if input._data.dtype in HALF:
+        return reduce_by_index(input.float(), dim, index, src.float(), reduce, include_self).to(input.dtype)
+    shape = input._data.shape
+    input, src = at_least_1d(input), at_least_1d(src)
+    data = contiguous_copy(input._data)
+    work, kind = data, data.dtype
+    if kind not in dtypes.COMPUTE:
+        work = data.astype(np.int64)
+    part = _part(work, index, dim)
+    y = part if part.flags.c_contiguous else np.ascontiguousarray(part)
+    s = np.ascontiguousarray(src._data[tuple(slice(0, n) for n in index.shape)], work.dtype)
+    first = np.full(y.shape, not include_self)
+    i3, s3, y3, f3 = _views(index, dim, s, y, first)
+    kernels.scatter_reduce_forward(s3, i3, y3, f3, _OPS[reduce])
+    if reduce == "mean":
+        count = np.full(y.shape, float(include_self))
+        c3 = _views(index, dim, count)[1]
+        kernels.gather_backward(np.ones(i3.shape), i3, c3)
+        count = np.maximum(count, 1)
+        y[...] = y / count if kind in dtypes.COMPUTE else y // count.astype(np.int64)
+    if y is not part:
+        part[...] = y
+    if work is not data:
+        data = work.astype(kind)
+    out = wrap(data)
+    if mode.grad and (input._rg or src._rg):
+        node = ScatterReduce(input, src)
+        node.attach(out)
+        node.save(input, src, out)
+        node.args = index, dim, reduce, include_self
+    return out if out._data.shape == shape else reshape(out, shape)
+
+
+class ScatterReduce(Node):
+    __slots__ = ("args",)
+
+    def backward(self, grad):
+        x, src, result = self.saved_tensors()
+        index, dim, reduce, include_self = self.args
+        taken = _part_tensor(src, index.shape)
+        if reduce == "sum":
+            gx, gs = grad, _gather(grad, index, dim)
+        elif reduce == "mean":
+            count = wrap(np.full(x._data.shape, float(include_self), x._data.dtype))
+            count = _scatter_add(count, dim, index, wrap(np.ones(index.shape, x._data.dtype))).clamp(min=1)
+            gx = grad / count
+            gs = _gather(grad / count, index, dim)
+        elif reduce == "prod":
+            gx, gs = _prod_gradients(grad, x, taken, result, index, dim, include_self)
+        else:
+            gx, gs = _extremum_gradients(grad, x, taken, result, index, dim, include_self)
+        if not include_self:
+            gx = _scatter(gx, dim, index, 0.0)
+        return gx if self.needs(0) else None, _to_src(gs, src._data.shape) if self.needs(1) else None
+
+
+def _part_tensor(src, shape):
+    from .part import part
+
+    return src if src._data.shape == shape else part(src, (*(slice(0, n) for n in shape), ...))
+
+
+def _prod_gradients(grad, x, src, result, index, dim, include_self):
+    """d(product)/d(factor) = product of the others, also where one or more factors are zero."""
+    zero = src == 0
+    count = _scatter_add(wrap(np.zeros(x._data.shape, x._data.dtype)), dim, index, zero.to(x.dtype))
+    if include_self:
+        count = count + (x == 0).to(x.dtype)
+    one = wrap(np.ones((), x._data.dtype))
+    safe_src = src.masked_fill(zero, 1.0)
+    start = x.masked_fill(x == 0, 1.0) if include_self else x
+    others = reduce_by_index(start, dim, index, safe_src, "prod", include_self)  # of the factors that are not zero
+    gx = grad * others * (count - (x == 0).to(x.dtype) == 0).to(x.dtype) / (start if include_self else one)
+    alone = (_gather(count, index, dim) - zero.to(x.dtype) == 0).to(x.dtype)
+    gs = _gather(grad * others, index, dim) * alone / safe_src
+    return gx, gs
+
+
+def _extremum_gradients(grad, x, src, result, index, dim, include_self):
+    """The gradient is shared evenly by all that equal the result."""
+    mine = (x == result).to(x.dtype)
+    theirs = (src == _gather(result, index, dim)).to(x.dtype)
+    count = _scatter_add(mine if include_self else mine * 0, dim, index, theirs).clamp(min=1)
+    share = grad / count
+    return share * mine if include_self else grad, _gather(share, index, dim) * theirs

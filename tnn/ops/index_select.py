@@ -1,0 +1,283 @@
+"""Slices and elements by a vector of indices: index_select and its kin, take and put."""
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import indexing as kernels
+from ..tensor import Tensor, wrap
+from ._common import HALF, check_tensor, dense, into, wrap_dim
+from .gather import INTEGER, at_least_1d, reduce_by_index
+from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
+from .rearrange import as_bits
+from .shape import clone, contiguous_copy, reshape
+
+
+class IndexSelect(Index):
+    __slots__ = ()
+
+
+def _row_index(name, index, error):
+    check_tensor(name, "index", index, 3)
+    if index._data.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector")
+    if index._data.dtype not in INTEGER:
+        raise error
+    return index._data.reshape(-1)
+
+
+def index_select(input, dim, index, *, out=None):
+    """The slices along ``dim`` whose numbers are in a vector: a copy.
+
+    Raises:
+        IndexError: an index is out of range (negative ones are), or not a vector.
+        RuntimeError: the index is not int64 or int32.
+    """
+    check_tensor("index_select", "input", input, 1)
+    shape = input._data.shape
+    dim = wrap_dim(dim, len(shape))
+    i = _row_index("index_select", index, RuntimeError("index_select(): Expected dtype int32 or int64 for index"))
+    x = at_least_1d(input)
+    i = wrapped(i, x._data.shape[dim], lambda v: f"index out of range in self: {v}", negative=False)
+    result = take_rows(x, i, dim, 1, IndexSelect)
+    return into(out, result if shape else reshape(result, ()))
+
+
+class IndexAdd(Node):
+    __slots__ = ("alpha", "dim", "index", "shape")
+
+    def backward(self, grad):
+        gs = None
+        if self.needs(1):
+            gs = take_rows(grad, self.index, self.dim, 1)
+            gs = reshape(gs if self.alpha == 1 else gs * self.alpha, self.shape)
+        return grad, gs
+
+
+def _prepare_rows(name, input, dim, index, source, wrong):
+    """The checks of index_add and its kin: the dimension, the index and both tensors in at least one dimension."""
+    check_tensor(name, "source", source, 4)
+    dim = wrap_dim(dim, input._data.ndim)
+    if index._data.ndim > 1:
+        raise IndexError(f"{name}_(): Index should have dimension 1 or 0 (got {index._data.ndim})")
+    if index._data.dtype not in INTEGER:
+        raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index but got: {index.dtype.torch_name}")
+    if source._data.dtype != input._data.dtype:
+        raise RuntimeError(
+            f"{name}_(): self ({input.dtype.torch_name}) and source ({source.dtype.torch_name}) must have the same "
+            "scalar type"
+        )
+    x, i = at_least_1d(input), index._data.reshape(-1)
+    s = at_least_1d(source) if x._data.ndim == 1 else source
+    have = s._data.shape
+    if s._data.ndim == 0 or have[dim] != i.size:
+        raise wrong(
+            f"{name}_(): Number of indices ({i.size}) should be equal to source.size(dim): "
+            f"({have[dim] if have else 1}), for dim: {dim}"
+        )
+    expected = (*x._data.shape[:dim], i.size, *x._data.shape[dim + 1 :])
+    if have != expected:
+        raise RuntimeError(
+            f"{name}_(): source must have the shape of self but for dim {dim}: expected {list(expected)}, got "
+            f"{list(have)}"
+        )
+    return dim, i, x, s
+
+
+def index_add(input, dim, index, source, *, alpha=1, out=None):
+    """A copy of the input to which ``alpha * source`` is added: slice j of the source to slice ``index[j]``.
+
+    Raises:
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+    """
+    dim, i, x, s = _prepare_rows("index_add", input, dim, index, source, RuntimeError)
+    size = x._data.shape[dim]
+    message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
+    i = wrapped(i, size, lambda v: RuntimeError(message.format(v)), negative=False)
+    result = _index_add(x, dim, i, s, alpha)
+    return into(out, result if result._data.shape == input._data.shape else reshape(result, input._data.shape))
+
+
+def _index_add(x, dim, index, source, alpha):
+    if x._data.dtype in HALF:
+        return _index_add(x.float(), dim, index, source.float(), alpha).to(x.dtype)
+    data = contiguous_copy(x._data)
+    s = dense(source)
+    if alpha != 1:
+        s = (source.detach() * alpha)._data
+    if s.size and data.dtype in dtypes.COMPUTE:
+        outer, k, inner = collapsed(data.shape, dim, 1)
+        kernels.take_backward(s.reshape(outer, index.size, inner), index, data.reshape(outer, k, inner))
+    elif s.size:
+        np.add.at(data, (slice(None),) * dim + (index,), s)
+    out = wrap(data)
+    if mode.grad and (x._rg or source._rg):
+        node = IndexAdd(x, source)
+        node.index, node.dim, node.alpha, node.shape = index, dim, alpha, source._data.shape
+        node.attach(out)
+    return out
+
+
+class IndexCopy(Node):
+    __slots__ = ("dim", "index")
+
+    def backward(self, grad):
+        gx = _fill_rows(grad, self.dim, self.index, 0.0) if self.needs(0) else None
+        return gx, take_rows(grad, self.index, self.dim, 1) if self.needs(1) else None
+
+
+def index_copy(input, dim, index, source, *, out=None):
+    """A copy of the input in which slice ``index[j]`` is slice j of the source.
+
+    Raises:
+        IndexError: an index is out of range, or the number of indices is wrong.
+        RuntimeError: the dtypes or shapes do not fit.
+    """
+    dim, i, x, s = _prepare_rows("index_copy", input, dim, index, source, IndexError)
+    size = x._data.shape[dim]
+    message = f"index_copy_(): index {{}} is out of bounds for dimension {dim} with size {size}"
+    i = wrapped(i, size, message.format, negative=False)
+    data = contiguous_copy(x._data)
+    if s._data.size:
+        outer, k, inner = collapsed(data.shape, dim, 1)
+        y = as_bits(data).reshape(outer, k, inner)
+        kernels.put_forward(as_bits(dense(s)).reshape(outer, i.size, inner), i, y)
+    result = wrap(data)
+    if mode.grad and (x._rg or s._rg):
+        node = IndexCopy(x, s)
+        node.index, node.dim = i, dim
+        node.attach(result)
+    return into(out, result if result._data.shape == input._data.shape else reshape(result, input._data.shape))
+
+
+class IndexFill(Node):
+    __slots__ = ("dim", "index")
+
+    def backward(self, grad):
+        gx = _fill_rows(grad, self.dim, self.index, 0.0) if self.needs(0) else None
+        gv = take_rows(grad, self.index, self.dim, 1).sum() if len(self.next) > 1 and self.needs(1) else None
+        return gx, gv
+
+
+def _fill_rows(x, dim, index, value):
+    """A copy of ``x`` in which the slices at ``index`` hold ``value``, a number or a 0-d Tensor."""
+    data = contiguous_copy(x._data)
+    tensor = value if isinstance(value, Tensor) else None
+    data[(slice(None),) * dim + (index,)] = value if tensor is None else tensor._data.astype(data.dtype)
+    out = wrap(data)
+    if mode.grad and (x._rg or (tensor is not None and tensor._rg)):
+        node = IndexFill(x) if tensor is None else IndexFill(x, tensor)
+        node.index, node.dim = index, dim
+        node.attach(out)
+    return out
+
+
+def index_fill(input, dim, index, value):
+    """A copy of the input in which the slices whose numbers are in ``index`` hold one value, a number or a 0-d tensor.
+
+    Raises:
+        IndexError: an index is out of range or not int64.
+        RuntimeError: ``value`` has dimensions.
+    """
+    if isinstance(value, Tensor) and value._data.ndim:
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._data.ndim} "
+            "dimension(s)."
+        )
+    i = _row_index("index_fill", index, IndexError("index_fill_(): Expected dtype int64 for index."))
+    dim, x = wrap_dim(dim, input._data.ndim), at_least_1d(input)
+    size = x._data.shape[dim]
+    i = wrapped(i, size, f"index {{}} is out of bounds for dimension {dim} with size {size}".format)
+    result = _fill_rows(x, dim, i, value)
+    return result if input._data.ndim else reshape(result, ())
+
+
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """A copy of the input in which the slices of the source that go to one place are combined there.
+
+    Args:
+        input: any tensor.
+        dim: the dimension that the indices refer to.
+        index: a vector of int64 or int32.
+        source: as many slices along ``dim`` as there are indices.
+        reduce: ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
+        include_self: whether the input's own elements take part.
+
+    Raises:
+        RuntimeError: ``reduce`` is unknown, or the shapes or dtypes do not fit.
+        IndexError: an index is out of range, or the number of indices is wrong.
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+    dim, i, x, s = _prepare_rows("index_reduce", input, dim, index, source, IndexError)
+    size = x._data.shape[dim]
+    i = wrapped(i, size, f"index_reduce(): index {{}} is out of bounds for size {size}".format, negative=False)
+    full = np.ascontiguousarray(
+        np.broadcast_to(i.reshape((-1,) + (1,) * (x._data.ndim - dim - 1)), s._data.shape), np.int64
+    )
+    if not full.size:
+        return clone(input)
+    return reshape(reduce_by_index(x, dim, full, s, reduce, include_self), input._data.shape)
+
+
+# -- positions in the flat tensor
+
+
+class Take(Node):
+    __slots__ = ("index", "shape")
+
+    def backward(self, grad):
+        flat = put_zeros(reshape(grad, (-1,)), self.index.reshape(-1), 0, 1, (int(np.prod(self.shape, dtype=int)),))
+        return reshape(flat, self.shape)
+
+
+def _flat_index(name, input, index):
+    if index._data.dtype != np.int64:
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype.torch_name}")
+    size = input._data.size
+    if index._data.size and not size:
+        raise IndexError(f"{name}(): tried to take from an empty tensor")
+    message = f"out of range: tried to access index {{}} on a tensor of {size} elements."
+    return wrapped(index._data, size, message.format)
+
+
+def take(input, index):
+    """The elements at positions of the flattened input, in the index's shape.
+
+    Raises:
+        IndexError: a position is out of range.
+        RuntimeError: the index is not int64.
+    """
+    i = _flat_index("take", input, index)
+    out = wrap(take_rows(reshape(input.detach(), (-1,)), i.reshape(-1), 0, 1)._data.reshape(i.shape))
+    if input._rg and mode.grad:
+        node = Take(input)
+        node.index, node.shape = i, input._data.shape
+        node.attach(out)
+    return out
+
+
+def put(input, index, source, accumulate=False):
+    """A copy of the input with the elements of ``source`` at positions of the flattened tensor, or added there.
+
+    Raises:
+        IndexError: a position is out of range, or the numbers of elements differ.
+        RuntimeError: the dtypes do not fit.
+    """
+    i = _flat_index("put_", input, index).reshape(-1)
+    if source._data.dtype != input._data.dtype:
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{input.dtype.torch_name} and source.dtype = {source.dtype.torch_name}"
+        )
+    if source._data.size != i.size:
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source._data.size}, index.numel() = {i.size}"
+        )
+    x, s = reshape(input, (-1,)), reshape(source, (-1,))
+    if not i.size:
+        return clone(input)
+    out = _index_add(x, 0, i, s, 1) if accumulate else index_copy(x, 0, wrap(i), s)
+    return reshape(out, input._data.shape)

@@ -1,0 +1,525 @@
+"""``x[...]``: basic indexing as views, indexing by tensors and masks as copies, and the same on the left of ``=``."""
+
+import builtins
+from math import prod
+from operator import index as as_int
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import indexing as kernels
+from ..kernels._pool import empty, zeros
+from ..tensor import Tensor, view_of, wrap
+from ._common import HALF, dense
+from .cast import convert
+from .part import Select, Slice, part
+from .rearrange import as_bits
+from .shape import clone, expand, permute, reshape, sum_to_size
+
+_I64 = dtypes.int64.np
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+_FULL = slice(None)
+
+
+def wrapped(index, size, message=None, negative=True):
+    """Integer indices as a C-contiguous int64 ndarray from 0 to ``size - 1``.
+
+    Args:
+        index: an ndarray of integers of any shape.
+        size: the number that indices may not reach.
+        message: a function from the offending index to the IndexError's text, or to another error.
+        negative: whether negative indices count from the end.
+    """
+    out = empty(index.shape, _I64)
+    flat = np.ascontiguousarray(index, _I64).reshape(-1)
+    bad = kernels.wrap_indices(flat, size, out.reshape(-1)) if flat.size else False
+    if bad or (not negative and flat.size and flat.min() < 0):
+        low = -size if negative else 0
+        value = int(flat[(flat < low) | (flat >= size)][0])
+        error = message(value) if message else f"index {value} is out of range for a dimension of size {size}"
+        raise error if isinstance(error, Exception) else IndexError(error)
+    return out
+
+
+# -- rows by number: one collapsed dimension
+
+
+class Index(Node):
+    __slots__ = ("count", "index", "lead", "shape")
+
+    def backward(self, grad):
+        return put_zeros(grad, self.index, self.lead, self.count, self.shape)
+
+
+class IndexBackward(Node):
+    __slots__ = ("count", "index", "lead")
+
+    def backward(self, grad):
+        return take_rows(grad, self.index, self.lead, self.count)
+
+
+def collapsed(shape, lead, count):
+    """(outer, k, inner) of a shape in which ``count`` dimensions from ``lead`` on count as one."""
+    return prod(shape[:lead]), prod(shape[lead : lead + count]), prod(shape[lead + count :])
+
+
+def take_rows(input, index, lead, count, node_type=Index):
+    """``input`` with the ``count`` dimensions from ``lead`` on replaced by those of ``index``, an int64 ndarray of
+    checked positions in them, counted in row-major order."""
+    d = input._data
+    shape = d.shape
+    outer, k, inner = collapsed(shape, lead, count)
+    data = empty((*shape[:lead], *index.shape, *shape[lead + count :]), d.dtype)
+    if not d.flags.c_contiguous and count == 1 and 2 * index.size < k:  # spares a copy of all of it
+        data[...] = d[(_FULL,) * lead + (index,)]
+    elif data.size:
+        d = dense(input)
+        n = index.size
+        kernels.take_forward(
+            as_bits(d).reshape(outer, k, inner), index.reshape(-1), as_bits(data).reshape(outer, n, inner)
+        )
+    out = wrap(data)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.index, node.lead, node.count, node.shape = index, lead, count, shape
+        node.attach(out)
+    return out
+
+
+def put_zeros(grad, index, lead, count, shape):
+    """Zeros of ``shape`` to which ``grad`` is added where :func:`take_rows` took it from."""
+    if grad._data.dtype in HALF:
+        return put_zeros(grad.float(), index, lead, count, shape).to(grad.dtype)
+    g = dense(grad)
+    outer, k, inner = collapsed(shape, lead, count)
+    data = zeros(shape, g.dtype)
+    if g.size:
+        kernels.take_backward(g.reshape(outer, index.size, inner), index.reshape(-1), data.reshape(outer, k, inner))
+    out = wrap(data)
+    if grad._rg and mode.grad:
+        node = IndexBackward(grad)
+        node.index, node.lead, node.count = index, lead, count
+        node.attach(out)
+    return out
+
+
+# -- reading
+
+
+def _plain(key):
+    """Whether a tuple holds only ints, slices, None and at most one ``...``; negative steps raise."""
+    dots = 0
+    for k in key:
+        if type(k) not in _BASIC:
+            return False
+        if type(k) is slice:
+            if k.step is not None and type(k.step) is int and k.step <= 0:
+                raise ValueError("slice step cannot be zero" if k.step == 0 else "step must be greater than zero")
+            if not _int_slice(k):
+                return False
+        elif k is Ellipsis:
+            dots += 1
+    return dots < 2
+
+
+def _int_slice(k):
+    return (
+        (k.start is None or type(k.start) is int)
+        and (k.stop is None or type(k.stop) is int)
+        and (k.step is None or type(k.step) is int)
+    )
+
+
+def getitem(self, key):
+    """``self[key]``: a view for integers, slices, ``None`` and ``...``; a copy for tensors, lists and masks.
+
+    Raises:
+        IndexError: too many indices, one out of range, or one of a wrong type.
+        ValueError: a slice with a step that is not positive.
+    """
+    d = self._data
+    kind = type(key)
+    node_type = Slice
+    if kind is int:
+        key, node_type = (key, ...), Select
+    elif kind is tuple and _plain(key):
+        if Ellipsis not in key:
+            key = (*key, ...)
+    elif kind in _BASIC and _plain((key,)):
+        key = (key, ...) if key is not Ellipsis else (...,)
+    else:
+        return _advanced(self, key)
+    try:
+        data = d[key]
+    except IndexError:
+        raise _index_error(d.shape, key) from None
+    out = view_of(self, data)
+    if self._rg and mode.grad:
+        node = node_type(self)
+        node.key, node.shape = key, d.shape
+        node.attach(out)
+    return out
+
+
+def _index_error(shape, key):
+    """The IndexError of a basic index that does not fit."""
+    if not shape and any(type(k) is int for k in key):
+        return IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number")
+    used = sum(type(k) in (int, slice) for k in key)
+    if used > len(shape):
+        return IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    dim = 0
+    for k in key:
+        if k is Ellipsis:
+            dim += len(shape) - used
+        elif type(k) is int:
+            if not -shape[dim] <= k < shape[dim]:
+                return IndexError(f"index {k} is out of bounds for dimension {dim} with size {shape[dim]}")
+            dim += 1
+        elif type(k) is slice:
+            dim += 1
+    return IndexError(f"index {key} does not fit a tensor of shape {list(shape)}")
+
+
+def _as_tuple(key):
+    if isinstance(key, tuple):
+        return key
+    if isinstance(key, list) and len(key) < 32:
+        if any(k is None or k is Ellipsis or isinstance(k, slice | list | tuple | Tensor | np.ndarray) for k in key):
+            return tuple(key)
+    return (key,)
+
+
+def _element(k):
+    """One element of an index in its simplest form: int, bool, slice, None, Ellipsis, or an ndarray of integers or
+    booleans."""
+    if k is None or k is Ellipsis or type(k) in (int, bool):
+        return k
+    if isinstance(k, slice):
+        start, stop, step = (None if v is None else as_int(v) for v in (k.start, k.stop, k.step))
+        if step is not None and step <= 0:
+            raise ValueError("slice step cannot be zero" if step == 0 else "step must be greater than zero")
+        return slice(start, stop, step)
+    if isinstance(k, Tensor):
+        k = k._data
+    elif isinstance(k, str):
+        raise TypeError(f"an index must be made of numbers, got {k!r}")
+    elif isinstance(k, list | tuple | range):
+        k = np.array([v._data if isinstance(v, Tensor) else v for v in k]) if len(k) else np.empty(0, _I64)
+    if isinstance(k, np.bool_):
+        return bool(k)
+    if isinstance(k, np.integer):
+        return int(k)
+    if not isinstance(k, np.ndarray):
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+            f"{type(k).__name__})"
+        )
+    if k.dtype == np.uint8:
+        k = k.astype(bool)
+    if k.dtype != bool and k.dtype not in (np.int64, np.int32):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    if k.ndim == 0:
+        return bool(k) if k.dtype == bool else int(k)
+    return k
+
+
+class _Plan:
+    """An index taken apart: the basic part, the dimensions that remain to be indexed, and positions in them."""
+
+    __slots__ = ("arrays", "basic", "dims")
+
+    def __init__(self, key, shape):
+        elements = [_element(k) for k in _as_tuple(key)]
+        used = sum(
+            k.ndim if isinstance(k, np.ndarray) and k.dtype == bool else type(k) not in (type(None), type(...), bool)
+            for k in elements
+        )
+        if used > len(shape):
+            if not shape:
+                raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a number")
+            raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+        self.basic, self.dims, self.arrays = [], [], []
+        position = dim = 0  # dimension of the result of the basic part, and of the tensor
+        free = len(shape) - used
+        for k in elements:
+            if k is Ellipsis:
+                self.basic += [_FULL] * free
+                position, dim, free = position + free, dim + free, 0
+            elif type(k) is int:
+                if not -shape[dim] <= k < shape[dim]:
+                    raise IndexError(f"index {k} is out of bounds for dimension {dim} with size {shape[dim]}")
+                self.basic.append(k)
+                dim += 1
+            elif type(k) is slice:
+                self.basic.append(k)
+                position, dim = position + 1, dim + 1
+            elif k is None or type(k) is bool:
+                self.basic.append(None)
+                if k is not None:
+                    self._add(position, np.zeros(1 if k else 0, _I64))
+                position += 1
+            else:
+                count = self._add_tensor(k, position, dim, shape)
+                self.basic += [_FULL] * count
+                position, dim = position + count, dim + count
+        self.basic.append(Ellipsis)
+
+    def _add(self, position, array):
+        self.dims.append(position)
+        self.arrays.append(array)
+
+    def _add_tensor(self, k, position, dim, shape):
+        if k.dtype != bool:
+            size = shape[dim]
+            if size == 0 and k.size:
+                raise IndexError("index is out of bounds for dimension with size 0")
+            message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
+            self._add(position, wrapped(k, size, message.format))
+            return 1
+        for i, (a, b) in enumerate(zip(k.shape, shape[dim:], strict=False)):
+            if a != b:
+                raise IndexError(
+                    f"The shape of the mask {list(k.shape)} at index {i} does not match the shape of the indexed "
+                    "tensor "
+                    f"{list(shape)} at index {dim + i}"
+                )
+        for i, array in enumerate(k.nonzero()):
+            self._add(position + i, array)
+        return k.ndim
+
+    @property
+    def trivial(self):
+        """Whether the basic part changes nothing."""
+        return all(k is Ellipsis or (type(k) is slice and k == _FULL) for k in self.basic)
+
+    def broadcast(self):
+        """The index arrays in one shape."""
+        try:
+            return np.broadcast_arrays(*self.arrays)
+        except ValueError:
+            shapes = ", ".join(str(list(a.shape)) for a in self.arrays)
+            raise IndexError(
+                f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+            ) from None
+
+    def order(self, ndim):
+        """The permutation that brings the indexed dimensions side by side, and where they then begin."""
+        first = self.dims[0]
+        if self.dims == list(range(first, first + len(self.dims))):
+            return None, first
+        return (*self.dims, *(i for i in range(ndim) if i not in self.dims)), 0
+
+
+def _linear(arrays, sizes):
+    """Row-major positions from one index array for each dimension."""
+    linear = arrays[0]
+    for a, n in zip(arrays[1:], sizes[1:], strict=True):
+        linear = linear * n + a
+    return np.ascontiguousarray(linear)
+
+
+def _advanced(self, key):
+    plan = _Plan(key, self._data.shape)
+    x = self if plan.trivial and plan.dims else part(self, tuple(plan.basic))
+    if not plan.dims:
+        return x
+    arrays = plan.broadcast()
+    order, lead = plan.order(x._data.ndim)
+    if order is not None:
+        x = permute(x, order)
+    count = len(arrays)
+    return take_rows(x, _linear(arrays, x._data.shape[lead : lead + count]), lead, count)
+
+
+# -- writing
+
+
+def _value(self, value):
+    """What is to be assigned, as a Tensor of the right dtype or a Python number."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, builtins.bool | builtins.int | builtins.float | np.bool_ | np.integer | np.floating):
+        return wrap(np.asarray(value, self._data.dtype)) if self._data.dtype.kind != "V" else wrap(_half(value, self))
+    raise TypeError(f"can't assign a {type(value).__name__} to a tnn.{self.dtype.torch_name}Tensor")
+
+
+def _half(value, like):
+    return np.asarray(value, np.float32).astype(like._data.dtype)
+
+
+def _fit(value, shape, message):
+    """The value's array without surplus leading dimensions of size 1; raises where it cannot be broadcast to the "
+    "shape."""
+    v = value._data
+    while v.ndim > len(shape) and v.shape[0] == 1:
+        v = v[0, ...]
+        value = reshape(value, v.shape) if value._rg else wrap(v)
+    if v.ndim > len(shape) or any(
+        a not in (1, b) for a, b in zip(v.shape, shape[len(shape) - v.ndim :], strict=True)
+    ):
+        raise RuntimeError(message(value._data.shape))
+    return value
+
+
+def setitem(self, key, value):
+    """``self[key] = value``: the value is broadcast to the part that is indexed; gradients flow to it and past it.
+
+    Raises:
+        IndexError: as for reading.
+        RuntimeError: the value does not fit, or the tensor may not be changed in place.
+        TypeError: the value is neither a tensor nor a number.
+    """
+    kind = type(key)
+    if kind is int or (kind is tuple and _plain(key)) or (kind in _BASIC and _plain((key,))):
+        plan = None
+        basic = key if kind is tuple else (key,)
+        basic = basic if Ellipsis in basic else (*basic, ...)
+    else:
+        plan = _Plan(key, self._data.shape)
+        basic = tuple(plan.basic)
+    value = _value(self, value)
+    record = mode.grad and (self._rg or value._rg)
+    if plan is None or not plan.dims:
+        try:
+            target = self._data[basic]
+        except IndexError:
+            raise _index_error(self._data.shape, basic) from None
+        value = _fit(value, target.shape, lambda s: _no_fit(s, target.shape))
+        if record:
+            part(self, basic)._write(expand(value.to(self.dtype), target.shape))
+            return
+        self._check_inplace()
+        target[...] = value._data if value._data.dtype == target.dtype else convert(value._data, target.dtype)
+        self._bump()
+        return
+    if value._data.dtype != self._data.dtype:
+        if value._data.ndim:
+            raise _dtype_mismatch(self, value)
+        value = value.to(self.dtype)
+    if record:
+        self._check_inplace()
+        self._write(_index_put(self, plan, value, False))
+    else:
+        self._check_inplace()
+        _assign(self._data, plan, value, False)
+        self._bump()
+
+
+def _no_fit(have, shape):
+    return (
+        f"shape mismatch: value tensor of shape {list(have)} cannot be broadcast to indexing result of shape "
+        f"{list(shape)}"
+    )
+
+
+def _dtype_mismatch(self, value):
+    return RuntimeError(
+        "Index put requires the source and destination dtypes match, got "
+        f"{self.dtype.torch_name} for the destination and {value.dtype.torch_name} for the source."
+    )
+
+
+def _assign(d, plan, value, accumulate):
+    """Writes or adds a value into an ndarray under an index with tensors, in place."""
+    x = d if plan.trivial else d[tuple(plan.basic)]
+    arrays = plan.broadcast()
+    order, lead = plan.order(x.ndim)
+    if order is not None:
+        x = x.transpose(order)
+    count = len(arrays)
+    shape = (*x.shape[:lead], *arrays[0].shape, *x.shape[lead + count :])
+    value = _fit(value, shape, lambda s: _no_fit(s, shape))
+    v = value._data
+    if not prod(shape):
+        return shape
+    if accumulate and x.dtype in dtypes.COMPUTE and x.flags.c_contiguous:
+        index = _linear(arrays, x.shape[lead : lead + count]).reshape(-1)
+        outer, k, inner = collapsed(x.shape, lead, count)
+        g = np.ascontiguousarray(np.broadcast_to(v, shape)).reshape(outer, index.size, inner)
+        kernels.take_backward(g, index, x.reshape(outer, k, inner))
+    elif accumulate:
+        np.add.at(x, (_FULL,) * lead + tuple(arrays), v)
+    else:
+        x[(_FULL,) * lead + tuple(arrays)] = v
+    return shape
+
+
+class IndexPut(Node):
+    __slots__ = ("accumulate", "plan", "result", "value")
+
+    def backward(self, grad):
+        plan = self.plan
+        gx = gv = None
+        if self.needs(0):
+            gx = grad if self.accumulate else _index_put(grad, plan, wrap(np.zeros((), grad._data.dtype)), False)
+        if self.needs(1):
+            x = grad if plan.trivial else part(grad, tuple(plan.basic))
+            arrays = plan.broadcast()
+            order, lead = plan.order(x._data.ndim)
+            x = x if order is None else permute(x, order)
+            count = len(arrays)
+            gv = take_rows(x, _linear(arrays, x._data.shape[lead : lead + count]), lead, count)
+            gv = reshape(sum_to_size(gv, _padded(self.value, gv._data.ndim)), self.value)
+        return gx, gv
+
+
+def _padded(shape, ndim):
+    """A shape without its surplus leading ones."""
+    return shape[max(len(shape) - ndim, 0) :]
+
+
+def _index_put(input, plan, value, accumulate):
+    """A copy of the input with the value under the index."""
+    with_grad = mode.grad and (input._rg or value._rg)
+    before = input._data
+    out = wrap(empty(before.shape, before.dtype))
+    np.copyto(out._data, before)
+    _assign(out._data, plan, value, accumulate)
+    if with_grad:
+        node = IndexPut(input, value)
+        node.plan, node.accumulate, node.value = plan, accumulate, value._data.shape
+        node.attach(out)
+    return out
+
+
+def index_put(input, indices, values, accumulate=False):
+    """A copy of the input with ``values`` at the positions that a tuple of index tensors names.
+
+    Args:
+        input: any tensor.
+        indices: a tuple of integer or bool tensors, None where a dimension is not indexed.
+        values: a tensor that can be broadcast to the indexed part, of the input's dtype.
+        accumulate: add instead of replacing; equal indices then add up.
+
+    Raises:
+        IndexError: an index is out of range, or there are too many.
+        RuntimeError: ``values`` do not fit or have another dtype.
+    """
+    if values._data.dtype != input._data.dtype:
+        raise _dtype_mismatch(input, values)
+    if not isinstance(indices, tuple | list):
+        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
+    plan = _Plan(tuple(slice(None) if i is None else i for i in indices), input._data.shape)
+    if not plan.dims:
+        out = clone(input)
+        setitem(out, tuple(indices), values)
+        return out
+    return _index_put(input, plan, values, accumulate)
+
+
+def index_put_(input, indices, values, accumulate=False):
+    """In-place form of :func:`index_put`."""
+    input._check_inplace()
+    if mode.grad and (input._rg or values._rg):
+        return input._write(index_put(input, indices, values, accumulate))
+    if values._data.dtype != input._data.dtype:
+        raise _dtype_mismatch(input, values)
+    plan = _Plan(tuple(slice(None) if i is None else i for i in indices), input._data.shape)
+    if plan.dims:
+        _assign(input._data, plan, values, accumulate)
+        input._bump()
+        return input
+    return input._write(index_put(input, indices, values, accumulate))

@@ -1,0 +1,328 @@
+"""Finding and counting: nonzero, masks, unique, bincount, one_hot, searchsorted."""
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import indexing as kernels
+from ..kernels import sort as sort_kernels
+from ..kernels._pool import empty, zeros
+from ..tensor import Tensor, wrap
+from ._common import HALF, check_tensor, dense, into, wrap_dim
+from .indexing import put_zeros, take_rows
+from .shape import broadcast_tensors, reshape
+
+_I64 = dtypes.int64.np
+
+
+def nonzero(input, *, out=None, as_tuple=False):
+    """The indices of the elements that are not zero: N x dimensions, or (``as_tuple``) one vector for each "
+    "dimension."""
+    check_tensor("nonzero", "input", input, 1)
+    d = input._data
+    if as_tuple:
+        return tuple(wrap(a) for a in np.atleast_1d(d).nonzero())
+    if d.ndim == 0:
+        return into(out, wrap(np.empty((int(bool(d)), 0), _I64)))
+    return into(out, wrap(np.ascontiguousarray(np.stack(d.nonzero(), 1))))
+
+
+def argwhere(input):
+    """As :func:`nonzero`."""
+    return nonzero(input)
+
+
+def nonzero_static(input, *, size, fill_value=-1, out=None):
+    """The first ``size`` rows of :func:`nonzero`, filled up with ``fill_value``."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    found = nonzero(input)._data[:size]
+    data = np.full((size, found.shape[1]), fill_value, _I64)
+    data[: len(found)] = found
+    return into(out, wrap(data))
+
+
+class MaskedSelect(Node):
+    __slots__ = ("index", "shape")
+
+    def backward(self, grad):
+        flat = put_zeros(grad, self.index, 0, 1, (int(np.prod(self.shape, dtype=_I64)),))
+        return reshape(flat, self.shape)
+
+
+def masked_select(input, mask, *, out=None):
+    """The elements where a bool mask is True, as a vector; input and mask are broadcast.
+
+    Raises:
+        RuntimeError: the mask is not of dtype bool, or the shapes do not fit.
+    """
+    check_tensor("masked_select", "mask", mask, 2)
+    if mask._data.dtype != bool:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    x, m = broadcast_tensors(input, mask)
+    index = np.flatnonzero(m._data)
+    result = take_rows(reshape(x.detach(), (-1,)), index, 0, 1)
+    if x._rg and mode.grad:
+        node = MaskedSelect(x)
+        node.index, node.shape = index, x._data.shape
+        node.attach(result)
+    return into(out, result)
+
+
+class MaskedScatter(Node):
+    __slots__ = ("index", "mask", "source")
+
+    def backward(self, grad):
+        gx = grad.masked_fill(wrap(self.mask), 0) if self.needs(0) else None
+        gs = None
+        if self.needs(1):
+            taken = take_rows(reshape(grad, (-1,)), self.index, 0, 1)
+            count = int(np.prod(self.source, dtype=_I64))
+            gs = reshape(put_zeros(taken, np.arange(self.index.size), 0, 1, (count,)), self.source)
+        return gx, gs
+
+
+def masked_scatter(input, mask, source):
+    """A copy of the input in which the places where the mask is True hold the first elements of ``source``, in order.
+
+    Raises:
+        RuntimeError: the mask is not bool, the dtypes differ, or ``source`` has too few elements.
+    """
+    if mask._data.dtype != bool:
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.torch_name}"
+        )
+    if source._data.dtype != input._data.dtype:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got "
+            f"{input.dtype.torch_name} and {source.dtype.torch_name}"
+        )
+    x, m = broadcast_tensors(input, mask)
+    index = np.flatnonzero(m._data)
+    if source._data.size < index.size:
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+    data = empty(x._data.shape, x._data.dtype)
+    np.copyto(data, x._data)
+    data.reshape(-1)[index] = source._data.reshape(-1)[: index.size]
+    out = wrap(data)
+    if mode.grad and (x._rg or source._rg):
+        node = MaskedScatter(x, source)
+        node.index, node.mask, node.source = index, np.array(m._data), source._data.shape
+        node.attach(out)
+    return out
+
+
+# -- counting
+
+
+def bincount(input, weights=None, minlength=0):
+    """How often each value from 0 on occurs in a vector of integers, or the sum of its weights.
+
+    Args:
+        input: integers that are not negative.
+        weights: a vector of the same length.
+        minlength: the least number of bins.
+
+    Raises:
+        RuntimeError: a value is negative, or the shapes do not fit.
+    """
+    d = input._data
+    if d.dtype.kind not in "iu":
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{input.dtype.torch_name}'")
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if d.ndim != 1 or (d.size and d.min() < 0):
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is None:
+        return wrap(np.bincount(d, minlength=minlength))
+    w = weights._data
+    if w.shape != d.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    w = dense(weights) if w.dtype in dtypes.COMPUTE else w.astype(np.float64)
+    size = max(int(d.max()) + 1 if d.size else 0, minlength)
+    data = zeros((1, size, 1), w.dtype)
+    if d.size:
+        kernels.take_backward(w.reshape(1, -1, 1), np.ascontiguousarray(d, _I64), data)
+    return wrap(data.reshape(-1))
+
+
+def one_hot(tensor, num_classes=-1):
+    """A new last dimension in which a 1 stands at each element's value.
+
+    Args:
+        tensor: int64 class numbers.
+        num_classes: the size of the new dimension; -1: one more than the largest value.
+
+    Raises:
+        RuntimeError: the dtype is not int64, or a value lies outside the classes.
+    """
+    check_tensor("one_hot", "tensor", tensor, 1)
+    d = tensor._data
+    if d.dtype != _I64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if not d.size:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return wrap(empty((*d.shape, num_classes), _I64))
+    if d.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(d.max()) + 1
+    elif d.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    data = zeros((d.size, num_classes), _I64)
+    data[np.arange(d.size), d.reshape(-1)] = 1
+    return wrap(data.reshape(*d.shape, num_classes))
+
+
+# -- unique
+
+
+def _comparable(d):
+    """An ndarray of a type that NumPy sorts: bfloat16 as float32."""
+    return d.astype(np.float32) if d.dtype in HALF else d
+
+
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The different elements in ascending order, or (``dim``) the different slices.
+
+    Args:
+        input: any tensor.
+        sorted: accepted; the result is always sorted.
+        return_inverse: also give the position in the result of each element.
+        return_counts: also give how often each occurs.
+        dim: compare slices along this dimension instead of elements.
+
+    Returns:
+        A tensor, or a tuple of it and what else was asked for.
+    """
+    d = _comparable(input._data)
+    if dim is not None:
+        dim = wrap_dim(dim, d.ndim)
+    else:
+        d = d.reshape(-1)
+    values, inverse, counts = np.unique(
+        d, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
+    )
+    inverse = inverse.reshape(input._data.shape if dim is None else -1)
+    return _unique_result(input, values, inverse, counts, return_inverse, return_counts)
+
+
+def _unique_result(input, values, inverse, counts, return_inverse, return_counts):
+    out = [wrap(np.ascontiguousarray(values.astype(input._data.dtype)).reshape(values.shape))]
+    if return_inverse:
+        out.append(wrap(np.ascontiguousarray(inverse, _I64).reshape(inverse.shape)))
+    if return_counts:
+        out.append(wrap(np.ascontiguousarray(counts, _I64)))
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements (or slices along ``dim``) without those that equal the one before.
+
+    Returns:
+        A tensor, or a tuple of it, the position in it of each element and how many each stands for, as asked for.
+    """
+    d = input._data
+    if dim is None:
+        rows = d.reshape(-1, 1)
+    else:
+        dim = wrap_dim(dim, d.ndim)
+        rows = np.moveaxis(d, dim, 0).reshape(d.shape[dim], -1) if d.size else np.empty((d.shape[dim], 0))
+    n = rows.shape[0]
+    new = np.ones(n, bool)
+    if n > 1:
+        new[1:] = (rows[1:] != rows[:-1]).any(1)
+    starts = np.flatnonzero(new)
+    inverse = np.cumsum(new) - 1
+    counts = np.diff(starts, append=n)
+    values = rows[starts, 0] if dim is None else d.take(starts, dim)
+    return _unique_result(
+        input, values, inverse.reshape(d.shape) if dim is None else inverse, counts, return_inverse, return_counts
+    )
+
+
+# -- sorted boundaries
+
+
+def _check_sorted(name, boundaries, values, right, side, sorter):
+    if side is not None and side not in ("left", "right"):
+        raise RuntimeError(f"{name}(): side can only be 'left' or 'right' but got {side}")
+    if right and side == "left":
+        raise RuntimeError(f"{name}(): side and right can't be set to opposites, got side of left while right was True")
+    b = boundaries._data
+    if sorter is not None:
+        if sorter._data.shape != b.shape:
+            raise RuntimeError(
+                f"{name}(): boundary and sorter must have the same size, but got boundary tensor {list(b.shape)} and "
+                "got "
+                f"sorter tensor {list(sorter._data.shape)}"
+            )
+        if sorter._data.dtype != _I64:
+            raise RuntimeError(f"{name}(): sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
+        s = sorter._data
+        if s.size and (s.min() < 0 or s.max() >= b.shape[-1]):
+            raise RuntimeError(f"{name}(): sorter index out of range")
+    if b.ndim == 0:
+        raise RuntimeError(f"{name}(): boundaries tensor should have positive dimension, but got 0 dimension")
+    v = values._data
+    if b.ndim != 1 and (v.ndim != b.ndim or v.shape[:-1] != b.shape[:-1]):
+        raise RuntimeError(
+            f"{name}(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            "input "
+            f"value tensor must match, but we got boundaries tensor {list(b.shape)} and input value tensor "
+            f"{list(v.shape)}"
+        )
+
+
+def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=None, out=None, sorter=None):
+    """Where values would have to be inserted to keep the last dimension sorted: ``s[i-1] < v <= s[i]``, or with
+    ``right``: ``s[i-1] <= v < s[i]``.
+
+    Args:
+        sorted_sequence: one sequence, or as many as ``values`` has rows.
+        values: a tensor or a number.
+        out_int32: give int32 instead of int64.
+        right, side: which of equal elements' sides: ``side="right"`` is ``right=True``.
+        sorter: the order that sorts the sequence, int64.
+
+    Raises:
+        RuntimeError: the shapes do not fit, or ``side`` and ``right`` contradict each other.
+    """
+    if not isinstance(values, Tensor):
+        values = wrap(np.asarray(values, sorted_sequence._data.dtype if sorted_sequence.dtype.kind == 2 else None))
+        if sorted_sequence._data.ndim != 1:
+            raise RuntimeError(
+                "searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got "
+                f"boundaries tensor dim({sorted_sequence._data.ndim})"
+            )
+    _check_sorted("searchsorted", sorted_sequence, values, right, side, sorter)
+    right = right or side == "right"
+    b, v = sorted_sequence._data, values._data
+    if b.dtype == v.dtype == np.float32:
+        kind = np.float32
+    elif b.dtype.kind in "iub" and v.dtype.kind in "iub":
+        kind = np.int64
+    else:
+        kind = np.float64
+    if sorter is not None:
+        b = np.take_along_axis(b, sorter._data, -1)
+    b = np.ascontiguousarray(b, kind).reshape(-1, b.shape[-1])
+    n = v.shape[-1] if v.ndim and b.shape[0] > 1 else v.size
+    rows = np.ascontiguousarray(v, kind).reshape(b.shape[0], n) if v.size else np.empty((b.shape[0], 0), kind)
+    data = empty(v.shape, _I64)
+    if v.size:
+        sort_kernels.search_rows(b, rows, data.reshape(rows.shape), right)
+    return into(out, wrap(data.astype(np.int32) if out_int32 else data))
+
+
+def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
+    """The number of the bucket between ``boundaries`` (a sorted vector) that each value falls in.
+
+    Raises:
+        RuntimeError: ``boundaries`` is no vector.
+    """
+    if boundaries._data.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._data.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
