@@ -22,6 +22,8 @@ def seeded(request):
 
 
 @pytest.fixture(autouse=True)
-def names(doctest_namespace):
-    """What an example in a docstring need not import."""
+def example(request, doctest_namespace):
+    """An example in a docstring need not import these, and writes its files elsewhere."""
     doctest_namespace.update(np=np, tnn=tnn)
+    if isinstance(request.node, pytest.DoctestItem):
+        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
