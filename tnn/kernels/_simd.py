@@ -29,7 +29,7 @@ from numba.extending import intrinsic
 
 from ._jit import JIT
 
-_I64 = ir.IntType(64)
+I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
 _I1 = ir.IntType(1)
 
@@ -124,8 +124,8 @@ def scratch(typingctx, array, like):
 
     def codegen(context, builder, signature, args):
         struct = context.make_array(signature.args[0])(context, builder, args[0])
-        address = builder.add(builder.ptrtoint(struct.data, _I64), ir.Constant(_I64, 63))
-        address = builder.and_(address, ir.Constant(_I64, -64))
+        address = builder.add(builder.ptrtoint(struct.data, I64), ir.Constant(I64, 63))
+        address = builder.and_(address, ir.Constant(I64, -64))
         return builder.inttoptr(address, context.get_value_type(like))
 
     return like(array, like), codegen
@@ -155,7 +155,7 @@ def vector_len(typingctx, pointer):
 # ---------------------------------------------------------------- pieces of LLVM
 
 
-class _Emit:
+class Emit:
     """Vector instructions of one element type, written through one builder."""
 
     def __init__(self, module, scalar):
@@ -183,7 +183,7 @@ class _Emit:
         return self.builder.shuffle_vector(one, undef, zeros)
 
     def at(self, pointer, offset):
-        offset = ir.Constant(_I64, offset) if isinstance(offset, int) else offset
+        offset = ir.Constant(I64, offset) if isinstance(offset, int) else offset
         return self.builder.gep(pointer, [offset])
 
     def scalar_at(self, pointer, offset=0):
@@ -200,7 +200,7 @@ class _Emit:
 
     def lanes_below(self, count):
         """Mask of the lanes whose number is below ``count``."""
-        iota = ir.Constant(ir.VectorType(_I64, self.lanes), list(range(self.lanes)))
+        iota = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
         return self.builder.icmp_signed("<", iota, self.splat(count))
 
     def masked_load(self, pointer, mask, offset=0):
@@ -225,7 +225,7 @@ class _Emit:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
 
 
-def _function(module, name, result, args):
+def new_function(module, name, result, args):
     """(function, is new): a function that modules may share and that is never copied into its callers."""
     found = module.globals.get(name)
     if found is not None:
@@ -244,26 +244,26 @@ _TILE_ARGS = "k a ars acs b brs c ldc ncols alpha beta bias mode floor".split()
 
 def _tile_types(scalar):
     p = scalar.as_pointer()
-    return [_I64, p, _I64, _I64, p, _I64, p, _I64, _I64, scalar, scalar, p, _I64, scalar]
+    return [I64, p, I64, I64, p, I64, p, I64, I64, scalar, scalar, p, I64, scalar]
 
 
 def _emit_tile(module, scalar, rows, vectors):
     """Function of ``_TILE_ARGS``: rows x (vectors * lanes) elements of C in registers over the loop on k."""
-    e = _Emit(module, scalar)
+    e = Emit(module, scalar)
     name = f"tnn_tile_{PATH}_{e.suffix}_{rows}x{vectors}"
-    fn, new = _function(module, name, ir.VoidType(), _tile_types(scalar))
+    fn, new = new_function(module, name, ir.VoidType(), _tile_types(scalar))
     if not new:
         return fn
     arg = dict(zip(_TILE_ARGS, fn.args, strict=True))
     entry, loop, done = (fn.append_basic_block(n) for n in ("entry", "loop", "done"))
     b = e.builder = ir.IRBuilder(entry)
     # One moving pointer for three rows of A: the other two are reached by the stride with scale 1 and 2.
-    step = [ir.Constant(_I64, 0), arg["ars"], b.shl(arg["ars"], ir.Constant(_I64, 1))]
-    heads = [e.at(arg["a"], b.mul(arg["ars"], ir.Constant(_I64, r))) for r in range(0, rows, 3)]
-    b.cbranch(b.icmp_signed(">", arg["k"], ir.Constant(_I64, 0)), loop, done)
+    step = [ir.Constant(I64, 0), arg["ars"], b.shl(arg["ars"], ir.Constant(I64, 1))]
+    heads = [e.at(arg["a"], b.mul(arg["ars"], ir.Constant(I64, r))) for r in range(0, rows, 3)]
+    b.cbranch(b.icmp_signed(">", arg["k"], ir.Constant(I64, 0)), loop, done)
 
     b.position_at_end(loop)
-    count = b.phi(_I64)
+    count = b.phi(I64)
     moving = [b.phi(h.type) for h in heads]
     row_b = b.phi(arg["b"].type)
     acc = [[b.phi(e.vec) for _ in range(vectors)] for _ in range(rows)]
@@ -272,10 +272,10 @@ def _emit_tile(module, scalar, rows, vectors):
     for r in range(rows):
         left = e.splat(e.scalar_at(moving[r // 3], step[r % 3]))
         out.append([e.fma(left, right[v], acc[r][v]) for v in range(vectors)])
-    left_over = b.sub(count, ir.Constant(_I64, 1))
+    left_over = b.sub(count, ir.Constant(I64, 1))
     moved = [e.at(h, arg["acs"]) for h in moving]
     moved_b = e.at(row_b, arg["brs"])
-    b.cbranch(b.icmp_signed(">", left_over, ir.Constant(_I64, 0)), loop, done)
+    b.cbranch(b.icmp_signed(">", left_over, ir.Constant(I64, 0)), loop, done)
     for phi, first, later in [
         (count, arg["k"], left_over),
         (row_b, arg["b"], moved_b),
@@ -301,33 +301,33 @@ def _emit_tile(module, scalar, rows, vectors):
 def _emit_store(e, arg, total):
     """c = max(floor, alpha * total + beta * c + bias), for the first ncols columns."""
     b, rows, vectors = e.builder, len(total), len(total[0])
-    full = b.icmp_signed(">=", arg["ncols"], ir.Constant(_I64, vectors * e.lanes))
+    full = b.icmp_signed(">=", arg["ncols"], ir.Constant(I64, vectors * e.lanes))
     plain, general = b.append_basic_block("plain"), b.append_basic_block("general")
     alpha = e.splat(arg["alpha"])
-    b.cbranch(b.and_(full, b.icmp_signed("==", arg["mode"], ir.Constant(_I64, 0))), plain, general)
+    b.cbranch(b.and_(full, b.icmp_signed("==", arg["mode"], ir.Constant(I64, 0))), plain, general)
 
     b.position_at_end(plain)
     for r in range(rows):
-        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(_I64, r)))
+        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(I64, r)))
         for v in range(vectors):
             e.store(b.fmul(total[r][v], alpha), row, v * e.lanes)
     b.ret_void()
 
     b.position_at_end(general)
     # mode: bit 0 bias along the columns, bit 1 bias along the rows, bit 2 add beta * c, bit 3 apply the floor.
-    bit = [b.icmp_signed("!=", b.and_(arg["mode"], ir.Constant(_I64, 1 << i)), ir.Constant(_I64, 0)) for i in range(4)]
+    bit = [b.icmp_signed("!=", b.and_(arg["mode"], ir.Constant(I64, 1 << i)), ir.Constant(I64, 0)) for i in range(4)]
     beta, floor = e.splat(arg["beta"]), e.splat(arg["floor"])
     masks, adds, olds = [], [], []
     for v in range(vectors):
-        mask = e.lanes_below(b.sub(arg["ncols"], ir.Constant(_I64, v * e.lanes)))
+        mask = e.lanes_below(b.sub(arg["ncols"], ir.Constant(I64, v * e.lanes)))
         masks.append(mask)
         olds.append(b.and_(mask, e.splat(bit[2])))
         adds.append(e.masked_load(arg["bias"], b.and_(mask, e.splat(bit[0])), v * e.lanes))
-    along_rows = b.zext(bit[1], _I64)
+    along_rows = b.zext(bit[1], I64)
     zero = ir.Constant(e.scalar, 0.0)
     for r in range(rows):
-        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(_I64, r)))
-        extra = e.scalar_at(arg["bias"], b.mul(along_rows, ir.Constant(_I64, r)))
+        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(I64, r)))
+        extra = e.scalar_at(arg["bias"], b.mul(along_rows, ir.Constant(I64, r)))
         extra = e.splat(b.select(bit[1], extra, zero))
         for v in range(vectors):
             x = e.fma(total[r][v], alpha, b.fadd(adds[v], extra))
@@ -340,18 +340,18 @@ def _emit_store(e, arg, total):
 
 def _emit_tiles(module, scalar):
     """Function of (rows, vectors, *_TILE_ARGS) that calls the tile of that shape."""
-    e = _Emit(module, scalar)
-    fn, new = _function(module, f"tnn_tiles_{PATH}_{e.suffix}", ir.VoidType(), [_I64, _I64, *_tile_types(scalar)])
+    e = Emit(module, scalar)
+    fn, new = new_function(module, f"tnn_tiles_{PATH}_{e.suffix}", ir.VoidType(), [I64, I64, *_tile_types(scalar)])
     if not new:
         return fn
     b = ir.IRBuilder(fn.append_basic_block("entry"))
     out = fn.append_basic_block("out")
-    key = b.add(b.mul(fn.args[0], ir.Constant(_I64, NV)), fn.args[1])
+    key = b.add(b.mul(fn.args[0], ir.Constant(I64, NV)), fn.args[1])
     switch = b.switch(key, out)
     for rows in range(1, MR + 1):
         for vectors in range(1, NV + 1):
             block = fn.append_basic_block()
-            switch.add_case(ir.Constant(_I64, rows * NV + vectors), block)
+            switch.add_case(ir.Constant(I64, rows * NV + vectors), block)
             b.position_at_end(block)
             b.call(_emit_tile(module, scalar, rows, vectors), fn.args[2:], tail=True)
             b.ret_void()
@@ -426,11 +426,11 @@ def shared_code(slot, function, signature):
         if table is None:
             table = ir.GlobalVariable(module, ir.ArrayType(word, _SLOTS), "tnn_simd_table")
             table.linkage = "external"
-        fill = cgutils.get_or_insert_function(module, ir.FunctionType(word, [_I64]), "tnn_simd_fill")
-        found = builder.load(builder.gep(table, [ir.Constant(_I64, 0), ir.Constant(_I64, slot)]))
+        fill = cgutils.get_or_insert_function(module, ir.FunctionType(word, [I64]), "tnn_simd_fill")
+        found = builder.load(builder.gep(table, [ir.Constant(I64, 0), ir.Constant(I64, slot)]))
         start = builder.block
         with builder.if_then(cgutils.is_null(builder, found), likely=False):
-            made = builder.call(fill, [ir.Constant(_I64, slot)])
+            made = builder.call(fill, [ir.Constant(I64, slot)])
             block = builder.block
         address = builder.phi(word)
         address.add_incoming(found, start)
@@ -478,9 +478,9 @@ def tile(typingctx, rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha,
 
 def _emit_copy_rows(module, scalar):
     """Function (count, src, lds, dst, ldd, vectors, ncols): rows of up to NV vectors, missing columns as zeros."""
-    e = _Emit(module, scalar)
+    e = Emit(module, scalar)
     p = scalar.as_pointer()
-    fn, new = _function(module, f"tnn_rows_{PATH}_{e.suffix}", ir.VoidType(), [_I64, p, _I64, p, _I64, _I64, _I64])
+    fn, new = new_function(module, f"tnn_rows_{PATH}_{e.suffix}", ir.VoidType(), [I64, p, I64, p, I64, I64, I64])
     if not new:
         return fn
     count, src, lds, dst, ldd, vectors, ncols = fn.args
@@ -488,7 +488,7 @@ def _emit_copy_rows(module, scalar):
     with cgutils.for_range(b, count) as row:
         left, right = e.at(src, b.mul(row.index, lds)), e.at(dst, b.mul(row.index, ldd))
         with cgutils.for_range(b, vectors) as column:
-            start = b.mul(column.index, ir.Constant(_I64, e.lanes))
+            start = b.mul(column.index, ir.Constant(I64, e.lanes))
             mask = e.lanes_below(b.sub(ncols, start))
             e.store(e.masked_load(left, mask, start), right, start)
     b.ret_void()
@@ -512,9 +512,9 @@ def copy_rows(typingctx, count, src, lds, dst, ldd, vectors, ncols):
 
 def _emit_turn(module, scalar):
     """Function (src, lds, last, dst, ldd): a square block of one vector's length, transposed."""
-    e = _Emit(module, scalar)
+    e = Emit(module, scalar)
     p = scalar.as_pointer()
-    fn, new = _function(module, f"tnn_turn_{PATH}_{e.suffix}", ir.VoidType(), [p, _I64, _I64, p, _I64])
+    fn, new = new_function(module, f"tnn_turn_{PATH}_{e.suffix}", ir.VoidType(), [p, I64, I64, p, I64])
     if not new:
         return fn
     src, lds, last, dst, ldd = fn.args
@@ -522,7 +522,7 @@ def _emit_turn(module, scalar):
     n = e.lanes
     rows = []
     for i in range(n):
-        index = ir.Constant(_I64, i)
+        index = ir.Constant(I64, i)
         index = b.select(b.icmp_signed("<", index, last), index, last)
         rows.append(e.load(src, b.mul(index, lds)))
     # Butterfly: at distance s, rows i and i+s exchange the off-diagonal blocks of size s.
@@ -536,7 +536,7 @@ def _emit_turn(module, scalar):
                 rows[i], rows[i + s] = e.shuffle(x, y, low), e.shuffle(x, y, high)
         s //= 2
     for i in range(n):
-        e.store(rows[i], dst, b.mul(ldd, ir.Constant(_I64, i)))
+        e.store(rows[i], dst, b.mul(ldd, ir.Constant(I64, i)))
     b.ret_void()
     return fn
 
@@ -551,80 +551,3 @@ def turn(typingctx, src, lds, last, dst, ldd):
         return context.get_dummy_value()
 
     return types.void(pointer, n, n, pointer, n), codegen
-
-
-def _emit_copy(e, left, right, length):
-    b, lanes = e.builder, ir.Constant(_I64, e.lanes)
-    vectors = b.sdiv(b.add(length, ir.Constant(_I64, e.lanes - 1)), lanes)
-    with cgutils.for_range(b, vectors) as v:
-        at = b.mul(v.index, lanes)
-        e.store(e.load(left, at), right, at)
-
-
-def _emit_add(e, left, right, length):
-    b, lanes = e.builder, ir.Constant(_I64, e.lanes)
-    whole = b.sdiv(length, lanes)
-    with cgutils.for_range(b, whole) as v:
-        at = b.mul(v.index, lanes)
-        e.store(b.fadd(e.load(left, at), e.load(right, at)), left, at)
-    done = b.mul(whole, lanes)
-    rest = b.sub(length, done)
-    if PATH == "avx512":
-        with b.if_then(b.icmp_signed(">", rest, ir.Constant(_I64, 0))):
-            mask = e.lanes_below(rest)
-            total = b.fadd(e.masked_load(left, mask, done), e.masked_load(right, mask, done))
-            e.masked_store(total, left, mask, done)
-        return
-    with cgutils.for_range(b, rest) as i:
-        at = b.add(done, i.index)
-        total = b.fadd(e.scalar_at(left, at), e.scalar_at(right, at))
-        b.store(total, e.at(left, at), align=e.size)
-
-
-def _emit_segments(module, scalar, add):
-    """Function (count, offsets, src, pieces, table, dst, ldd): see ``copy_segments`` and ``add_segments``."""
-    e = _Emit(module, scalar)
-    p, words = scalar.as_pointer(), _I64.as_pointer()
-    name = f"tnn_{'add' if add else 'copy'}_segments_{PATH}_{e.suffix}"
-    fn, new = _function(module, name, ir.VoidType(), [_I64, words, p, _I64, words, p, _I64])
-    if not new:
-        return fn
-    count, offsets, src, pieces, table, dst, ldd = fn.args
-    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
-    with cgutils.for_range(b, count) as row:
-        far = e.at(src, b.load(b.gep(offsets, [row.index])))
-        near = e.at(dst, b.mul(row.index, ldd))
-        with cgutils.for_range(b, pieces) as piece:
-            entry = b.gep(table, [b.mul(piece.index, ir.Constant(_I64, 3))])
-            left = e.at(far, b.load(entry))
-            right = e.at(near, b.load(b.gep(entry, [ir.Constant(_I64, 1)])))
-            length = b.load(b.gep(entry, [ir.Constant(_I64, 2)]))
-            (_emit_add if add else _emit_copy)(e, left, right, length)
-    b.ret_void()
-    return fn
-
-
-def _segments(src, add):
-    n, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
-
-    def codegen(context, builder, sig, args):
-        builder.call(_emit_segments(builder.module, context.get_value_type(src.dtype), add), args)
-        return context.get_dummy_value()
-
-    return types.void(n, words, pointer, n, words, pointer, n), codegen
-
-
-@intrinsic
-def copy_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
-    """dst[r*ldd + t + j] = src[offsets[r] + s + j] for r < count, j < length, each (s, t, length) in the table.
-
-    ``table`` holds ``pieces`` triples. Whole vectors are moved: up to one vector past the end of a piece is read, and
-    written before what follows it, so pieces must be in ascending order of t and both ends need that much room.
-    """
-    return _segments(src, False)
-
-
-@intrinsic
-def add_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
-    """src[offsets[r] + s + j] += dst[r*ldd + t + j], the reverse of ``copy_segments``; nothing past an end."""
-    return _segments(src, True)

@@ -30,9 +30,7 @@ from ._simd import (
     MR,
     NV,
     VECTOR_BYTES,
-    add_segments,
     copy_rows,
-    copy_segments,
     keep,
     load,
     number,
@@ -44,6 +42,7 @@ from ._simd import (
     tile,
     vector_len,
 )
+from ._simd_rows import add_segments, copy_segments
 
 # Elements of a slab that a unit aims at: a quarter of a second-level cache of 1 MiB in float32.
 SLAB = 1 << 16

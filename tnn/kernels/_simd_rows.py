@@ -1,0 +1,186 @@
+"""Row operations of convolution, as vectors: gathering and scattering runs, sums over taps, and their gradients."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._simd import I64, PATH, Emit, new_function
+
+
+def _emit_copy(e, left, right, length):
+    b, lanes = e.builder, ir.Constant(I64, e.lanes)
+    vectors = b.sdiv(b.add(length, ir.Constant(I64, e.lanes - 1)), lanes)
+    with cgutils.for_range(b, vectors) as v:
+        at = b.mul(v.index, lanes)
+        e.store(e.load(left, at), right, at)
+
+
+def _emit_add(e, left, right, length):
+    b, lanes = e.builder, ir.Constant(I64, e.lanes)
+    whole = b.sdiv(length, lanes)
+    with cgutils.for_range(b, whole) as v:
+        at = b.mul(v.index, lanes)
+        e.store(b.fadd(e.load(left, at), e.load(right, at)), left, at)
+    done = b.mul(whole, lanes)
+    rest = b.sub(length, done)
+    if PATH == "avx512":
+        with b.if_then(b.icmp_signed(">", rest, ir.Constant(I64, 0))):
+            mask = e.lanes_below(rest)
+            total = b.fadd(e.masked_load(left, mask, done), e.masked_load(right, mask, done))
+            e.masked_store(total, left, mask, done)
+        return
+    with cgutils.for_range(b, rest) as i:
+        at = b.add(done, i.index)
+        total = b.fadd(e.scalar_at(left, at), e.scalar_at(right, at))
+        b.store(total, e.at(left, at), align=e.size)
+
+
+def _emit_segments(module, scalar, add):
+    """Function (count, offsets, src, pieces, table, dst, ldd): see ``copy_segments`` and ``add_segments``."""
+    e = Emit(module, scalar)
+    p, words = scalar.as_pointer(), I64.as_pointer()
+    name = f"tnn_{'add' if add else 'copy'}_segments_{PATH}_{e.suffix}"
+    fn, new = new_function(module, name, ir.VoidType(), [I64, words, p, I64, words, p, I64])
+    if not new:
+        return fn
+    count, offsets, src, pieces, table, dst, ldd = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    with cgutils.for_range(b, count) as row:
+        far = e.at(src, b.load(b.gep(offsets, [row.index])))
+        near = e.at(dst, b.mul(row.index, ldd))
+        with cgutils.for_range(b, pieces) as piece:
+            entry = b.gep(table, [b.mul(piece.index, ir.Constant(I64, 3))])
+            left = e.at(far, b.load(entry))
+            right = e.at(near, b.load(b.gep(entry, [ir.Constant(I64, 1)])))
+            length = b.load(b.gep(entry, [ir.Constant(I64, 2)]))
+            (_emit_add if add else _emit_copy)(e, left, right, length)
+    b.ret_void()
+    return fn
+
+
+def _segments(src, add):
+    n, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_segments(builder.module, context.get_value_type(src.dtype), add), args)
+        return context.get_dummy_value()
+
+    return types.void(n, words, pointer, n, words, pointer, n), codegen
+
+
+@intrinsic
+def copy_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
+    """dst[r*ldd + t + j] = src[offsets[r] + s + j] for r < count, j < length, each (s, t, length) in the table.
+
+    ``table`` holds ``pieces`` triples. Whole vectors are moved: up to one vector past the end of a piece is read, and
+    written before what follows it, so pieces must be in ascending order of t and both ends need that much room.
+    """
+    return _segments(src, False)
+
+
+@intrinsic
+def add_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
+    """src[offsets[r] + s + j] += dst[r*ldd + t + j], the reverse of ``copy_segments``; nothing past an end."""
+    return _segments(src, True)
+
+
+def _emit_taps(module, scalar):
+    e = Emit(module, scalar)
+    p, words = scalar.as_pointer(), I64.as_pointer()
+    fn, new = new_function(module, f"tnn_taps_{PATH}_{e.suffix}", ir.VoidType(), [I64, words, p, p, scalar, p, I64])
+    if not new:
+        return fn
+    count, offsets, weights, src, base, dst, n = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    start = e.splat(base)
+
+    def block(at, vectors, mask):
+        cells = [cgutils.alloca_once_value(b, start) for _ in range(vectors)]
+        here = e.at(src, at)
+        with cgutils.for_range(b, count) as tap:
+            row = e.at(here, b.load(b.gep(offsets, [tap.index])))
+            weight = e.splat(e.scalar_at(weights, tap.index))
+            for v, cell in enumerate(cells):
+                b.store(e.fma(weight, e.load(row, v * e.lanes), b.load(cell)), cell)
+        out = e.at(dst, at)
+        for v, cell in enumerate(cells):
+            if mask is None:
+                e.store(b.load(cell), out, v * e.lanes)
+            else:
+                e.masked_store(b.load(cell), out, mask)
+
+    four = ir.Constant(I64, 4 * e.lanes)
+    whole = b.sdiv(n, four)
+    with cgutils.for_range(b, whole) as i:
+        block(b.mul(i.index, four), 4, None)
+    done = b.mul(whole, four)
+    rest = b.sub(n, done)
+    vectors = b.sdiv(b.add(rest, ir.Constant(I64, e.lanes - 1)), ir.Constant(I64, e.lanes))
+    with cgutils.for_range(b, vectors) as i:
+        skip = b.mul(i.index, ir.Constant(I64, e.lanes))
+        block(b.add(done, skip), 1, e.lanes_below(b.sub(rest, skip)))
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def sum_taps(typingctx, count, offsets, weights, src, base, dst, n):
+    """dst[i] = base + sum_t weights[t] * src[offsets[t] + i] for i < n, t < count.
+
+    Up to one vector past the last element of src is read.
+    """
+    number, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_taps(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(number, words, pointer, pointer, src.dtype, pointer, number), codegen
+
+
+def _emit_dots(module, scalar):
+    e = Emit(module, scalar)
+    p, words = scalar.as_pointer(), I64.as_pointer()
+    parts = [words, p, I64, p, I64, I64, I64, p]
+    fn, new = new_function(module, f"tnn_dots_{PATH}_{e.suffix}", ir.VoidType(), parts)
+    if not new:
+        return fn
+    offsets, src, lds, dy, ldd, lines, n, sums = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    lanes = ir.Constant(I64, e.lanes)
+    cells = [cgutils.alloca_once_value(b, e.zero()) for _ in range(4)]
+    rows = [e.at(src, b.load(b.gep(offsets, [ir.Constant(I64, t)]))) for t in range(4)]
+    vectors = b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)
+    with cgutils.for_range(b, lines) as line:
+        near, far = b.mul(line.index, ldd), b.mul(line.index, lds)
+        with cgutils.for_range(b, vectors) as i:
+            at = b.mul(i.index, lanes)
+            mask = e.lanes_below(b.sub(n, at))
+            grad = e.masked_load(dy, mask, b.add(near, at))
+            for row, cell in zip(rows, cells, strict=True):
+                x = e.masked_load(row, mask, b.add(far, at))
+                b.store(e.fma(grad, x, b.load(cell)), cell)
+    for t, cell in enumerate(cells):
+        total = b.load(cell)
+        step = e.lanes
+        while step > 1:
+            step //= 2
+            turned = e.shuffle(total, total, [(lane + step) % e.lanes for lane in range(e.lanes)])
+            total = b.fadd(total, turned)
+        out = e.at(sums, t)
+        b.store(b.fadd(b.load(out), b.extract_element(total, ir.Constant(ir.IntType(32), 0))), out)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def four_dots(typingctx, offsets, src, lds, dy, ldd, lines, n, sums):
+    """sums[t] += sum over lines l, i < n of dy[l*ldd + i] * src[offsets[t] + l*lds + i], for t < 4."""
+    number, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_dots(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(words, pointer, number, pointer, number, number, number, pointer), codegen
