@@ -71,6 +71,9 @@ from ..ops.margin_loss import (
     triplet_margin_with_distance_loss,
 )
 
+# padding
+from ..ops.padding import pad
+
 # pooling
 from ..ops.pooling import (
     avg_pool1d,
@@ -101,3 +104,6 @@ from ..ops.resample import (
     upsample_bilinear,
     upsample_nearest,
 )
+
+# search
+from ..ops.search import one_hot

@@ -87,11 +87,11 @@ def _add_by_index(data, index, src, dim):
         part[...] = dense_part
 
 
-def _prepare(name, input, dim, index, src=None):
+def _prepare(name, input, dim, index, src=None, negative=False):
     """The checks of gather and scatter: returns the dimension and the index as an int64 ndarray, None if empty."""
     check_tensor(name, "input", input, 1)
     check_tensor(name, "index", index, 3)
-    if index._data.dtype not in INTEGER:
+    if index._data.dtype not in INTEGER and index._data.size:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     d, i = input._data, index._data
     dim = wrap_dim(dim, d.ndim)
@@ -119,7 +119,7 @@ def _prepare(name, input, dim, index, src=None):
             )
     size = np.atleast_1d(d).shape[dim]
     message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
-    return dim, wrapped(i, size, lambda v: RuntimeError(message.format(v)), negative=False)
+    return dim, wrapped(i, size, lambda v: RuntimeError(message.format(v)), negative)
 
 
 def gather(input, dim, index, *, sparse_grad=False, out=None):
@@ -138,16 +138,41 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1, 1],
             [4, 3]])
     """
-    dim, i = _prepare("gather", input, dim, index)
+    return into(out, _gather_checked(input, *_prepare("gather", input, dim, index), index))
+
+
+def _gather_checked(input, dim, i, index):
     if i is None:
-        result = input.new_empty(index._data.shape)
+        i = np.empty(index._data.shape, np.int64)
+    if not i.size:
+        result = _gather_nothing(input, i)
     elif input._data.ndim == 0:
         result = reshape(_gather(reshape(input, (1,)), i, 0), index._data.shape)
     else:
         result = _gather(input, i, dim)
         if index._data.ndim == 0:
             result = reshape(result, ())
-    return into(out, result)
+    return result
+
+
+def _gather_nothing(input, index):
+    """The result for an empty index, which need not have the input's number of dimensions."""
+    out = wrap(empty(index.shape, input._data.dtype))
+    if input._rg and mode.grad:
+        node = GatherNothing(input)
+        node.shape = input._data.shape
+        node.attach(out)
+    return out
+
+
+class GatherNothing(Node):
+    __slots__ = ("shape",)
+
+    def name(self):
+        return "GatherBackward0"
+
+    def backward(self, grad):
+        return wrap(zeros(self.shape, grad._data.dtype))
 
 
 def take_along_dim(input, indices, dim=None, *, out=None):
@@ -160,7 +185,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     if indices._data.dtype != np.int64:
         raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype.torch_name}")
     if dim is None:
-        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)), out=out)
+        input, indices, dim = reshape(input, (-1,)), reshape(indices, (-1,)), 0
     if input._data.ndim != indices._data.ndim:
         raise RuntimeError(
             "take_along_dim(): input and indices should have the same number of dimensions, but got "
@@ -172,7 +197,8 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     others = list(broadcast_shapes(*rest))
     full = [*others[:dim], shape[dim], *others[dim + 1 :]]
     index_full = [*others[:dim], index_shape[dim], *others[dim + 1 :]]
-    return gather(expand(input, full), dim, expand(indices, index_full), out=out)
+    input, indices = expand(input, full), expand(indices, index_full)
+    return into(out, _gather_checked(input, *_prepare("gather", input, dim, indices, None, True), indices))
 
 
 class Scatter(Node):

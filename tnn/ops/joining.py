@@ -12,7 +12,7 @@ from ..tensor import Tensor, view_of, wrap
 from ._common import check_tensor, into, wrap_dim
 from .cast import convert
 from .part import narrow
-from .shape import expand, permute, reshape, unsqueeze
+from .shape import expand, reshape, unsqueeze
 
 # -- joining
 
@@ -259,8 +259,6 @@ def meshgrid(*tensors, indexing=None):
     shape, n = tuple(t._data.size for t in tensors), len(tensors)
     grids = [expand(reshape(t, (1,) * i + (-1,) + (1,) * (n - i - 1)), shape) for i, t in enumerate(tensors)]
     if swap:
-        order = (1, 0, *range(2, n))
-        grids = [permute(g, order) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

@@ -8,7 +8,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..autograd.view import scatter_window
 from ..kernels._pool import zeros
-from ..tensor import view_of, wrap
+from ..tensor import Tensor, view_of, wrap
 from ._common import wrap_dim
 from .shape import in_place_view, reshape, sizes_of
 
@@ -80,6 +80,8 @@ def narrow(input, dim, start, length):
     shape = input._data.shape
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start._data.ndim or start.dtype.kind != 1):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     dim, start, length = wrap_dim(dim, len(shape)), as_int(start), as_int(length)
     n = shape[dim]
     if length < 0:

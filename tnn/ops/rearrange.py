@@ -33,14 +33,14 @@ class Flip(Node):
         return flip(grad, self.dims)
 
 
-def flip(input, *dims):
+def flip(input, *args, dims=None):
     """The order of the elements reversed along the given dimensions (a copy).
 
     Raises:
         RuntimeError: a dimension appears twice.
         IndexError: there is no such dimension.
     """
-    dims = dims_of(sizes_of(dims, "dims"), input._data.ndim)
+    dims = dims_of(sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims"), input._data.ndim)
     out = wrap(contiguous_copy(np.flip(input._data, dims if input._data.ndim else ())))
     if input._rg and mode.grad:
         node = Flip(input)

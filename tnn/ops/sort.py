@@ -245,8 +245,9 @@ class MedianAll(Node):
 
     def backward(self, grad):
         x, value = self.saved_tensors()
-        same = (x != x) if value._data != value._data else (x == value)
-        return same.to(x.dtype) * (grad / float(same._data.sum()))
+        d, v = x._data, value._data
+        same = np.isnan(d) if np.isnan(v) else d == v
+        return wrap(same.astype(d.dtype)) * (grad * (1 / float(same.sum())))
 
 
 def _middle(d, dim, ignore_nan):
