@@ -11,6 +11,22 @@ from .ops._common import inplace
 from .tensor import Tensor
 
 METHODS = {
+    "pointwise": (
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp maximum minimum "
+        "fmax fmin atan2 arctan2 hypot logaddexp logaddexp2 copysign nextafter heaviside xlogy gcd lcm igamma igammac"
+    ),
+    "pointwise_unary": (
+        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh "
+        "arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma i0 mvlgamma logit abs "
+        "absolute neg negative positive sign sgn floor ceil trunc fix frac round angle frexp nan_to_num isnan isinf isfinite "
+        "isposinf isneginf signbit isreal logical_not"
+    ),
+    "pointwise_compare": (
+        "eq ne not_equal lt less le less_equal gt greater ge greater_equal equal isclose allclose logical_and logical_or "
+        "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
+    ),
+    "pointwise_select": "where masked_fill clamp clip clamp_min clamp_max lerp addcmul addcdiv",
+    "linear": "mm bmm mv dot vdot outer ger addmm baddbmm addbmm addmv addr matmul",
     "shape": (
         "reshape view view_as reshape_as flatten ravel unflatten unsqueeze squeeze permute transpose swapaxes swapdims t "
         "adjoint T mT mH H movedim moveaxis sum_to_size expand expand_as broadcast_to clone contiguous squeeze_ unsqueeze_ "
@@ -30,6 +46,17 @@ METHODS = {
     "index_select": "index_select index_add index_copy index_fill index_reduce take put",
     "search": "nonzero argwhere nonzero_static masked_select masked_scatter bincount unique unique_consecutive",
     "sort": "sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile histc",
+    "reduction": "sum nansum mean nanmean prod var std logsumexp all any count_nonzero",
+    "extreme": "amax amin aminmax max min argmax argmin",
+    "scan": "cumsum cumprod logcumsumexp cummax cummin diff",
+    "softmax": "softmax log_softmax",
+    "norms": "norm dist renorm",
+    "einsum": "cross kron inner",
+    "factor": "cholesky geqrf lu orgqr ormqr qr svd",
+    "linalg": (
+        "cholesky_inverse cholesky_solve corrcoef cov det inverse logdet lu_solve matrix_exp matrix_power pinverse slogdet "
+        "trace triangular_solve"
+    ),
     "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
     "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
     "sampling": "bernoulli multinomial",
@@ -37,13 +64,46 @@ METHODS = {
 }
 
 INPLACE = {
+    "pointwise": (
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp atan2 arctan2 "
+        "hypot copysign nextafter heaviside xlogy gcd lcm igamma igammac"
+    ),
+    "pointwise_unary": (
+        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh "
+        "arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma i0 mvlgamma logit abs "
+        "absolute neg negative sign sgn floor ceil trunc fix frac round nan_to_num logical_not"
+    ),
+    "pointwise_compare": (
+        "eq ne not_equal lt less le less_equal gt greater ge greater_equal logical_and logical_or logical_xor bitwise_and "
+        "bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
+    ),
+    "pointwise_select": "masked_fill clamp clip clamp_min clamp_max lerp addcmul addcdiv",
+    "linear": "addmm baddbmm addbmm addmv addr",
     "rearrange": "tril triu",
     "gather": "scatter scatter_add scatter_reduce",
     "index_select": "index_add index_copy index_fill index_reduce put",
     "search": "masked_scatter",
+    "scan": "cumsum cumprod",
+    "norms": "renorm",
 }
 
 OPERATORS = {
+    "pointwise": {
+        "__add__": "op_add", "__radd__": "op_radd", "__sub__": "op_sub", "__rsub__": "op_rsub", "__mul__": "op_mul",
+        "__rmul__": "op_rmul", "__truediv__": "op_truediv", "__rtruediv__": "op_rtruediv", "__floordiv__": "op_floordiv",
+        "__rfloordiv__": "op_rfloordiv", "__mod__": "op_mod", "__rmod__": "op_rmod", "__pow__": "op_pow",
+        "__rpow__": "op_rpow", "__iadd__": "op_iadd", "__isub__": "op_isub", "__imul__": "op_imul",
+        "__itruediv__": "op_itruediv", "__ifloordiv__": "op_ifloordiv", "__imod__": "op_imod", "__ipow__": "op_ipow",
+    },
+    "pointwise_unary": {"__neg__": "neg", "__pos__": "positive", "__abs__": "abs"},
+    "pointwise_compare": {
+        "__eq__": "op_eq", "__ne__": "op_ne", "__lt__": "op_lt", "__le__": "op_le", "__gt__": "op_gt", "__ge__": "op_ge",
+        "__and__": "op_and", "__rand__": "op_rand", "__or__": "op_or", "__ror__": "op_ror", "__xor__": "op_xor",
+        "__rxor__": "op_rxor", "__invert__": "bitwise_not", "__lshift__": "op_lshift", "__rshift__": "op_rshift",
+        "__iand__": "op_iand", "__ior__": "op_ior", "__ixor__": "op_ixor", "__ilshift__": "op_ilshift",
+        "__irshift__": "op_irshift",
+    },
+    "linear": {"__matmul__": "matmul", "__rmatmul__": "rmatmul"},
     "indexing": {"__getitem__": "getitem", "__setitem__": "setitem"},
 }
 

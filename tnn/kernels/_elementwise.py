@@ -78,6 +78,14 @@ _FULL = {
 }
 
 
+def _number_right(f):
+    return lambda a, b, c, p, q: f(a, p)
+
+
+def _number_left(f):
+    return lambda a, b, c, p, q: f(p, a)
+
+
 def _loop1(f, kind):
     def loop(out, a, b, c, n, sa, sb, sc, p, q):
         p, q = kind(p), kind(q)
@@ -294,8 +302,9 @@ class Kernel:
 
     count = 1  # how many of the formula's arguments are elements; the rest are parameters
 
-    def __init__(self, formula, first=None, result=None):
+    def __init__(self, formula, first=None, result=None, full=None):
         self.formula, self.first, self.result = formula, first, result
+        self.full = full or _FULL[self.count, len(inspect.signature(formula).parameters) - self.count]
         self.name = formula.__name__
         self.__doc__ = formula.__doc__
         self.f32 = self.f64 = 0
@@ -325,15 +334,15 @@ class Kernel:
         raise TypeError(f"kernel {self.name} works on float32 and float64, not on {dtype}")
 
     def _loop(self, kind):
-        parameters = len(inspect.signature(self.formula).parameters) - self.count
         inline = njit(**MATH)
-        formula = inline(_FULL[self.count, parameters](inline(_in_type(self.formula, kind))))
+        formula = inline(self.full(inline(_in_type(self.formula, kind))))
         return _LOOPS[self.count - 1](formula, kind)
 
     def _compile(self, kind, element):
         loop = self._loop(kind)
         loop.__name__ = loop.__qualname__ = self.name
         compiled = njit(**_LOOP)(loop)
+
         def pointer(special):
             return types.CPointer(types.uint8 if special is np.bool_ else element)
 
@@ -371,10 +380,24 @@ class Mended(Unary):
         return _loop_mended(inline(_in_type(self.formula, kind)), inline(_in_type(self.rest, kind)), kind, self.limit)
 
 
+class WithNumber(Unary):
+    """A formula of two elements of which one is a number: kernel(a, out, number)."""
+
+    def __init__(self, formula, result, full):
+        Kernel.__init__(self, formula, result=result, full=full)
+
+
 class Binary(Kernel):
-    """kernel(a, b, out, p, q)."""
+    """kernel(a, b, out, p, q). With a number for an operand, where the formula has no parameters:
+    kernel.right(a, out, number) is f(a, number), kernel.left(a, out, number) is f(number, a)."""
 
     count = 2
+
+    def __init__(self, formula, first=None, result=None):
+        super().__init__(formula, first, result)
+        if len(inspect.signature(formula).parameters) == 2:
+            self.right = WithNumber(formula, result, _number_right)
+            self.left = WithNumber(formula, result, _number_left)
 
     def __call__(self, a, b, out, p=0.0, q=0.0):
         kind = a.dtype

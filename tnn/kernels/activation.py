@@ -4,7 +4,7 @@ g is the gradient of y; s is x or y, as the backward formula's argument says. Al
 """
 
 from ._elementwise import binary, scalar, ternary, unary
-from ._math import erf, exp, expm1, log1p, sigmoid, softplus, tanh
+from ._math import erf, exp, expm1, sigmoid, softplus, tanh
 
 # ---------------------------------------------------------------------------------------------- piecewise linear
 

@@ -1,4 +1,4 @@
-"""Arithmetic of two and three operands, broadcast or of one shape.
+"""Arithmetic of two operands, broadcast or of one shape.
 
 Each kernel is called as kernel(x, y, out) on flat arrays of one size, `out` being written; `kernel.strided` takes
 broadcast operands.
@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from . import _math
-from ._elementwise import binary, scalar, selection, ternary
+from ._elementwise import binary, scalar
 from ._math import copysign
 from ._minmax import maximum, minimum
 from ._special import gamma_lower, gamma_upper
@@ -178,33 +178,3 @@ def igamma_forward(x, y):
 def igammac_forward(x, y):
     """Regularised upper incomplete gamma function Q(x, y)."""
     return gamma_upper(np.float64(x), np.float64(y))
-
-
-@ternary
-def lerp_forward(x, y, w):
-    """x + w (y - x), exact at w = 0 and w = 1."""
-    return x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1.0 - w)
-
-
-@ternary
-def addcmul_forward(x, y, z, value):
-    """x + value y z."""
-    return x + value * (y * z)
-
-
-@ternary
-def addcdiv_forward(x, y, z, value):
-    """x + value y / z."""
-    return x + value * (y / z)
-
-
-@ternary
-def clamp_forward(x, low, high):
-    """x within [low, high], high where low > high; NaN in any operand stays NaN."""
-    return minimum(maximum(x, low), high)
-
-
-@selection
-def where_forward(condition, x, y):
-    """x where condition holds, y elsewhere."""
-    return x if condition else y

@@ -264,9 +264,15 @@ def round_tens_forward(x, scale):
 
 
 @unary
-def scale_forward(x, factor):
-    """x factor."""
-    return x * factor
+def deg2rad_forward(x):
+    """x pi / 180."""
+    return x * 0.017453292519943295
+
+
+@unary
+def rad2deg_forward(x):
+    """x 180 / pi."""
+    return x * 57.29577951308232
 
 
 @scalar

@@ -1,0 +1,38 @@
+"""Arithmetic and selection of three operands, broadcast or of one shape.
+
+Each kernel is called as kernel(x, y, z, out) on flat arrays of one size, `out` being written; `kernel.strided` takes
+broadcast operands.
+"""
+
+from ._elementwise import selection, ternary
+from ._minmax import maximum, minimum
+
+
+@ternary
+def lerp_forward(x, y, w):
+    """x + w (y - x), exact at w = 0 and w = 1."""
+    return x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1.0 - w)
+
+
+@ternary
+def addcmul_forward(x, y, z, value):
+    """x + value y z."""
+    return x + value * (y * z)
+
+
+@ternary
+def addcdiv_forward(x, y, z, value):
+    """x + value y / z."""
+    return x + value * (y / z)
+
+
+@ternary
+def clamp_forward(x, low, high):
+    """x within [low, high], high where low > high; NaN in any operand stays NaN."""
+    return minimum(maximum(x, low), high)
+
+
+@selection
+def where_forward(condition, x, y):
+    """x where condition holds, y elsewhere."""
+    return x if condition else y

@@ -1,0 +1,449 @@
+"""What elementwise operations share: type promotion, broadcasting, and the nodes of two- and three-operand operations.
+
+An operation of two operands is one row of data: a kernel for floating point, a NumPy function for integers and bools, and
+the two partial derivatives (see :class:`Rule`). :func:`binary_op` makes the public function of it.
+"""
+
+import builtins
+import math
+import numbers
+from functools import lru_cache
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels._elementwise import plan
+from ..kernels._pool import empty
+from ..tensor import Tensor, wrap
+from ._common import F32, F64, HALF, inplace, into
+from .cast import convert
+
+BOOL = np.dtype(np.bool_)
+_NUMBERS = (builtins.float, builtins.int, builtins.bool, np.number, np.bool_)
+
+# ---------------------------------------------------------------------------------------------- shapes and types
+
+
+@lru_cache(4096)
+def broadcast(*shapes):
+    """The shape to which shapes broadcast.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    ndim = builtins.max(map(len, shapes))
+    full = [(1,) * (ndim - len(s)) + s for s in shapes]
+    result = []
+    for i, sizes in enumerate(zip(*full, strict=True)):
+        size = 1
+        for n in sizes:
+            if n != 1 and size not in (1, n):
+                raise RuntimeError(
+                    f"The size of tensor a ({size}) must match the size of tensor b ({n}) at non-singleton dimension {i}: "
+                    f"shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
+                )
+            size = n if n != 1 else size
+        result.append(size)
+    return tuple(result)
+
+
+def is_number(value):
+    """Whether an operand is a number of Python or a scalar of NumPy."""
+    return isinstance(value, _NUMBERS)
+
+
+def promoted(*operands):
+    """The dtype in which operands, tensors and numbers, meet."""
+    dim = zero = scalar = None
+    for x in operands:
+        if isinstance(x, Tensor):
+            if x._data.ndim:
+                dim = x.dtype if dim is None else dtypes.promote_types(dim, x.dtype)
+            else:
+                zero = x.dtype if zero is None else dtypes.promote_types(zero, x.dtype)
+        else:
+            kind = dtypes.of_scalar(x)
+            scalar = kind if scalar is None else dtypes.promote_types(scalar, kind)
+    return dtypes.result_of(dim, zero, scalar)
+
+
+def result_type(tensor1, tensor2):
+    """The dtype that an operation on two operands, tensors or numbers, has as its result.
+
+    >>> import tnn
+    >>> tnn.result_type(tnn.tensor([1, 2], dtype=tnn.int32), 1.0)
+    tnn.float32
+    """
+    return promoted(tensor1, tensor2)
+
+
+def to_float(dtype):
+    """A floating-point dtype as it is, the default one in place of integers and bool."""
+    return dtype if dtype.kind == 2 else dtypes.get_default_dtype()
+
+
+def as_array(operand, np_dtype):
+    """An operand's ndarray in a dtype; a number as an array without dimensions."""
+    if isinstance(operand, Tensor):
+        d = operand._data
+        return d if d.dtype == np_dtype else convert(d, np_dtype)
+    with np.errstate(over="ignore"):
+        if np_dtype.kind in "iu" and isinstance(operand, numbers.Integral):
+            bits = 8 * np_dtype.itemsize
+            return np.array(operand % (1 << bits), np.dtype(f"u{np_dtype.itemsize}")).astype(np_dtype)
+        return np.array(operand).astype(np_dtype)
+
+
+def working(np_dtype):
+    """The dtype in which a kernel works for this one: half precisions are computed in float32."""
+    return F32 if np_dtype in HALF else np_dtype
+
+
+# ---------------------------------------------------------------------------------------------- running kernels
+
+
+def _packed(d):
+    """An operand without the dimensions along which it merely repeats: those get size 1 again."""
+    if d.flags.c_contiguous or 0 not in d.strides:
+        return d
+    return d[tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(d.strides, d.shape, strict=True))]
+
+
+def run1(kernel, x, p=0.0, q=0.0):
+    """A kernel of one array on an ndarray."""
+    out = empty(x.shape, kernel.result or x.dtype)
+    kernel(x.ravel(), out.ravel(), p, q)
+    return out
+
+
+def run2(kernel, x, y, p=0.0, q=0.0):
+    """A kernel of two arrays on ndarrays of one dtype, float32 or float64, that broadcast."""
+    shape = x.shape
+    if shape == y.shape and x.flags.c_contiguous and y.flags.c_contiguous:
+        out = empty(shape, kernel.result or x.dtype)
+        kernel(x.ravel(), y.ravel(), out.ravel(), p, q)
+        return out
+    shape = broadcast(shape, y.shape)
+    out = empty(shape, kernel.result or x.dtype)
+    x, y = _packed(x), _packed(y)
+    if x.shape == y.shape == shape:
+        kernel(x.ravel(), y.ravel(), out.ravel(), p, q)
+    else:
+        b = y.ravel()
+        kernel.strided(out.ravel(), x.ravel(), b, b, plan(shape, x.shape, y.shape), p, q)
+    return out
+
+
+def run3(kernel, x, y, z, p=0.0, q=0.0):
+    """A kernel of three arrays on ndarrays that broadcast."""
+    shape = broadcast(x.shape, y.shape, z.shape)
+    out = empty(shape, kernel.result or z.dtype)
+    if not x.shape == y.shape == z.shape:
+        x, y, z = _packed(x), _packed(y), _packed(z)
+    if x.shape == y.shape == z.shape == shape:
+        kernel(x.ravel(), y.ravel(), z.ravel(), out.ravel(), p, q)
+    else:
+        dims = plan(shape, x.shape, y.shape, z.shape)
+        kernel.strided(out.ravel(), x.ravel(), y.ravel(), z.ravel(), dims, p, q)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------- one operand
+
+
+class UnaryRule(Node):
+    """Base of the nodes of one-operand operations: ``derivative(g, s)`` in Tensor operations, s being what ``uses`` names:
+    ``"a"`` the operand, ``"o"`` the output, ``""`` nothing."""
+
+    __slots__ = ()
+
+    uses = ""
+    derivative = None
+
+    def backward(self, grad):
+        saved = self.saved_tensors()
+        return self.derivative(grad, saved[0] if saved else None)
+
+
+def unary_node(name, uses, derivative):
+    """The node class of a one-operand operation; derivative None: there is none."""
+    if derivative is None:
+        return type(name.title(), (Node,), {"__slots__": (), "uses": ""})
+    return type(name.title(), (UnaryRule,), {"__slots__": (), "uses": uses, "derivative": staticmethod(derivative)})
+
+
+def record1(node, input, result):
+    """Records a one-operand operation."""
+    step = node(input)
+    step.attach(result)
+    if node.uses == "a":
+        step.save(input)
+    elif node.uses == "o":
+        step.save(result)
+
+
+def unary_data(name, kernel, integer, input):
+    """The ndarray of a one-operand operation on a tensor of any type.
+
+    Args:
+        integer: what to do with integers and bool: "float" (compute in floating point), "same" (they stay as they are),
+            a function of an ndarray, or None (refuse).
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    x = input._data
+    kind = x.dtype
+    if kind.kind in "biu":
+        if integer == "float":
+            kind = dtypes.get_default_dtype().np
+            data = run1(kernel, as_array(input, working(kind)))
+            return data if kind == data.dtype or data.dtype == BOOL else convert(data, kind)
+        if integer is None:
+            raise RuntimeError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
+        return np.array(x, order="C") if integer == "same" else np.asarray(integer(x))
+    if kind in HALF:
+        data = run1(kernel, convert(x, F32))
+        return data if data.dtype == BOOL else convert(data, kind)
+    return run1(kernel, x)
+
+
+def unary_op(name, kernel, uses, derivative, doc, integer="float"):
+    """The public function of a one-operand operation; see :func:`unary_node` and :func:`unary_data` for the arguments."""
+    node = unary_node(name, uses, derivative)
+
+    def op(input, *, out=None):
+        if isinstance(input, Tensor) and ((kind := input._data.dtype) is F32 or kind is F64):
+            x = input._data
+            data = empty(x.shape, kernel.result or kind)
+            kernel(x.ravel(), data.ravel())
+        else:
+            data = unary_data(name, kernel, integer, input)
+        result = wrap(data)
+        if mode.grad and input._rg:
+            record1(node, input, result)
+        return result if out is None else into(out, result)
+
+    op.__name__ = op.__qualname__ = name
+    op.__module__ = "tnn"
+    op.__doc__ = (
+        doc
+        + """
+
+    Args:
+        input: tensor of any shape.
+        out: tensor to write the result to.
+    """
+    )
+    return op
+
+
+def predicate_op(name, kernel, integer, doc):
+    """The public function of a test of each element; ``integer`` is the test for integer and bool ndarrays."""
+
+    def op(input):
+        return wrap(unary_data(name, kernel, integer, input))
+
+    op.__name__ = op.__qualname__ = name
+    op.__module__ = "tnn"
+    op.__doc__ = doc
+    return op
+
+
+# ---------------------------------------------------------------------------------------------- two operands
+
+
+class Rule(Node):
+    """Base of the nodes of two-operand operations.
+
+    A subclass gives the partial derivatives as methods ``da(g, a, b, out)`` and ``db(g, a, b, out)``, written with Tensor
+    operations, and in ``uses_a``, ``uses_b`` which of ``"a"``, ``"b"``, ``"o"`` (the output) each of them reads.
+    Operands that are numbers arrive as numbers.
+    """
+
+    __slots__ = ("a", "b")
+
+    uses_a = uses_b = ""
+
+    def record(self, a, b, out):
+        """Attaches the output and saves what the wanted derivatives read."""
+        self.attach(out)
+        uses = (self.uses_a if self.next[0] is not None else "") + (self.uses_b if self.next[1] is not None else "")
+        self.a = self.b = None
+        keep_a = keep_b = None
+        if isinstance(a, Tensor):
+            d = a._data
+            if self.next[0] is not None:
+                self.a = d.shape, d.dtype
+            keep_a = a if "a" in uses else None
+        else:
+            self.a = a
+        if isinstance(b, Tensor):
+            d = b._data
+            if self.next[1] is not None:
+                self.b = d.shape, d.dtype
+            keep_b = b if "b" in uses else None
+        else:
+            self.b = b
+        if uses:
+            self.save(keep_a, keep_b, out if "o" in uses else None)
+        return out
+
+    def backward(self, grad):
+        saved = self.saved_tensors()
+        a, b, out = saved if saved else (None, None, None)
+        to_a, to_b = self.next
+        a = self.a if a is None and to_a is None else a
+        b = self.b if b is None and to_b is None else b
+        ga = reduced(self.da(grad, a, b, out), self.a) if to_a is not None else None
+        gb = reduced(self.db(grad, a, b, out), self.b) if to_b is not None else None
+        return ga, gb
+
+
+def reduced(grad, target):
+    """A gradient summed to the shape and cast to the dtype of an operand, ``target`` being both of these."""
+    if grad is None:
+        return None
+    shape, np_dtype = target
+    d = grad._data
+    if d.shape != shape:
+        lead = d.ndim - len(shape)
+        dims = (*range(lead), *(i + lead for i, s in enumerate(shape) if s == 1 and d.shape[i + lead] != 1))
+        if dims:
+            grad = grad.sum(dims, keepdim=True)
+        if grad._data.shape != shape:
+            grad = grad.reshape(shape)
+    if grad._data.dtype != np_dtype:
+        grad = grad.to(dtypes.FROM_NUMPY[np_dtype])
+    return grad
+
+
+def _check_operands(name, input, other):
+    for argument, value in (("input", input), ("other", other)):
+        if not isinstance(value, Tensor) and not is_number(value):
+            raise TypeError(f"{name}(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+
+
+def general(name, kernel, integer, input, other, always_float=False):
+    """The ndarray of an operation on two operands of any types, by way of the dtype in which they meet."""
+    _check_operands(name, input, other)
+    dtype = promoted(input, other)
+    if always_float:
+        dtype = to_float(dtype)
+    kind = dtype.np
+    if dtype.kind == 2:
+        work = working(kind)
+        data = run2(kernel, as_array(input, work), as_array(other, work))
+        return data if work == kind or data.dtype == BOOL else convert(data, kind)
+    if integer is None:
+        raise RuntimeError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
+    x, y = as_array(input, kind), as_array(other, kind)
+    broadcast(x.shape, y.shape)
+    with np.errstate(all="ignore"):
+        data = np.asarray(integer(x, y))
+    return data if data.dtype in (kind, BOOL) else data.astype(kind)
+
+
+def binary_op(name, kernel, integer, node, doc, always_float=False):
+    """The public function of a two-operand operation.
+
+    Args:
+        name: its name.
+        kernel: the kernel for float32 and float64.
+        integer: the function of two ndarrays for integers and bool, or None where there is none.
+        node: the subclass of :class:`Rule`, or None where there is no derivative (comparisons).
+        doc: the docstring.
+        always_float: integers and bools are turned to floating point first.
+    """
+    right, left = kernel.right, kernel.left
+
+    def op(input, other, *, out=None):
+        if isinstance(input, Tensor):
+            x = input._data
+            kind = x.dtype
+            if kind is not F32 and kind is not F64:
+                data = general(name, kernel, integer, input, other, always_float)
+            elif isinstance(other, Tensor):
+                y = other._data
+                if kind is y.dtype:
+                    data = run2(kernel, x, y)
+                else:
+                    data = general(name, kernel, integer, input, other, always_float)
+            elif is_number(other):
+                data = empty(x.shape, kernel.result or kind)
+                right(x.ravel(), data.ravel(), float(other))
+            else:
+                _check_operands(name, input, other)
+        elif isinstance(other, Tensor) and is_number(input) and (other._data.dtype is F32 or other._data.dtype is F64):
+            y = other._data
+            data = empty(y.shape, kernel.result or y.dtype)
+            left(y.ravel(), data.ravel(), float(input))
+        else:
+            data = general(name, kernel, integer, input, other, always_float)
+        result = wrap(data)
+        if node is not None and mode.grad:
+            a = input if isinstance(input, Tensor) else None
+            b = other if isinstance(other, Tensor) else None
+            if (a is not None and a._rg) or (b is not None and b._rg):
+                node(a, b).record(input, other, result)
+        return result if out is None else into(out, result)
+
+    op.__name__ = op.__qualname__ = name
+    op.__module__ = "tnn"
+    op.__doc__ = doc
+    return op
+
+
+def by_numpy(name, function, input, other, out, kinds):
+    """An operation without derivative that NumPy has, on operands of the dtype in which they meet.
+
+    Args:
+        kinds: of which kinds that dtype may be (0 bool, 1 integer, 2 floating point).
+    """
+    _check_operands(name, input, other)
+    dtype = promoted(input, other)
+    if dtype.kind not in kinds:
+        raise RuntimeError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
+    x, y = as_array(input, dtype.np), as_array(other, dtype.np)
+    broadcast(x.shape, y.shape)
+    with np.errstate(all="ignore"):
+        result = wrap(np.asarray(function(x, y)))
+    return result if out is None else into(out, result)
+
+
+def operator(op, swapped=False):
+    """The special method of an operation: NotImplemented for what is neither a tensor nor a number."""
+
+    def method(self, other):
+        if not isinstance(other, Tensor) and not is_number(other):
+            return NotImplemented
+        return op(other, self) if swapped else op(self, other)
+
+    method.__name__ = method.__qualname__ = f"__{'r' if swapped else ''}{op.__name__}__"
+    method.__doc__ = op.__doc__
+    return method
+
+
+def inplace_operator(op):
+    """The special method of an operation in place (`+=`)."""
+    inner = inplace(op)
+
+    def method(self, other):
+        if not isinstance(other, Tensor) and not is_number(other):
+            return NotImplemented
+        return inner(self, other)
+
+    method.__name__ = method.__qualname__ = f"__i{op.__name__}__"
+    method.__doc__ = inner.__doc__
+    return method
+
+
+def finite_float(value):
+    """A number as a Python float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

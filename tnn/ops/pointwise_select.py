@@ -1,0 +1,368 @@
+"""Operations of three operands: where, masked_fill, clamp, lerp, addcmul, addcdiv."""
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import pointwise_select as kernels
+from ..kernels import pointwise_unary as unary_kernels
+from ..tensor import Tensor, wrap
+from ._common import F32, F64, check_tensor, into, recording
+from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, working
+from .cast import convert
+
+
+def _target(t):
+    return (t._data.shape, t._data.dtype) if isinstance(t, Tensor) and t._rg else None
+
+
+def _tensor(t):
+    return t if isinstance(t, Tensor) else None
+
+
+# ---------------------------------------------------------------------------------------------- where, masked_fill
+
+
+class Where(Node):
+    __slots__ = ("x", "y")
+
+    def backward(self, grad):
+        (condition,) = self.saved_tensors()
+        gx = reduced(where(condition, grad, 0.0), self.x) if self.needs(0) else None
+        gy = reduced(where(condition, 0.0, grad), self.y) if self.needs(1) else None
+        return gx, gy
+
+
+def where(condition, input=None, other=None, *, out=None):
+    """input where condition holds, other elsewhere; with the condition alone, the indices of its nonzero elements.
+
+    Args:
+        condition: bool tensor (or uint8).
+        input, other: tensors or numbers; all three shapes broadcast.
+        out: tensor to write the result to.
+
+    Raises:
+        RuntimeError: the condition is not of bool type, or the shapes do not broadcast.
+    """
+    check_tensor("where", "condition", condition, 1)
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition._data.dtype.kind != "b":
+        if condition.dtype is not dtypes.uint8:
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+            )
+        condition = condition.to(dtypes.bool)
+    for argument, value in (("input", input), ("other", other)):
+        if not isinstance(value, Tensor) and not is_number(value):
+            raise TypeError(f"where(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
+    kind = promoted(input, other).np
+    x, y = as_array(input, kind), as_array(other, kind)
+    if kind is F32 or kind is F64:
+        data = run3(kernels.where_forward, condition._data, x, y)
+    else:
+        broadcast(condition._data.shape, x.shape, y.shape)
+        data = np.asarray(np.where(condition._data, x, y))
+    result = wrap(data)
+    a, b = _tensor(input), _tensor(other)
+    if recording(a, b):
+        node = Where(a, b)
+        node.x, node.y = _target(a), _target(b)
+        node.attach(result)
+        node.save(condition)
+    return result if out is None else into(out, result)
+
+
+class MaskedFill(Node):
+    __slots__ = ("x", "y")
+
+    def backward(self, grad):
+        (mask,) = self.saved_tensors()
+        gx = reduced(where(mask, 0.0, grad), self.x) if self.needs(0) else None
+        gy = reduced(where(mask, grad, 0.0), self.y) if self.needs(1) else None
+        return gx, gy
+
+
+def masked_fill(input, mask, value):
+    """A copy of input with ``value`` where mask is True.
+
+    Args:
+        input: tensor of any dtype.
+        mask: bool tensor; the shapes broadcast.
+        value: a number or a tensor without dimensions.
+
+    Raises:
+        RuntimeError: the mask is not of bool type, the value has dimensions, or the dtype cannot hold it.
+    """
+    check_tensor("masked_fill", "mask", mask, 2)
+    if mask._data.dtype.kind != "b":
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}")
+    if isinstance(value, Tensor):
+        if value._data.ndim:
+            raise RuntimeError(
+                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._data.ndim} dimension(s)."
+            )
+    elif not is_number(value):
+        raise TypeError(f"masked_fill(): argument 'value' must be Number or Tensor, not {type(value).__name__}")
+    kind = input._data.dtype
+    if (value.dtype if isinstance(value, Tensor) else dtypes.of_scalar(value)).kind > input.dtype.kind:
+        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
+    fill = as_array(value, kind)
+    if kind is F32 or kind is F64:
+        data = run3(kernels.where_forward, mask._data, fill, input._data)
+    else:
+        broadcast(mask._data.shape, input._data.shape)
+        data = np.asarray(np.where(mask._data, fill, input._data))
+    result = wrap(data)
+    v = _tensor(value)
+    if recording(input, v):
+        node = MaskedFill(input, v)
+        node.x, node.y = _target(input), _target(v)
+        node.attach(result)
+        node.save(mask)
+    return result
+
+
+# ---------------------------------------------------------------------------------------------- clamp
+
+
+class Clamp(Node):
+    __slots__ = ("low", "high", "targets")
+
+    def name(self):
+        return "ClampBackward1"
+
+    def backward(self, grad):
+        x, low, high = self.saved_tensors()
+        low = self.low if low is None else low
+        high = self.high if high is None else high
+        outs = [None, None, None]
+        below = None if low is None else x < low
+        above = None if high is None else x > high
+        if self.needs(0):
+            outside = above if below is None else below if above is None else below | above
+            outs[0] = grad.masked_fill(outside, 0.0)
+        if self.needs(1):
+            taken = below if high is None else below & (low < high)
+            outs[1] = where(taken, grad, 0.0)
+        if self.needs(2):
+            taken = above if low is None else above | (high < low)
+            outs[2] = where(taken, grad, 0.0)
+        return tuple(None if g is None else reduced(g, t) for g, t in zip(outs, self.targets, strict=True))
+
+
+def clamp(input, min=None, max=None, *, out=None):
+    """input limited to [min, max]: ``max`` where min > max; NaN stays NaN.
+
+    Args:
+        input: tensor of any shape.
+        min, max: numbers or tensors (their shapes broadcast with input's), or None for no limit.
+        out: tensor to write the result to.
+
+    Raises:
+        RuntimeError: both limits are None, or the shapes do not broadcast.
+        TypeError: a limit is neither a number nor a tensor.
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    for argument, value in (("min", min), ("max", max)):
+        if value is not None and not isinstance(value, Tensor) and not is_number(value):
+            raise TypeError(f"clamp(): argument '{argument}' must be Number or Tensor, not {type(value).__name__}")
+    tensors = isinstance(min, Tensor) or isinstance(max, Tensor)
+    dtype = promoted(*(v for v in (input, min, max) if v is not None))
+    work = working(dtype.np)
+    x = as_array(input, work)
+    if work.kind in "biu":
+        data = x
+        if min is not None:
+            data = np.maximum(data, as_array(min, work))
+        if max is not None:
+            data = np.minimum(data, as_array(max, work))
+    elif not tensors:
+        low = -np.inf if min is None else finite_float(min)
+        high = np.inf if max is None else finite_float(max)
+        # A limit that is NaN makes everything NaN.
+        data = run1(unary_kernels.clamp_forward, x, low, high)
+    else:
+        low = as_array(-np.inf if min is None else min, work)
+        data = run3(kernels.clamp_forward, x, low, as_array(np.inf if max is None else max, work))
+    result = wrap(data if data.dtype == dtype.np else convert(data, dtype.np))
+    a, b = _tensor(min), _tensor(max)
+    if recording(input, a, b):
+        node = Clamp(input, a, b)
+        node.targets = _target(input), _target(a), _target(b)
+        node.low = None if a is not None else min
+        node.high = None if b is not None else max
+        node.attach(result)
+        node.save(input, a, b)
+    return result if out is None else into(out, result)
+
+
+clip = clamp
+
+
+def clamp_min(input, min, *, out=None):
+    """input, but at least ``min`` (a number or a tensor)."""
+    return clamp(input, min=min, out=out)
+
+
+def clamp_max(input, max, *, out=None):
+    """input, but at most ``max`` (a number or a tensor)."""
+    return clamp(input, max=max, out=out)
+
+
+# ---------------------------------------------------------------------------------------------- lerp, addcmul, addcdiv
+
+
+def _three(kernel, integer, tensors, dtype, p):
+    work = working(dtype.np)
+    arrays = [as_array(t, work) for t in tensors]
+    if work.kind in "biu":
+        broadcast(*(a.shape for a in arrays))
+        return np.asarray(integer(*arrays)).astype(work)
+    data = run3(kernel, *arrays, p)
+    return data if data.dtype == dtype.np else convert(data, dtype.np)
+
+
+class Lerp(Node):
+    __slots__ = ("targets", "weight")
+
+    def backward(self, grad):
+        x, y, w = self.saved_tensors()
+        w = self.weight if w is None else w
+        a, b, c = self.targets
+        gx = reduced(grad * (1.0 - w), a) if self.needs(0) else None
+        gy = reduced(grad * w, b) if self.needs(1) else None
+        gw = reduced(grad * (y - x), c) if self.needs(2) else None
+        return gx, gy, gw
+
+
+def lerp(input, end, weight, *, out=None):
+    """input + weight * (end - input).
+
+    Args:
+        input, end: tensors of one floating-point dtype.
+        weight: number or tensor; all shapes broadcast.
+        out: tensor to write the result to.
+
+    Raises:
+        RuntimeError: the dtypes differ, or the shapes do not broadcast.
+    """
+    for argument, t in (("input", input), ("end", end)):
+        check_tensor("lerp", argument, t)
+    if input._data.dtype != end._data.dtype:
+        raise RuntimeError(f"expected dtype {input.dtype.torch_name} for `end` but got dtype {end.dtype.torch_name}")
+    if isinstance(weight, Tensor) and weight._data.dtype != input._data.dtype and weight._data.ndim:
+        raise RuntimeError(
+            f"expected dtype {input.dtype.torch_name} for `weight` but got dtype {weight.dtype.torch_name}"
+        )
+    if input.dtype.kind < 2:
+        raise RuntimeError(f"\"lerp\" not implemented for '{input.dtype.torch_name}'")
+    data = _three(kernels.lerp_forward, None, (input, end, weight), input.dtype, 0.0)
+    result = wrap(data)
+    w = _tensor(weight)
+    if recording(input, end, w):
+        node = Lerp(input, end, w)
+        node.targets = _target(input), _target(end), _target(w)
+        node.weight = None if w is not None else weight
+        node.attach(result)
+        needs = w is not None and w._rg
+        node.save(input if needs else None, end if needs else None, w)
+    return result if out is None else into(out, result)
+
+
+class Addcmul(Node):
+    __slots__ = ("targets", "value")
+
+    def backward(self, grad):
+        y, z = self.saved_tensors()
+        a, b, c = self.targets
+        scaled = grad if self.value == 1 else grad * self.value
+        gx = reduced(grad, a) if self.needs(0) else None
+        gy = reduced(scaled * z, b) if self.needs(1) else None
+        gz = reduced(scaled * y, c) if self.needs(2) else None
+        return gx, gy, gz
+
+
+class Addcdiv(Node):
+    __slots__ = ("targets", "value")
+
+    def backward(self, grad):
+        y, z = self.saved_tensors()
+        a, b, c = self.targets
+        scaled = grad if self.value == 1 else grad * self.value
+        gx = reduced(grad, a) if self.needs(0) else None
+        gy = reduced(scaled / z, b) if self.needs(1) else None
+        gz = reduced(-scaled * ((y / z) / z), c) if self.needs(2) else None
+        return gx, gy, gz
+
+
+def _addc(name, kernel, integer, node_class, input, tensor1, tensor2, value, out):
+    for argument, t in (("input", input), ("tensor1", tensor1), ("tensor2", tensor2)):
+        check_tensor(name, argument, t)
+    if isinstance(value, Tensor):
+        value = value.item()
+    dtype = promoted(input, tensor1, tensor2)
+    if isinstance(value, float) and dtype.kind < 2:
+        raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
+    data = _three(
+        kernel, lambda x, y, z: integer(x, y, z, value), (input, tensor1, tensor2), dtype, finite_float(value)
+    )
+    result = wrap(data)
+    if mode.grad and recording(input, tensor1, tensor2):
+        node = node_class(input, tensor1, tensor2)
+        node.targets = _target(input), _target(tensor1), _target(tensor2)
+        node.value = value
+        node.attach(result)
+        quotient = node_class is Addcdiv
+        node.save(
+            tensor1 if node.needs(2) else None,
+            tensor2 if node.needs(1) or (quotient and node.needs(2)) else None,
+        )
+    return result if out is None else into(out, result)
+
+
+def addcmul(input, tensor1, tensor2, *, value=1, out=None):
+    """input + value * tensor1 * tensor2.
+
+    Args:
+        input, tensor1, tensor2: tensors; their shapes broadcast.
+        value: number.
+        out: tensor to write the result to.
+    """
+    return _addc(
+        "addcmul",
+        kernels.addcmul_forward,
+        lambda x, y, z, v: x + v * y * z,
+        Addcmul,
+        input,
+        tensor1,
+        tensor2,
+        value,
+        out,
+    )
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
+    """input + value * tensor1 / tensor2.
+
+    Args:
+        input, tensor1, tensor2: tensors; their shapes broadcast.
+        value: number.
+        out: tensor to write the result to.
+
+    Raises:
+        RuntimeError: both ``tensor1`` and ``tensor2`` are of integer types.
+    """
+    if (
+        isinstance(tensor1, Tensor)
+        and isinstance(tensor2, Tensor)
+        and tensor1.dtype.kind < 2
+        and tensor2.dtype.kind < 2
+    ):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported: convert the operands to floating point first, or round the "
+            "quotient with div(..., rounding_mode=...)."
+        )
+    return _addc("addcdiv", kernels.addcdiv_forward, None, Addcdiv, input, tensor1, tensor2, value, out)

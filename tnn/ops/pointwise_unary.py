@@ -1,0 +1,360 @@
+"""Elementary functions of one tensor, rounding, and tests of the elements."""
+
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..kernels import pointwise_unary as kernels
+from ..tensor import Tensor, wrap
+from ._common import F32, HALF, into
+from ._elementwise import (
+    as_array,
+    finite_float,
+    predicate_op,
+    record1,
+    run1,
+    to_float,
+    unary_node,
+    unary_op,
+    working,
+)
+from .cast import convert
+
+_LN2, _LN10 = math.log(2), math.log(10)
+_ERF = 2 / math.sqrt(math.pi)
+
+
+def _zero(g, _):
+    return g * 0.0
+
+
+# ---------------------------------------------------------------------------------------------- exponential, logarithms
+
+exp = unary_op("exp", kernels.exp_forward, "o", lambda g, y: g * y, "e to the power input.")
+exp2 = unary_op("exp2", kernels.exp2_forward, "o", lambda g, y: g * (y * _LN2), "2 to the power input.")
+expm1 = unary_op("expm1", kernels.expm1_forward, "o", lambda g, y: g * (y + 1.0), "e^input - 1, exact for small input.")
+log = unary_op("log", kernels.log_forward, "a", lambda g, x: g / x, "Natural logarithm; NaN below 0.")
+log2 = unary_op("log2", kernels.log2_forward, "a", lambda g, x: g / (x * _LN2), "Logarithm to base 2.")
+log10 = unary_op("log10", kernels.log10_forward, "a", lambda g, x: g / (x * _LN10), "Logarithm to base 10.")
+log1p = unary_op(
+    "log1p", kernels.log1p_forward, "a", lambda g, x: g / (x + 1.0), "log(1 + input), exact for small input."
+)
+
+# ---------------------------------------------------------------------------------------------- powers
+
+sqrt = unary_op("sqrt", kernels.sqrt_forward, "o", lambda g, y: g / (y * 2.0), "Square root; NaN below 0.")
+rsqrt = unary_op("rsqrt", kernels.rsqrt_forward, "o", lambda g, y: g * (y * y * y) * -0.5, "1 / sqrt(input).")
+reciprocal = unary_op("reciprocal", kernels.reciprocal_forward, "o", lambda g, y: -g * (y * y), "1 / input.")
+square = unary_op("square", kernels.square_forward, "a", lambda g, x: g * (x * 2.0), "input^2.", np.square)
+
+# ---------------------------------------------------------------------------------------------- trigonometric, hyperbolic
+
+sin = unary_op("sin", kernels.sin_forward, "a", lambda g, x: g * cos(x), "Sine.")
+cos = unary_op("cos", kernels.cos_forward, "a", lambda g, x: -g * sin(x), "Cosine.")
+tan = unary_op("tan", kernels.tan_forward, "o", lambda g, y: g * (y * y + 1.0), "Tangent.")
+asin = unary_op(
+    "asin", kernels.asin_forward, "a", lambda g, x: g * rsqrt(1.0 - x * x), "Inverse sine; NaN outside [-1, 1]."
+)
+acos = unary_op(
+    "acos", kernels.acos_forward, "a", lambda g, x: -g * rsqrt(1.0 - x * x), "Inverse cosine; NaN outside [-1, 1]."
+)
+atan = unary_op("atan", kernels.atan_forward, "a", lambda g, x: g / (x * x + 1.0), "Inverse tangent.")
+sinh = unary_op("sinh", kernels.sinh_forward, "a", lambda g, x: g * cosh(x), "Hyperbolic sine.")
+cosh = unary_op("cosh", kernels.cosh_forward, "a", lambda g, x: g * sinh(x), "Hyperbolic cosine.")
+asinh = unary_op("asinh", kernels.asinh_forward, "a", lambda g, x: g * rsqrt(x * x + 1.0), "Inverse hyperbolic sine.")
+acosh = unary_op(
+    "acosh", kernels.acosh_forward, "a", lambda g, x: g * rsqrt(x * x - 1.0), "Inverse hyperbolic cosine; NaN below 1."
+)
+atanh = unary_op("atanh", kernels.atanh_forward, "a", lambda g, x: g / (1.0 - x * x), "Inverse hyperbolic tangent.")
+arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
+
+deg2rad = unary_op(
+    "deg2rad", kernels.deg2rad_forward, "", lambda g, _: g * (math.pi / 180), "Degrees as radians: input * pi / 180."
+)
+rad2deg = unary_op(
+    "rad2deg", kernels.rad2deg_forward, "", lambda g, _: g * (180 / math.pi), "Radians as degrees: input * 180 / pi."
+)
+
+
+def _sinc_derivative(g, x):
+    z = x * math.pi
+    return (g * ((z * cos(z) - sin(z)) / (x * z))).masked_fill(x == 0, 0.0)
+
+
+sinc = unary_op("sinc", kernels.sinc_forward, "a", _sinc_derivative, "sin(pi input) / (pi input); 1 at 0.")
+
+# ---------------------------------------------------------------------------------------------- special functions
+
+erf = unary_op(
+    "erf", kernels.erf_forward, "a", lambda g, x: g * (exp(-(x * x)) * _ERF),
+    "Error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to input.",
+)  # fmt: skip
+erfc = unary_op("erfc", kernels.erfc_forward, "a", lambda g, x: g * (exp(-(x * x)) * -_ERF), "1 - erf(input).")
+erfinv = unary_op(
+    "erfinv", kernels.erfinv_forward, "o", lambda g, y: g * (exp(y * y) / _ERF), "Inverse of the error function."
+)
+lgamma = unary_op("lgamma", kernels.lgamma_forward, "a", lambda g, x: g * digamma(x), "log |Gamma(input)|.")
+digamma = unary_op(
+    "digamma", kernels.digamma_forward, "a", lambda g, x: g * polygamma(1, x), "Derivative of log Gamma(input)."
+)
+i0 = unary_op(
+    "i0", kernels.i0_forward, "a", lambda g, x: g * i1(x), "Modified Bessel function of the first kind, order 0."
+)
+
+
+def _i1_derivative(g, x):
+    zero = x == 0
+    return g * (i0(x) - i1(x) / x.masked_fill(zero, 1.0)).masked_fill(zero, 0.5)
+
+
+i1 = unary_op("i1", kernels.i1_forward, "a", _i1_derivative, "Modified Bessel function of the first kind, order 1.")
+
+
+class Polygamma(unary_node("polygamma", "a", _zero)):
+    __slots__ = ("n",)
+
+    def backward(self, grad):
+        (x,) = self.saved_tensors()
+        return grad * polygamma(self.n + 1, x)
+
+
+def polygamma(n, input, *, out=None):
+    """The derivative number n of digamma(input).
+
+    Args:
+        n: order, an integer from 0 on.
+        input: tensor of any shape.
+        out: tensor to write the result to.
+
+    Raises:
+        RuntimeError: ``n`` is negative.
+    """
+    if isinstance(n, Tensor):
+        n, input = input, n
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    if n == 0:
+        return digamma(input, out=out)
+    return _with_parameters(kernels.polygamma_forward, Polygamma, input, out, float(n), n=n)
+
+
+def _with_parameters(kernel, node, input, out, p, q=0.0, **context):
+    """A one-operand operation with numbers as parameters; ``context`` goes into the node's slots."""
+    dtype = to_float(input.dtype)
+    data = run1(kernel, as_array(input, working(dtype.np)), p, q)
+    result = wrap(data if data.dtype == dtype.np else convert(data, dtype.np))
+    if mode.grad and input._rg:
+        record1(node, input, result)
+        for name, value in context.items():
+            setattr(result._node, name, value)
+    return result if out is None else into(out, result)
+
+
+def mvlgamma(input, p, *, out=None):
+    """Logarithm of the multivariate gamma function: p (p - 1) / 4 log(pi) + the sum of lgamma(input - j / 2), j = 0 ... p - 1.
+
+    Args:
+        input: tensor with elements above (p - 1) / 2.
+        p: dimension, at least 1.
+        out: tensor to write the result to.
+
+    Raises:
+        RuntimeError: ``p`` is below 1.
+    """
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    total = lgamma(input) + 0.25 * p * (p - 1) * math.log(math.pi)
+    for j in range(1, p):
+        total = total + lgamma(input - 0.5 * j)
+    return total if out is None else into(out, total)
+
+
+class Logit(unary_node("logit", "a", _zero)):
+    __slots__ = ("eps",)
+
+    def backward(self, grad):
+        (x,) = self.saved_tensors()
+        d = grad / (x * (1.0 - x))
+        if self.eps is None:
+            return d.masked_fill((x < 0) | (x > 1), math.nan)
+        return d.masked_fill((x < self.eps) | (x > 1 - self.eps), 0.0)
+
+
+def logit(input, eps=None, *, out=None):
+    """log(z / (1 - z)), z being input clamped to [eps, 1 - eps].
+
+    Args:
+        input: tensor of any shape.
+        eps: None (nothing is clamped) or a small number.
+        out: tensor to write the result to.
+    """
+    low, high = (-math.inf, math.inf) if eps is None else (float(eps), 1.0 - float(eps))
+    return _with_parameters(kernels.logit_forward, Logit, input, out, low, high, eps=eps)
+
+
+# ---------------------------------------------------------------------------------------------- signs and rounding
+
+
+def _no_bool(name, function):
+    def checked(x):
+        if x.dtype == np.bool_:
+            raise RuntimeError(
+                f"Negation, the `-` operator, on a bool tensor is not supported ({name}): use the `~` operator"
+            )
+        return function(x)
+
+    return checked
+
+
+def _integer_sign(x):
+    return x if x.dtype == np.bool_ else np.sign(x)
+
+
+abs = unary_op("abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "|input|.", np.abs)
+neg = unary_op("neg", kernels.neg_forward, "", lambda g, _: -g, "-input.", _no_bool("neg", np.negative))
+sign = unary_op("sign", kernels.sign_forward, "", _zero, "-1, 0 or 1, by the sign of the element.", _integer_sign)
+sgn = unary_op("sgn", kernels.sign_forward, "", _zero, "-1, 0 or 1, by the sign of the element.", _integer_sign)
+floor = unary_op("floor", kernels.floor_forward, "", _zero, "The largest integer up to input.", "same")
+ceil = unary_op("ceil", kernels.ceil_forward, "", _zero, "The smallest integer from input on.", "same")
+trunc = unary_op("trunc", kernels.trunc_forward, "", _zero, "The integer part.", "same")
+frac = unary_op("frac", kernels.frac_forward, "", lambda g, _: g, "input - trunc(input).", None)
+_round = unary_op("round", kernels.round_forward, "", _zero, "", "same")
+absolute, negative, fix = abs, neg, trunc
+
+
+def positive(input):
+    """The tensor itself.
+
+    Raises:
+        RuntimeError: it is of bool type.
+    """
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+class Round(unary_node("round", "", _zero)):
+    __slots__ = ()
+
+
+def round(input, *, decimals=0, out=None):
+    """The nearest integer, or the nearest number with so many decimals; ties go to the even one.
+
+    Args:
+        input: tensor of any shape.
+        decimals: digits to keep after the point; negative ones round to tens, hundreds ...
+        out: tensor to write the result to.
+    """
+    if decimals == 0 or not input.dtype.is_floating_point:
+        return _round(input, out=out)
+    kernel = kernels.round_decimals_forward if decimals > 0 else kernels.round_tens_forward
+    return _with_parameters(kernel, Round, input, out, 10.0 ** math.fabs(decimals))
+
+
+def angle(input, *, out=None):
+    """0 for positive elements, pi for negative ones, NaN for NaN."""
+    x = as_array(input, to_float(input.dtype).np)
+    data = np.where(x < 0, np.pi, np.where(x == x, 0.0, x)).astype(x.dtype)
+    result = wrap(data)
+    if mode.grad and input._rg:
+        record1(_Angle, input, result)
+    return result if out is None else into(out, result)
+
+
+_Angle = unary_node("angle", "", _zero)
+
+
+def frexp(input):
+    """(mantissa, exponent) with input = mantissa * 2^exponent and 0.5 <= |mantissa| < 1; exponents are int32.
+
+    Raises:
+        RuntimeError: the tensor is not of floating point.
+    """
+    if not input.dtype.is_floating_point:
+        raise RuntimeError("frexp() only supports floating-point dtypes")
+    x = convert(input._data, F32) if input._data.dtype in HALF else input._data
+    mantissa, exponent = np.frexp(x)
+    mantissa = wrap(convert(np.asarray(mantissa), input._data.dtype))
+    exponent = wrap(np.asarray(exponent, np.int32))
+    if mode.grad and input._rg:
+        node = Frexp(input)
+        node.save(exponent)
+        node.attach(mantissa)
+    return mantissa, exponent
+
+
+class Frexp(unary_node("frexp", "", _zero)):
+    __slots__ = ()
+
+    def backward(self, grad):
+        (exponent,) = self.saved_tensors()
+        return grad * exp2(-exponent.to(grad.dtype))
+
+
+_NanToNum = unary_node("nan_to_num", "a", lambda g, x: g.masked_fill(~isfinite(x), 0.0))
+_NanToNum.__name__ = "NanToNum"
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
+    """Numbers in place of NaN and infinities.
+
+    Args:
+        input: tensor of any shape.
+        nan: what replaces NaN.
+        posinf, neginf: what replaces the infinities; None: the largest and the lowest finite number of the dtype.
+        out: tensor to write the result to.
+    """
+    if not input.dtype.is_floating_point:
+        data = np.array(input._data)
+    else:
+        info = dtypes.finfo(input.dtype)
+        x = as_array(input, working(input._data.dtype))
+        data = run1(kernels.nan_to_num_forward, x, 0.0 if nan is None else finite_float(nan))
+        positive_ = info.max if posinf is None else finite_float(posinf)
+        negative_ = info.min if neginf is None else finite_float(neginf)
+        # NaN may have been replaced by an infinity, which is to stay.
+        replaced = run1(kernels.replace_infinities_forward, x, positive_, negative_)
+        data = np.where(np.isnan(x), data, replaced)
+        data = data if data.dtype == input._data.dtype else convert(data, input._data.dtype)
+    result = wrap(data)
+    if mode.grad and input._rg:
+        record1(_NanToNum, input, result)
+    return result if out is None else into(out, result)
+
+
+# ---------------------------------------------------------------------------------------------- tests
+
+
+def _always(value):
+    return lambda x: np.full(x.shape, value)
+
+
+isnan = predicate_op("isnan", kernels.isnan_forward, _always(False), "Whether each element is NaN.")
+isinf = predicate_op("isinf", kernels.isinf_forward, _always(False), "Whether each element is infinite.")
+isfinite = predicate_op(
+    "isfinite", kernels.isfinite_forward, _always(True), "Whether each element is neither infinite nor NaN."
+)
+isposinf = predicate_op("isposinf", kernels.isposinf_forward, _always(False), "Whether each element is +inf.")
+isneginf = predicate_op("isneginf", kernels.isneginf_forward, _always(False), "Whether each element is -inf.")
+signbit = predicate_op(
+    "signbit", kernels.signbit_forward, lambda x: x < 0, "Whether each element has its sign bit set."
+)
+_logical_not = predicate_op("logical_not", kernels.logical_not_forward, np.logical_not, "")
+
+
+def isreal(input):
+    """Whether each element is real: always True."""
+    return wrap(np.ones(input._data.shape, np.bool_))
+
+
+def logical_not(input, *, out=None):
+    """Whether each element is zero (False).
+
+    Args:
+        input: tensor of any shape and dtype.
+        out: tensor to write the result to.
+    """
+    result = _logical_not(input)
+    return result if out is None else into(out, result)
