@@ -464,7 +464,7 @@ def input_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
 
 @njit(parallel=True, **JIT)
 def conv_backward_input(dy, w, bias, dx, geo, with_bias):
-    """dx (batch, cin, d, h, w) = gradient of conv_forward's x (+ bias (cin,)), a transposed convolution of dy. All flat.
+    """dx (batch, cin, d, h, w) = gradient of conv_forward's x (+ bias (cin,)): dy convolved, transposed. All flat.
 
     ``with_bias``: 1 if ``bias`` is to be added to dx's channels, else 0 (then ``bias`` is any array of one element).
     """

@@ -20,6 +20,15 @@ from ..ops.adaptive_pooling import (
     fractional_max_pool3d_with_indices,
 )
 
+# batchnorm
+from ..ops.batchnorm import batch_norm
+
+# conv
+from ..ops.conv import conv1d, conv2d, conv3d, conv_tbc
+
+# conv_transpose
+from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+
 # cross_entropy
 from ..ops.cross_entropy import cross_entropy, linear_cross_entropy, nll_loss
 
@@ -41,6 +50,12 @@ from ..ops.dropout import (
 
 # embedding
 from ..ops.embedding import embedding, embedding_bag
+
+# fold
+from ..ops.fold import fold, unfold
+
+# linear
+from ..ops.linear import bilinear, linear
 
 # grid_sample
 from ..ops.grid_sample import affine_grid, grid_sample
@@ -70,6 +85,9 @@ from ..ops.margin_loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+
+# normalization
+from ..ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, normalize, rms_norm
 
 # padding
 from ..ops.padding import pad
@@ -107,3 +125,6 @@ from ..ops.resample import (
 
 # search
 from ..ops.search import one_hot
+
+# softmax
+from ..ops.softmax import gumbel_softmax, log_softmax, softmax, softmin

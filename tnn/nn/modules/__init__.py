@@ -15,6 +15,19 @@ from .adaptive_pooling import (
 # container
 from .container import Container, ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 
+# conv
+from .conv import Conv1d, Conv2d, Conv3d, LazyConv1d, LazyConv2d, LazyConv3d
+
+# conv_transpose
+from .conv_transpose import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
+
 # cross_entropy
 from .cross_entropy import CrossEntropyLoss, LinearCrossEntropyLoss, LinearCrossEntropyOptions, NLLLoss, NLLLoss2d
 
@@ -29,6 +42,12 @@ from .embedding import Embedding, EmbeddingBag
 
 # flatten
 from .flatten import Flatten, Unflatten
+
+# fold
+from .fold import Fold, Unfold
+
+# linear
+from .linear import Bilinear, Identity, LazyLinear, Linear, NonDynamicallyQuantizableLinear
 
 # loss
 from .loss import (
@@ -59,6 +78,25 @@ from .margin_loss import (
 
 # module
 from .module import Module
+
+# padding
+from .padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 
 # pooling
 from .pooling import (

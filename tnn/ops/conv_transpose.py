@@ -1,0 +1,89 @@
+"""Transposed convolutions in one, two and three dimensions: the gradient of a convolution as an operation."""
+
+from ._common import half_as_float32
+from .conv import check_bias, check_numbers, check_operands, convolve_transposed, ints, plan
+
+
+def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    batched = check_operands(function, nd, input, weight, bias)
+    stride = ints(function, "stride", stride, nd)
+    padding = ints(function, "padding", padding, nd)
+    extra = ints(function, "output_padding", output_padding, nd)
+    dilation = ints(function, "dilation", dilation, nd)
+    check_numbers(stride, padding, dilation, groups)
+    ys, ws = input._data.shape, weight._data.shape
+    if not batched:
+        ys = (1, *ys)
+    if min(extra) < 0:
+        raise RuntimeError(f"negative output_padding is not supported, got output_padding={list(extra)}")
+    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise RuntimeError(
+            f"output padding must be smaller than either stride or dilation, but got output_padding={list(extra)}, "
+            f"stride={list(stride)}, dilation={list(dilation)}"
+        )
+    if ys[1] != ws[0] or ws[0] % groups:
+        raise RuntimeError(
+            f"Given transposed=True, groups={groups}, weight of size {list(ws)}, expected input{list(ys)} to have "
+            f"{ws[0]} channels, divisible by groups, but got {ys[1]} channels instead"
+        )
+    channels = ws[1] * groups
+    check_bias(weight, bias, channels)
+    out = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for n, s, p, d, k, e in zip(ys[2:], stride, padding, dilation, ws[2:], extra, strict=True)
+    )
+    if min(ys[2:]) < 1 or min(out) < 1 or min(ws[2:]) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: {list(ys[2:])}. Calculated output size per channel: {list(out)}. "
+            "Output size is too small"
+        )
+    p = plan((ys[0], channels, *out), tuple(ws), tuple(ys), stride, padding, dilation, groups)
+    if batched:
+        return convolve_transposed(input, weight, bias, p)
+    return convolve_transposed(input.unsqueeze(0), weight, bias, p).squeeze(0)
+
+
+_DOC = """The transpose of a convolution of a {what} over {nd} dimension{s}: the gradient of conv{nd}d, plus a bias.
+
+    ``input[n, c, p] * weight[c, o, t]`` is added to ``y[n, o, p * stride - padding + t * dilation]``.
+
+    Args:
+        input: (N, C, {sizes}) or (C, {sizes}).
+        weight: (C, O / groups, {kernel}).
+        bias: (O,) or None.
+        stride, padding, output_padding, dilation: an int or a tuple of {nd}; output_padding makes the output larger at
+            the far end and is smaller than stride or dilation.
+        groups: input and output channels are split into so many independent groups.
+
+    Shape:
+        a size L becomes ``(L - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1``.
+
+    Raises:
+        RuntimeError: shapes, dtypes or numbers do not fit; the message names them.
+    """
+
+
+def _documented(nd, what, sizes, kernel):
+    def decorate(fn):
+        fn.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel, s="s" if nd > 1 else "")
+        return half_as_float32(fn)
+
+    return decorate
+
+
+@_documented(1, "signal", "L", "K")
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    args = (stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, *args)
+
+
+@_documented(2, "image", "H, W", "KH, KW")
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    args = (stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, *args)
+
+
+@_documented(3, "volume", "D, H, W", "KD, KH, KW")
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    args = (stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, *args)
