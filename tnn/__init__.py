@@ -391,4 +391,6 @@ _SUBMODULES = {
 def __getattr__(name):
     if name in _SUBMODULES:
         return _import_module(f"tnn.{name}")
+    if name in ("load", "save"):
+        return getattr(_import_module("tnn.serialization"), name)
     raise AttributeError(f"module 'tnn' has no attribute {name!r}")
