@@ -7,7 +7,7 @@ import numpy as np
 
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..kernels.optim import axpy, dot, scale
-from ..kernels.optim_rows import abs_max_sum
+from ..kernels.optim_rows import abs_max, abs_sum
 from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, check_lr, value_of
 
@@ -107,12 +107,6 @@ def _strong_wolfe(evaluate, start, t, d_norm, c1=1e-4, c2=0.9, tolerance_change=
         return points[0], evals
     point, more = _zoom(evaluate, start, points, d_norm, c1, c2, tolerance_change, max_ls - (evals - 1))
     return point, evals + more
-
-
-def _largest(x):
-    out = np.empty(2)
-    abs_max_sum(x, out)
-    return out[0]
 
 
 def _scaled(x, a):
@@ -272,7 +266,7 @@ class LBFGS(Optimizer):
         evals = 1
         state["func_evals"] += 1
         g = self._flat_grad()
-        if _largest(g) <= tolerance_grad:
+        if abs_max(g) <= tolerance_grad:
             return first_loss
         memory = self._load(state)
         for n in range(1, max_iter + 1):
@@ -288,9 +282,7 @@ class LBFGS(Optimizer):
             memory["d"], memory["prev_flat_grad"], memory["prev_loss"] = d, g.copy(), loss
             t = lr
             if state["n_iter"] == 1:
-                size = np.empty(2)
-                abs_max_sum(g, size)
-                t = min(1.0, 1.0 / size[1]) * lr
+                t = min(1.0, 1.0 / abs_sum(g)) * lr
             memory["t"] = t
             slope = dot(g, d)
             if slope > -tolerance_change:
@@ -303,22 +295,22 @@ class LBFGS(Optimizer):
                 saved = [p._data.copy() for p in self._params]
                 point, used = _strong_wolfe(
                     lambda t, d=d, saved=saved: self._evaluate(closure, saved, t, d),
-                    _Point(0, loss, g, slope), t, _largest(d), max_ls=max_eval - evals,
+                    _Point(0, loss, g, slope), t, abs_max(d), max_ls=max_eval - evals,
                 )  # fmt: skip
                 memory["t"] = t = point.t
                 loss, g = point.f, point.g
                 self._move(t, d)
-                done = _largest(g) <= tolerance_grad
+                done = abs_max(g) <= tolerance_grad
             else:
                 self._move(t, d)
                 if n != max_iter:
                     loss = float(closure())
                     g = self._flat_grad()
-                    done = _largest(g) <= tolerance_grad
+                    done = abs_max(g) <= tolerance_grad
                     used = 1
             evals += used
             state["func_evals"] += used
-            if done or n == max_iter or evals >= max_eval or _largest(d) * abs(t) <= tolerance_change:
+            if done or n == max_iter or evals >= max_eval or abs_max(d) * abs(t) <= tolerance_change:
                 break
             if abs(loss - memory["prev_loss"]) < tolerance_change:
                 break

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.grad_mode import no_grad
 from ..kernels import optim as kernels
+from ..nn.modules.batchnorm import _BatchNorm
 from ..nn.modules.module import Module
 from ..tensor import wrap
 from .lr_base import LRScheduler, per_group
@@ -174,11 +175,9 @@ def update_bn(loader, model, device=None):
         model: the model.
         device: the CPU.
     """
-    from .. import nn
-
     momenta = {}
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(module, _BatchNorm):
             module.reset_running_stats()
             momenta[module] = module.momentum
     if not momenta:
