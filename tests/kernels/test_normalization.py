@@ -122,8 +122,9 @@ def test_local_response_norm(shape, size, before):
         return x * s**-beta, s
 
     y, s, dx = np.empty(shape), np.empty(shape), np.empty(shape)
-    R.local_response_forward(x, y, s, size, before, alpha, beta, k)
-    R.local_response_backward(g, x, s, dx, size, before, alpha, beta)
+    after = size - 1 - before
+    R.local_response_forward(x, y, s, before, after, False, alpha, beta, k)
+    R.local_response_backward(g, x, s, dx, after, before, alpha, beta)
     np.testing.assert_allclose(y, forward(x)[0], rtol=1e-13)
     np.testing.assert_allclose(s, forward(x)[1], rtol=1e-13)
     for c in range(shape[1]):

@@ -274,3 +274,16 @@ def group_norm_backward(g, x, w, mean, rstd, dx, dw, db, groups):
                     total[c] += p[c]
             for c in range(channels):
                 out[c] = total[c]
+
+
+@njit(**JIT)
+def instance_norm_running(mean, var, running_mean, running_var, momentum, unbias):
+    """Moves running statistics (C,) by momentum towards the average over samples of mean and unbias * var (N, C)."""
+    samples, channels = mean.shape
+    for c in range(channels):
+        m, v = 0.0, 0.0
+        for i in range(samples):
+            m += np.float64(mean[i, c])
+            v += np.float64(var[i, c])
+        running_mean[c] = (1.0 - momentum) * running_mean[c] + momentum * (m / samples)
+        running_var[c] = (1.0 - momentum) * running_var[c] + momentum * (v * unbias / samples)

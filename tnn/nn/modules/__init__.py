@@ -12,6 +12,17 @@ from .adaptive_pooling import (
     FractionalMaxPool3d,
 )
 
+# batchnorm
+from .batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    SyncBatchNorm,
+)
+
 # container
 from .container import Container, ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 
@@ -79,6 +90,21 @@ from .margin_loss import (
 # module
 from .module import Module
 
+# normalization
+from .normalization import (
+    CrossMapLRN2d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LocalResponseNorm,
+    RMSNorm,
+)
+
 # padding
 from .padding import (
     CircularPad1d,
@@ -123,5 +149,8 @@ from .resample import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+# softmax
+from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
 __all__ = sorted(name for name, value in list(globals().items()) if isinstance(value, type))

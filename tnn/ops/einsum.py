@@ -1,0 +1,323 @@
+"""Sums of products named by letters, and the products built on them: einsum, tensordot, kron, cross, chain_matmul."""
+
+import math
+import string
+
+from ..tensor import Tensor
+from ._common import check_tensor, into, wrap_dim
+
+_LETTERS = string.ascii_uppercase + string.ascii_lowercase
+
+
+def _parse(equation, operands):
+    """The labels of each operand, as lists with None for the ellipsis, and those of the output (None where not given)."""
+    text = equation.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    if "->" in right:
+        raise RuntimeError("einsum(): found '->' more than once in the equation")
+
+    def labels(part, what):
+        out, i = [], 0
+        while i < len(part):
+            if part.startswith("...", i):
+                if None in out:
+                    raise RuntimeError(f"einsum(): found '.' for {what} for which an ellipsis was already found")
+                out.append(None)
+                i += 3
+            elif part[i] in _LETTERS:
+                out.append(part[i])
+                i += 1
+            elif part[i] == ".":
+                raise RuntimeError(f"einsum(): found '.' for {what} that is not part of any ellipsis")
+            else:
+                raise RuntimeError(f"einsum(): invalid subscript given at {what}, subscripts must be in [a-zA-Z]: {part[i]!r}")
+        return out
+
+    parts = left.split(",")
+    if len(parts) != len(operands):
+        raise RuntimeError(
+            f"einsum(): {'more' if len(operands) > len(parts) else 'fewer'} operands were provided than specified in the "
+            f"equation ({len(operands)}, not {len(parts)})"
+        )
+    return [labels(p, f"operand {i}") for i, p in enumerate(parts)], labels(right, "the output") if arrow else None
+
+
+def _from_sublists(args):
+    """The operands and labels of ``einsum(op1, [0, 1], op2, [1, 2], [0, 2])``."""
+
+    def labels(items):
+        out = []
+        for i in items:
+            if i is ...:
+                out.append(None)
+            elif isinstance(i, int) and 0 <= i < len(_LETTERS):
+                out.append(_LETTERS[i])
+            else:
+                raise ValueError(f"einsum(): subscripts in sublists must be within the range [0, {len(_LETTERS)}), got {i!r}")
+        return out
+
+    n = len(args) // 2 * 2
+    return list(args[:n:2]), [labels(a) for a in args[1:n:2]], labels(args[-1]) if len(args) > n else None
+
+
+def _expand_ellipses(operands, inputs, output):
+    """Replaces every ellipsis by labels of its own, integers counted from the last dimension."""
+    wide = 0
+    for i, (t, labels) in enumerate(zip(operands, inputs, strict=True)):
+        named = len(labels) - (None in labels)
+        n = t.ndim
+        if n < named or (n > named and None not in labels):
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in the equation ({named}) does not match the number of dimensions ({n}) "
+                f"for operand {i}" + ("" if None in labels else " and no ellipsis was given")
+            )
+        wide = max(wide, n - named) if None in labels else wide
+    inputs = [
+        [x for a in labels for x in (range(t.ndim - len(labels) + 1, 0, -1) if a is None else (a,))]
+        for t, labels in zip(operands, inputs, strict=True)
+    ]
+    everything = [x for labels in inputs for x in labels]
+    if output is None:
+        letters = sorted({x for x in everything if isinstance(x, str) and everything.count(x) == 1})
+        output = [*range(wide, 0, -1), *letters]
+    else:
+        output = [x for a in output for x in (range(wide, 0, -1) if a is None else (a,))]
+        for x in output:
+            if output.count(x) > 1:
+                raise RuntimeError(f"einsum(): output subscript {x} appears more than once in the output")
+            if isinstance(x, str) and x not in everything:
+                raise RuntimeError(f"einsum(): output subscript {x} does not appear in the equation for any input operand")
+    return inputs, output
+
+
+def _without_repeats(t, labels):
+    """Takes the diagonal for a label that stands twice at one operand."""
+    labels = list(labels)
+    for x in dict.fromkeys(labels):
+        while labels.count(x) > 1:
+            i = labels.index(x)
+            j = labels.index(x, i + 1)
+            if t.shape[i] != t.shape[j]:
+                raise RuntimeError(
+                    f"einsum(): subscript {x} is repeated but the sizes don't match, {t.shape[j]} != {t.shape[i]}"
+                )
+            t = t.diagonal(0, i, j)
+            del labels[j], labels[i]
+            labels.append(x)
+    return t, labels
+
+
+def _check_sizes(operands, inputs):
+    """Raises RuntimeError where one label has different sizes, other than 1."""
+    sizes = {}
+    for i, (t, labels) in enumerate(zip(operands, inputs, strict=True)):
+        for x, n in zip(labels, t.shape, strict=True):
+            if sizes.setdefault(x, n) != n:
+                if 1 not in (n, sizes[x]):
+                    raise RuntimeError(
+                        f"einsum(): operands do not broadcast with remapped shapes: subscript {x} has size {n} for operand {i} "
+                        f"which does not broadcast with previously seen size {sizes[x]}"
+                    )
+                sizes[x] = max(n, sizes[x]) if 0 not in (n, sizes[x]) else 0
+
+
+def _pair(a, la, b, lb, kept):
+    """Sums the product of two operands over the labels that are at both and not in ``kept``: one batched product of
+    matrices. Labels at one operand only are summed by then, or kept."""
+    a, la = _sum_out(a, la, {x for x in la if x not in lb and x not in kept})
+    b, lb = _sum_out(b, lb, {x for x in lb if x not in la and x not in kept})
+    size = {}
+    for t, labels in ((a, la), (b, lb)):
+        for x, n in zip(labels, t.shape, strict=True):
+            size[x] = n if size.get(x, 1) == 1 else size[x]
+    shared = [x for x in la if x in lb]
+    # a size of 1 against another is no real partner: sum it out where it is contracted
+    for x in shared:
+        if x not in kept and a.shape[la.index(x)] != b.shape[lb.index(x)]:
+            if a.shape[la.index(x)] == 1:
+                b = b.sum(lb.index(x), keepdim=True)
+            else:
+                a = a.sum(la.index(x), keepdim=True)
+            size[x] = 1
+    contracted = [x for x in shared if x not in kept]
+    batch = [x for x in shared if x in kept]
+    only_a = [x for x in la if x not in lb]
+    only_b = [x for x in lb if x not in la]
+    if not contracted:
+        out = [*batch, *only_a, *only_b]
+        a = a.permute([la.index(x) for x in (*batch, *only_a)])
+        b = b.permute([lb.index(x) for x in (*batch, *only_b)])
+        a = a.reshape(*a.shape, *(1,) * len(only_b))
+        b = b.reshape(*b.shape[: len(batch)], *(1,) * len(only_a), *b.shape[len(batch) :])
+        return a * b, out
+
+    def blocks(t, labels, *groups):
+        t = t.permute([labels.index(x) for g in groups for x in g])
+        full = [size[x] for g in groups for x in g]
+        if list(t.shape) != full:
+            t = t.expand(full)
+        return t.reshape([math.prod(size[x] for x in g) for g in groups])
+
+    x = blocks(a, la, batch, only_a, contracted)
+    y = blocks(b, lb, batch, contracted, only_b)
+    product = x[0].matmul(y[0]) if not batch else x.matmul(y)
+    out = [*batch, *only_a, *only_b]
+    return product.reshape([size[i] for i in out]), out
+
+
+def _sum_out(t, labels, gone):
+    """Sums over the labels in ``gone``."""
+    if not gone:
+        return t, labels
+    return t.sum([i for i, x in enumerate(labels) if x in gone]), [x for x in labels if x not in gone]
+
+
+def einsum(*args):
+    """Sums of products of the operands' elements, by Einstein's summation convention.
+
+    ``einsum("ij,jk->ik", a, b)`` is ``a @ b``. A letter names a dimension; letters missing in the output are summed over.
+    Without ``->`` the output has the letters that appear once, in alphabetical order, after the dimensions of an ellipsis
+    ``...``, which stands for any number of dimensions that are broadcast. A letter that stands twice at one operand takes its
+    diagonal. ``einsum(a, [0, 1], b, [1, 2], [0, 2])`` is the same with numbers for letters.
+
+    Operands are combined from left to right, each time by one batched product of matrices.
+
+    Raises:
+        RuntimeError: the equation does not fit the operands.
+        ValueError: no equation, or no operand.
+
+    >>> import tnn
+    >>> tnn.einsum("ii->", tnn.eye(3)).item()
+    3.0
+    """
+    if len(args) < 2:
+        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+    if isinstance(args[0], Tensor):
+        operands, inputs, output = _from_sublists(args)
+    else:
+        operands = list(args[1])if len(args) == 2 and isinstance(args[1], list | tuple) else list(args[1:])
+        inputs, output = _parse(args[0], operands)
+    for i, t in enumerate(operands):
+        check_tensor("einsum", f"operands[{i}]", t)
+    inputs, output = _expand_ellipses(operands, inputs, output)
+    pairs = [_without_repeats(t, labels) for t, labels in zip(operands, inputs, strict=True)]
+    _check_sizes([t for t, _ in pairs], [labels for _, labels in pairs])
+    t, labels = pairs[0]
+    for k, (u, more) in enumerate(pairs[1:], 2):
+        later = {x for _, rest in pairs[k:] for x in rest}
+        t, labels = _pair(t, labels, u, more, later.union(output))
+    t, labels = _sum_out(t, labels, {x for x in labels if x not in output})
+    order = [labels.index(x) for x in output]
+    return t if order == list(range(len(order))) else t.permute(order)
+
+
+def tensordot(a, b, dims=2, out=None):
+    """Sums products over dimensions of ``a`` and ``b``: over the last ``dims`` of a and the first of b, or over pairs.
+
+    Args:
+        dims: an int, or two lists of dimensions, of a and of b.
+
+    Raises:
+        RuntimeError: the sizes of paired dimensions differ, or there are too few dimensions.
+    """
+    check_tensor("tensordot", "a", a, 1)
+    check_tensor("tensordot", "b", b, 2)
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        of_a, of_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        of_a, of_b = ([d] if isinstance(d, int) else list(d) for d in dims)
+        if len(of_a) != len(of_b):
+            raise RuntimeError(f"both dimension lists should have same length, got {len(of_a)} and {len(of_b)}")
+        of_a, of_b = [wrap_dim(d, a.ndim) for d in of_a], [wrap_dim(d, b.ndim) for d in of_b]
+    for i, j in zip(of_a, of_b, strict=True):
+        n, m = a.shape[i], b.shape[j]
+        if n != m:
+            if n == 1:
+                b = b.sum(j, keepdim=True)
+            elif m == 1:
+                a = a.sum(i, keepdim=True)
+            else:
+                raise RuntimeError(
+                    f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size {m} in dim {j}"
+                )
+    rest_a = [i for i in range(a.ndim) if i not in of_a]
+    rest_b = [i for i in range(b.ndim) if i not in of_b]
+    n = math.prod(a.shape[i] for i in of_a)
+    shape_a, shape_b = [a.shape[i] for i in rest_a], [b.shape[i] for i in rest_b]
+    x = a.permute([*rest_a, *of_a]).reshape(math.prod(shape_a), n)
+    y = b.permute([*of_b, *rest_b]).reshape(n, math.prod(shape_b))
+    return into(out, x.matmul(y).reshape([*shape_a, *shape_b]))
+
+
+def kron(input, other, *, out=None):
+    """The Kronecker product: block (i, j) of the result is ``input[i, j] * other``."""
+    check_tensor("kron", "input", input, 1)
+    check_tensor("kron", "other", other, 2)
+    n = max(input.ndim, other.ndim)
+    a = input.reshape((1,) * (n - input.ndim) + tuple(input.shape))
+    b = other.reshape((1,) * (n - other.ndim) + tuple(other.shape))
+    wide = a.reshape([s for m in a.shape for s in (m, 1)]) * b.reshape([s for m in b.shape for s in (1, m)])
+    return into(out, wide.reshape([i * j for i, j in zip(a.shape, b.shape, strict=True)]))
+
+
+def cross(input, other, dim=None, *, out=None):
+    """The cross product of vectors of 3 elements that lie along ``dim`` (None: the first dimension of size 3).
+
+    Raises:
+        RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast.
+    """
+    check_tensor("cross", "input", input, 1)
+    check_tensor("cross", "other", other, 2)
+    if input.ndim != other.ndim:
+        raise RuntimeError(
+            f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}"
+        )
+    if dim is None:
+        dim = next((i for i, n in enumerate(input.shape) if n == 3), None)
+        if dim is None:
+            raise RuntimeError("no dimension of size 3 in input")
+    dim = wrap_dim(dim, input.ndim)
+    if input.shape[dim] != 3 or other.shape[dim] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and {other.shape[dim]}"
+        )
+    from .joining import stack
+
+    a, b = input.unbind(dim), other.unbind(dim)
+    return into(out, stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], dim))
+
+
+def linalg_cross(input, other, *, dim=-1, out=None):
+    """``linalg.cross``: the cross product of vectors of 3 elements along ``dim``."""
+    return cross(input, other, dim, out=out)
+
+
+def chain_matmul(*matrices, out=None):
+    """The product of two or more matrices, multiplied in the order that costs least."""
+    from .linalg import multi_dot
+
+    return into(out, matrices[0] if len(matrices) == 1 else multi_dot(matrices))
+
+
+def inner(input, other, *, out=None):
+    """The sum of products over the last dimension of both; of scalars, the product.
+
+    Raises:
+        RuntimeError: the last dimensions differ in size.
+    """
+    check_tensor("inner", "input", input, 1)
+    check_tensor("inner", "other", other, 2)
+    if not input.ndim or not other.ndim:
+        return into(out, input * other)
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(
+            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
+            f"{list(other.shape)}"
+        )
+    return into(out, tensordot(input, other, ([-1], [-1])))

@@ -1,0 +1,279 @@
+"""Largest and smallest elements and where they are, over some or all dimensions."""
+
+import builtins
+from collections import namedtuple
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import reduction as kernels
+from ..kernels._pool import empty
+from ..tensor import Tensor, wrap
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, wrap_dim
+from .reduction import _Reduction, as_three, in_memory_order, kept_shape, numpy_names, reduced_dims, runs_of
+
+_max = namedtuple("max", ["values", "indices"])
+_min = namedtuple("min", ["values", "indices"])
+_aminmax = namedtuple("aminmax", ["min", "max"])
+
+_NUMPY = {kernels.MAX: np.max, kernels.MIN: np.min}
+_NUMPY_ARG = {kernels.MAX: np.argmax, kernels.MIN: np.argmin}
+
+
+def extreme_array(d, dims, kind):
+    """The MAX, MIN, ABSMAX or ABSMIN of a C-contiguous float array over ``dims``, which stay with size 1."""
+    runs = runs_of(dims)
+    if not runs:
+        d, runs = d.reshape(*d.shape, 1), [[d.ndim, d.ndim + 1]]
+    for first, past in runs:
+        outer, n, inner = as_three(d.shape, first, past)
+        y = empty(d.shape[:first] + (1,) * (past - first) + d.shape[past:], d.dtype)
+        kernels.extreme_forward(d.reshape(outer, n, inner), y.reshape(outer, inner), kind)
+        d, kind = y, {kernels.ABSMAX: kernels.MAX, kernels.ABSMIN: kernels.MIN}.get(kind, kind)
+    return d
+
+
+class Amax(_Reduction):
+    __slots__ = ()
+
+    def backward(self, grad):
+        x, y = self.saved_tensors()
+        y = self.spread(y.detach())
+        mask = wrap((x._data == y._data) | (np.isnan(x._data) & np.isnan(y._data)))
+        count = mask.sum(self.dims, True) if self.dims else mask.sum()
+        grad = grad if self.keepdim or not self.shape else grad.reshape(kept_shape(self.shape, self.dims, True))
+        return (grad / count) * mask
+
+
+class Amin(Amax):
+    __slots__ = ()
+
+
+class Max(Amax):
+    __slots__ = ()
+
+    def name(self):
+        return type(self).__name__ + "Backward1"
+
+
+class Min(Max):
+    __slots__ = ()
+
+
+def _extreme(input, dims, keepdim, kind, node_type):
+    d = input._data
+    shape = kept_shape(d.shape, dims, keepdim)
+    if d.dtype is not F32 and d.dtype is not F64:
+        return wrap(np.asarray(_NUMPY[kind](d, axis=dims), d.dtype).reshape(shape))
+    if len(dims) == d.ndim:
+        y = empty(shape, d.dtype)
+        kernels.extreme_forward(in_memory_order(input).reshape(1, d.size, 1), y.reshape(1, 1), kind)
+    else:
+        y = extreme_array(dense(input), dims, kind).reshape(shape)
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.record(out, input, dims, keepdim)
+        node.save(input, out)
+    return out
+
+
+def _dims(function, input, dim):
+    """The dimensions of amax and its kin, which must hold elements."""
+    check_tensor(function, "input", input, 1)
+    dims = reduced_dims(dim, input._data.ndim)
+    if input._data.size:
+        return dims
+    if dim is None or dim == ():
+        raise RuntimeError(
+            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            "the 'dim' argument."
+        )
+    for i in dims:
+        if input._data.shape[i] == 0:
+            raise IndexError(f"{function}(): Expected reduction dim {i} to have non-zero size.")
+    return dims
+
+
+@numpy_names
+@half_as_float32
+def amax(input, dim=(), keepdim=False, *, out=None):
+    """The largest element over all or some dimensions; equal ones share the gradient. A NaN is larger than any number.
+
+    Raises:
+        IndexError: no such dimension, or one of size 0.
+    """
+    return into(out, _extreme(input, _dims("amax", input, dim), keepdim, kernels.MAX, Amax))
+
+
+@numpy_names
+@half_as_float32
+def amin(input, dim=(), keepdim=False, *, out=None):
+    """The smallest element over all or some dimensions; equal ones share the gradient. A NaN is smaller than any number.
+
+    Raises:
+        IndexError: no such dimension, or one of size 0.
+    """
+    return into(out, _extreme(input, _dims("amin", input, dim), keepdim, kernels.MIN, Amin))
+
+
+def aminmax(input, *, dim=None, keepdim=False, out=None):
+    """The smallest and the largest element, of all or along one dimension, as a named tuple ``(min, max)``.
+
+    Raises:
+        RuntimeError: there are no elements.
+    """
+    check_tensor("aminmax", "input", input, 1)
+    if dim is None and input.numel() == 0:
+        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+    return into(out, _aminmax(amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)))
+
+
+class _AtIndices(Node):
+    """Values picked along one dimension: the gradient goes back to where they came from."""
+
+    __slots__ = ("shape", "dim", "keepdim", "indices")
+
+    def backward(self, grad, _=None):
+        indices = wrap(self.indices)
+        if not self.shape:
+            return grad.reshape(())
+        if not self.keepdim:
+            grad, indices = grad.unsqueeze(self.dim), indices.unsqueeze(self.dim)
+        return grad.new_zeros(self.shape).scatter(self.dim, indices, grad)
+
+
+class MaxDim(_AtIndices):
+    __slots__ = ()
+
+    def name(self):
+        return "MaxBackward0"
+
+
+class MinDim(_AtIndices):
+    __slots__ = ()
+
+    def name(self):
+        return "MinBackward0"
+
+
+def picked(node_type, input, values, indices, dim, keepdim):
+    """Tensors of values that were picked along ``dim`` and of their indices, recorded."""
+    out, where = wrap(values), wrap(indices)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.shape, node.dim, node.keepdim, node.indices = input._data.shape, dim, keepdim, indices
+        node.attach_all((out, where))
+    return out, where
+
+
+def arg_array(d, dim, kind):
+    """Extreme values and their first indices along ``dim``, which is gone, of an array of any dtype."""
+    shape = d.shape[:dim] + d.shape[dim + 1 :]
+    if d.dtype not in (F32, F64):
+        indices = np.asarray(_NUMPY_ARG[kind](d, axis=dim), np.int64)
+        return np.take_along_axis(d, np.expand_dims(indices, dim), dim).reshape(shape), indices
+    outer, n, inner = as_three(d.shape, dim, dim + 1)
+    values, indices = empty(shape, d.dtype), empty(shape, np.dtype(np.int64))
+    x = np.ascontiguousarray(d).reshape(outer, n, inner)
+    if x.size:
+        kernels.arg_forward(x, values.reshape(outer, inner), indices.reshape(outer, inner), kind)
+    return values, indices
+
+
+def _with_indices(function, input, dim, keepdim, kind, node_type, result_type):
+    d = input._data
+    dim = wrap_dim(dim, d.ndim)
+    if d.ndim and d.shape[dim] == 0:
+        raise IndexError(f"{function}(): Expected reduction dim {dim} to have non-zero size.")
+    values, indices = arg_array(d.reshape(1) if d.ndim == 0 else d, dim, kind)
+    if keepdim and d.ndim:
+        values, indices = np.expand_dims(values, dim), np.expand_dims(indices, dim)
+    return result_type(*picked(node_type, input, values, indices, dim, keepdim))
+
+
+def _max_or_min(function, input, dim, keepdim, out, kind, other):
+    check_tensor(function, "input", input, 1)
+    if isinstance(dim, Tensor):
+        return getattr(input, other)(dim)
+    whole, along, result_type = (Max, MaxDim, _max) if kind == kernels.MAX else (Min, MinDim, _min)
+    if dim is not None:
+        if isinstance(dim, builtins.bool | float | str):
+            raise TypeError(f"{function}() received an invalid combination of arguments: dim must be an int, got {dim!r}")
+        if input._data.dtype in HALF:
+            wide = _with_indices(function, input.to(dtypes.float32), dim, keepdim, kind, along, result_type)
+            return into(out, result_type(wide[0].to(input.dtype), wide[1]))
+        return into(out, _with_indices(function, input, dim, keepdim, kind, along, result_type))
+    if input.numel() == 0:
+        raise RuntimeError(
+            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            "the 'dim' argument."
+        )
+    return into(out, half_as_float32(_extreme)(input, tuple(range(input._data.ndim)), False, kind, whole))
+
+
+@numpy_names
+def max(input, dim=None, keepdim=False, *, other=None, out=None):
+    """``max(input)``: the largest element. ``max(input, dim)``: the largest along a dimension and its first index, as a
+    named tuple ``(values, indices)``. ``max(input, other)``: :func:`maximum`. A NaN is larger than any number.
+
+    Raises:
+        IndexError: no such dimension, or it has size 0.
+        RuntimeError: there are no elements.
+    """
+    return _max_or_min("max", input, dim if other is None else other, keepdim, out, kernels.MAX, "maximum")
+
+
+@numpy_names
+def min(input, dim=None, keepdim=False, *, other=None, out=None):
+    """``min(input)``: the smallest element. ``min(input, dim)``: the smallest along a dimension and its first index, as a
+    named tuple ``(values, indices)``. ``min(input, other)``: :func:`minimum`. A NaN is smaller than any number.
+
+    Raises:
+        IndexError: no such dimension, or it has size 0.
+        RuntimeError: there are no elements.
+    """
+    return _max_or_min("min", input, dim if other is None else other, keepdim, out, kernels.MIN, "minimum")
+
+
+def _arg(function, input, dim, keepdim, out, kind):
+    check_tensor(function, "input", input, 1)
+    d = input._data
+    if d.dtype in HALF:
+        d = d.astype(np.float32)
+    if d.dtype == np.bool_:
+        raise RuntimeError(f"\"{function}_cpu\" not implemented for 'Bool'")
+    if dim is None:
+        if d.size == 0:
+            raise IndexError(f"{function}(): Expected reduction dim to be specified for input.numel() == 0.")
+        result = arg_array(d.reshape(-1), 0, kind)[1].reshape((1,) * d.ndim if keepdim else ())
+        return into(out, wrap(result))
+    dim = wrap_dim(dim, d.ndim)
+    if d.ndim == 0:
+        return into(out, wrap(np.zeros((), np.int64)))
+    if d.shape[dim] == 0:
+        raise IndexError(f"{function}(): Expected reduction dim {dim} to have non-zero size.")
+    result = arg_array(d, dim, kind)[1]
+    return into(out, wrap(np.expand_dims(result, dim) if keepdim else result))
+
+
+@numpy_names
+def argmax(input, dim=None, keepdim=False, *, out=None):
+    """The index of the first largest element, along a dimension or (None) in the flattened tensor.
+
+    Raises:
+        IndexError: no such dimension, or there are no elements.
+    """
+    return _arg("argmax", input, dim, keepdim, out, kernels.MAX)
+
+
+@numpy_names
+def argmin(input, dim=None, keepdim=False, *, out=None):
+    """The index of the first smallest element, along a dimension or (None) in the flattened tensor.
+
+    Raises:
+        IndexError: no such dimension, or there are no elements.
+    """
+    return _arg("argmin", input, dim, keepdim, out, kernels.MIN)

@@ -1,0 +1,395 @@
+"""Factorizations of matrices: Cholesky, QR, eigenvalues of symmetric matrices, singular values, LU.
+
+The factors come from ``numpy.linalg`` (LU from a kernel); their gradients are differentiable operations. Symbols: A^T is
+the transpose, sym(X) = X + X^T halved, * the elementwise product.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+from ..autograd.node import Node
+from ..kernels import linalg as kernels
+from ..tensor import wrap
+from ._common import F32, F64, check_tensor, into, recording
+
+
+class LinAlgError(RuntimeError):
+    """A matrix that has no such factorization, inverse or solution."""
+
+
+Slogdet = namedtuple("slogdet", ["sign", "logabsdet"])
+Lstsq = namedtuple("lstsq", ["solution", "residuals", "rank", "singular_values"])
+_QR = namedtuple("qr", ["Q", "R"])
+_SVD = namedtuple("svd", ["U", "S", "V"])
+_SVDh = namedtuple("svd", ["U", "S", "Vh"])
+_Eigh = namedtuple("eigh", ["eigenvalues", "eigenvectors"])
+_LU = namedtuple("lu", ["P", "L", "U"])
+_LUFactor = namedtuple("lu_factor", ["LU", "pivots"])
+_CholeskyEx = namedtuple("cholesky_ex", ["L", "info"])
+_Geqrf = namedtuple("geqrf", ["a", "tau"])
+
+
+def check_matrix(function, A, floating=True):
+    """Raises unless A is a Tensor of at least 2 dimensions and of float32 or float64."""
+    check_tensor(function, "A", A, 1)
+    if A._data.ndim < 2:
+        raise RuntimeError(f"{function}: The input tensor A must have at least 2 dimensions.")
+    if floating and A._data.dtype not in (F32, F64):
+        raise RuntimeError(f"{function}: Expected a float32 or float64 tensor, got {A.dtype}")
+
+
+def check_square(function, A, floating=True):
+    """Raises unless A is a Tensor of square matrices, as :func:`check_matrix` does."""
+    check_matrix(function, A, floating)
+    if A._data.shape[-1] != A._data.shape[-2]:
+        raise RuntimeError(
+            f"{function}: A must be batches of square matrices, but they are {A._data.shape[-2]} by {A._data.shape[-1]} "
+            "matrices"
+        )
+
+
+def computed(function, factor, *arrays):
+    """Calls a function of ``numpy.linalg`` and names the operation where it fails.
+
+    Raises:
+        LinAlgError: the matrix is singular, not positive-definite, or there was no convergence.
+    """
+    try:
+        out = factor(*arrays)
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError(f"{function}: {error}") from None
+    return np.asarray(out) if isinstance(out, np.ndarray | np.floating) else tuple(map(np.asarray, out))
+
+
+def transposed(t):
+    """The transposed matrices, a view."""
+    return t.transpose(-2, -1)
+
+
+def _eye(t):
+    return wrap(np.eye(t._data.shape[-1], dtype=t._data.dtype))
+
+
+def _solve(a, b, left=True):
+    from .linalg import solve
+
+    return solve(a, b, left=left)
+
+
+class LinalgCholeskyEx(Node):
+    __slots__ = ()
+
+    def backward(self, grad):
+        (lower,) = self.saved_tensors()
+        inner = transposed(lower).matmul(grad).tril()
+        inner = (inner + transposed(inner.tril(-1))) * 0.5
+        return _solve(lower, _solve(transposed(lower), inner), left=False)
+
+
+def linalg_cholesky(A, *, upper=False, out=None):
+    """``linalg.cholesky``: the lower L with ``A = L L^T`` of symmetric positive-definite matrices, or the upper ``L^T``.
+
+    Raises:
+        LinAlgError: a matrix is not positive-definite.
+    """
+    check_square("linalg.cholesky", A)
+    lower = np.swapaxes(np.triu(A._data), -1, -2) if upper else np.tril(A._data)
+    result = wrap(computed("linalg.cholesky", np.linalg.cholesky, lower))
+    if recording(A):
+        node = LinalgCholeskyEx(A)
+        node.attach(result)
+        node.save(result)
+    return into(out, transposed(result) if upper else result)
+
+
+def cholesky(input, upper=False, *, out=None):
+    """``cholesky(input, upper)``: see ``linalg.cholesky``."""
+    return linalg_cholesky(input, upper=upper, out=out)
+
+
+def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
+    """``linalg.cholesky`` and a tensor of zeros, ``(L, info)``; raises where a matrix is not positive-definite."""
+    return into(out, _CholeskyEx(linalg_cholesky(A, upper=upper), wrap(np.zeros(A._data.shape[:-2], np.int32))))
+
+
+class LinalgQr(Node):
+    __slots__ = ("mode",)
+
+    def backward(self, gq, gr):
+        q, r = self.saved_tensors()
+        if self.mode == "complete" and q.shape[-2] != r.shape[-1]:
+            raise RuntimeError("linalg.qr: the derivative is not implemented for mode 'complete' where m > n")
+        m, n = q.shape[-2], r.shape[-1]
+        if m >= n:
+            return _qr_backward(q, r, gq, gr)
+        # A = Q [R1 R2]: R2 = Q^T A2 has a gradient of its own
+        r1, g1, g2 = r.narrow(-1, 0, m), gr.narrow(-1, 0, m), gr.narrow(-1, m, n - m)
+        a2 = q.matmul(r.narrow(-1, m, n - m))
+        from .joining import cat
+
+        return cat([_qr_backward(q, r1, gq + a2.matmul(transposed(g2)), g1), q.matmul(g2)], -1)
+
+
+def _qr_backward(q, r, gq, gr):
+    """(gq + q copyltu(r gr^T - gq^T q)) r^-T for square or tall matrices, copyltu the symmetric matrix of a lower triangle."""
+    m = r.matmul(transposed(gr)) - transposed(gq).matmul(q)
+    m = m.tril() + transposed(m.tril(-1))
+    return _solve(transposed(r), gq + q.matmul(m), left=False)
+
+
+def linalg_qr(A, mode="reduced", *, out=None):
+    """``linalg.qr``: ``A = Q R`` with orthonormal columns Q and upper triangular R, as ``(Q, R)``.
+
+    Args:
+        mode: ``'reduced'``, ``'complete'`` (square Q) or ``'r'`` (Q empty, not differentiable).
+
+    Raises:
+        RuntimeError: another mode.
+    """
+    check_matrix("linalg.qr", A)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
+    if mode == "r":
+        r = wrap(computed("linalg.qr", lambda a: np.linalg.qr(a, mode="r"), A._data))
+        return into(out, _QR(wrap(np.empty(0, A._data.dtype)), r))
+    q, r = (wrap(x) for x in computed("linalg.qr", lambda a: np.linalg.qr(a, mode=mode), A._data))
+    if recording(A):
+        node = LinalgQr(A)
+        node.mode = mode
+        node.attach_all((q, r))
+        node.save(q, r)
+    return into(out, _QR(q, r))
+
+
+def qr(input, some=True, *, out=None):
+    """``qr(input, some)``: see ``linalg.qr``; ``some=False`` gives a square Q."""
+    return linalg_qr(input, "reduced" if some else "complete", out=out)
+
+
+class LinalgEigh(Node):
+    __slots__ = ()
+
+    def backward(self, gl, gv):
+        values, vectors = self.saved_tensors()
+        vt = transposed(vectors)
+        gap = values.unsqueeze(-2) - values.unsqueeze(-1)
+        eye = _eye(vectors)
+        inner = vt.matmul(gv) / gap.masked_fill(wrap(eye._data != 0), np.inf)
+        inner = inner + eye * gl.unsqueeze(-1)
+        g = vectors.matmul(inner).matmul(vt)
+        return (g + transposed(g)) * 0.5
+
+
+def eigh(A, UPLO="L", *, out=None):
+    """Eigenvalues in ascending order and orthonormal eigenvectors of symmetric matrices, ``(eigenvalues, eigenvectors)``.
+
+    Args:
+        UPLO: which triangle is read, ``'L'`` or ``'U'``.
+
+    Raises:
+        LinAlgError: there was no convergence.
+    """
+    check_square("linalg.eigh", A)
+    if str(UPLO).upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    pair = [wrap(x) for x in computed("linalg.eigh", lambda a: tuple(np.linalg.eigh(a, UPLO.upper())), A._data)]
+    if recording(A):
+        node = LinalgEigh(A)
+        node.attach_all(pair)
+        node.save(*pair)
+    return into(out, _Eigh(*pair))
+
+
+def eigvalsh(A, UPLO="L", *, out=None):
+    """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`."""
+    return into(out, eigh(A, UPLO)[0])
+
+
+class LinalgSvd(Node):
+    __slots__ = ()
+
+    def backward(self, gu, gs, gvh):
+        u, s, vh = self.saved_tensors()
+        k = s.shape[-1]
+        if u.shape[-1] != k or vh.shape[-2] != k:
+            raise RuntimeError("linalg.svd: the derivative with full_matrices=True is implemented for square matrices only")
+        m, n = u.shape[-2], vh.shape[-1]
+        v, ut, gv = transposed(vh), transposed(u), transposed(gvh)
+        square = s * s
+        eye = wrap(np.eye(k, dtype=s._data.dtype))
+        gap = (square.unsqueeze(-2) - square.unsqueeze(-1)).masked_fill(wrap(eye._data != 0), np.inf)
+        left, right = ut.matmul(gu), vh.matmul(gv)
+        inner = (left - transposed(left)) / gap * s.unsqueeze(-2) + s.unsqueeze(-1) * ((right - transposed(right)) / gap)
+        inner = inner + eye * gs.unsqueeze(-1)
+        g = u.matmul(inner).matmul(vh)
+        if m > k:
+            rest = gu / s.unsqueeze(-2)
+            g = g + (rest - u.matmul(ut.matmul(rest))).matmul(vh)
+        if n > k:
+            rest = transposed(gv / s.unsqueeze(-2))
+            g = g + u.matmul(rest - rest.matmul(v).matmul(vh))
+        return g
+
+
+def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
+    """``linalg.svd``: ``A = U diag(S) Vh`` with orthonormal U, V and descending S, as ``(U, S, Vh)``.
+
+    Args:
+        full_matrices: give square U and Vh (not differentiable unless A is square).
+        driver: accepted.
+
+    Raises:
+        LinAlgError: there was no convergence.
+    """
+    check_matrix("linalg.svd", A)
+    out3 = computed("linalg.svd", lambda a: tuple(np.linalg.svd(a, full_matrices=full_matrices)), A._data)
+    out3 = [wrap(x) for x in out3]
+    if recording(A):
+        node = LinalgSvd(A)
+        node.attach_all(out3)
+        node.save(*out3)
+    return into(out, _SVDh(*out3))
+
+
+def svd(input, some=True, compute_uv=True, *, out=None):
+    """``svd(input)``: ``A = U diag(S) V^T``, as ``(U, S, V)``; ``some=False`` gives square U and V."""
+    u, s, vh = linalg_svd(input, not some)
+    if not compute_uv:
+        return into(out, _SVD(u.detach() * 0, s, transposed(vh).detach() * 0))
+    return into(out, _SVD(u, s, transposed(vh)))
+
+
+def svdvals(A, *, driver=None, out=None):
+    """The singular values of matrices in descending order."""
+    return into(out, linalg_svd(A, False)[1])
+
+
+def lu_factor(A, *, pivot=True, out=None):
+    """``linalg.lu_factor``: L and U in one matrix, and the pivots (rows from 1), as ``(LU, pivots)``; see :func:`linalg_lu`."""
+    check_matrix("linalg.lu_factor", A)
+    _, lower, upper = linalg_lu(A, pivot=pivot)
+    k = min(A._data.shape[-2:])
+    return into(out, _LUFactor(_packed(lower, upper, k), wrap(_lu_arrays(A._data)[1])))
+
+
+def _packed(lower, upper, k):
+    """L without its ones, and U, in one matrix."""
+    m, n = lower._data.shape[-2], upper._data.shape[-1]
+    from .joining import cat
+
+    low = lower.tril(-1)
+    if n > k:
+        low = cat([low, low.new_zeros((*low.shape[:-1], n - k))], -1)
+    if m > k:
+        upper = cat([upper, upper.new_zeros((*upper.shape[:-2], m - k, n))], -2)
+    return low + upper
+
+
+def _lu_arrays(a):
+    """The packed factors and the pivots of matrices."""
+    m, n = a.shape[-2:]
+    packed = np.array(a, order="C").reshape(-1, m, n)
+    pivots = np.empty((packed.shape[0], min(m, n)), np.int32)
+    kernels.lu_factor(packed, pivots)
+    return packed.reshape(a.shape), pivots.reshape(*a.shape[:-2], min(m, n))
+
+
+def _permutation(pivots, m, dtype):
+    """The matrices P of pivots: A = P L U."""
+    flat = pivots.reshape(-1, pivots.shape[-1])
+    out = np.zeros((flat.shape[0], m, m), dtype)
+    for b, row in enumerate(flat):
+        order = list(range(m))
+        for k, p in enumerate(row):
+            order[k], order[p - 1] = order[p - 1], order[k]
+        out[b, order, range(m)] = 1
+    return out.reshape(*pivots.shape[:-1], m, m)
+
+
+class LinalgLu(Node):
+    __slots__ = ()
+
+    def backward(self, _, gl, gu):
+        p, lower, upper = self.saved_tensors()
+        if lower.shape[-2] != upper.shape[-1]:
+            raise RuntimeError("linalg.lu: the derivative is implemented for square matrices only")
+        inner = transposed(lower).matmul(gl).tril(-1) + gu.matmul(transposed(upper)).triu()
+        return p.matmul(_solve(transposed(lower), _solve(transposed(upper), inner, left=False)))
+
+
+def linalg_lu(A, *, pivot=True, out=None):
+    """``linalg.lu``: ``A = P L U`` with a permutation P, unit lower triangular L and upper triangular U, ``(P, L, U)``.
+
+    Raises:
+        RuntimeError: ``pivot`` is False.
+    """
+    check_matrix("linalg.lu", A)
+    if not pivot:
+        raise RuntimeError("linalg.lu: LU without pivoting is not implemented on the CPU")
+    packed, pivots = _lu_arrays(A._data)
+    factors = lu_unpack(wrap(packed), wrap(pivots))
+    if recording(A):
+        node = LinalgLu(A)
+        node.attach_all(factors, (False, True, True))
+        node.save(*factors)
+    return into(out, factors)
+
+
+def lu(A, pivot=True, get_infos=False, out=None):
+    """``lu(A)``: the packed factors and the pivots, and with ``get_infos`` zeros; see ``linalg.lu_factor``."""
+    packed, pivots = lu_factor(A, pivot=pivot)
+    result = (packed, pivots) + ((wrap(np.zeros(A._data.shape[:-2], np.int32)),) if get_infos else ())
+    return into(out, result)
+
+
+def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None):
+    """The factors ``(P, L, U)`` of what ``linalg.lu_factor`` gives."""
+    m, n = LU_data._data.shape[-2:]
+    k = min(m, n)
+    lower = LU_data.narrow(-1, 0, k).tril(-1)
+    lower = lower + wrap(np.eye(m, k, dtype=LU_data._data.dtype))
+    upper = LU_data.narrow(-2, 0, k).triu()
+    return into(out, _LU(wrap(_permutation(LU_pivots._data, m, LU_data._data.dtype)), lower, upper))
+
+
+def householder_product(input, tau, *, out=None):
+    """The first columns of the product of the Householder reflections that :func:`geqrf` gives."""
+    check_matrix("linalg.householder_product", input)
+    m, n = input._data.shape[-2:]
+    k = tau._data.shape[-1]
+    v = input.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=input._data.dtype))
+    q = wrap(np.broadcast_to(np.eye(m, n, dtype=input._data.dtype), input._data.shape).copy())
+    for i in range(k - 1, -1, -1):
+        column = v.narrow(-1, i, 1)
+        q = q - column.matmul(transposed(column).matmul(q)) * tau.narrow(-1, i, 1).unsqueeze(-1)
+    return into(out, q)
+
+
+def orgqr(input, tau):
+    """The same as :func:`householder_product`."""
+    return householder_product(input, tau)
+
+
+def geqrf(input, *, out=None):
+    """The Householder form of the QR factorization, ``(a, tau)``: R above the diagonal and the reflections below."""
+    check_matrix("geqrf", input)
+    m, n = input._data.shape[-2:]
+    flat = input._data.reshape(-1, m, n)
+    pairs = [np.linalg.qr(a, mode="raw") for a in flat]
+    a = np.stack([h.T for h, _ in pairs]).reshape(input._data.shape) if pairs else input._data.copy()
+    tau = np.stack([t for _, t in pairs]) if pairs else np.empty((0, min(m, n)), input._data.dtype)
+    return into(out, _Geqrf(wrap(np.ascontiguousarray(a)), wrap(tau.reshape(*input._data.shape[:-2], min(m, n)))))
+
+
+def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
+    """``Q other`` (``other Q``, or with Q transposed) for the square Q of what :func:`geqrf` gives."""
+    m, n = input._data.shape[-2:]
+    from .joining import cat
+
+    full = input if n >= m else cat([input, input.new_zeros((*input.shape[:-1], m - n))], -1)
+    q = householder_product(full.narrow(-1, 0, m), tau)
+    q = transposed(q) if transpose else q
+    return into(out, q.matmul(other) if left else other.matmul(q))

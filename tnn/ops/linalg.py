@@ -1,0 +1,545 @@
+"""Solving, inverting and measuring matrices: determinants, inverses, linear systems, powers, statistics of variables.
+
+Factorizations call ``numpy.linalg``; their gradients are written with differentiable operations, so that higher
+derivatives exist. What factors a matrix into several stands in ``factor.py``.
+"""
+
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..tensor import wrap
+from ._common import F32, check_tensor, into, recording, wrap_dim
+from .factor import (
+    LinAlgError,
+    Slogdet,
+    check_matrix,
+    check_square,
+    computed,
+    lu_unpack,
+    svd,
+    svdvals,
+    transposed,
+)
+
+
+class LinalgInvEx(Node):
+    __slots__ = ()
+
+    def backward(self, grad):
+        (y,) = self.saved_tensors()
+        y = transposed(y)
+        return -(y.matmul(grad).matmul(y))
+
+
+def inv(A, *, out=None):
+    """The inverse of square matrices (*, n, n).
+
+    Raises:
+        LinAlgError: a matrix is singular (a subclass of RuntimeError).
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
+    check_square("linalg.inv", A)
+    result = wrap(computed("linalg.inv", np.linalg.inv, A._data))
+    if recording(A):
+        node = LinalgInvEx(A)
+        node.attach(result)
+        node.save(result)
+    return into(out, result)
+
+
+def inverse(input, *, out=None):
+    """The same as :func:`inv`."""
+    return inv(input, out=out)
+
+
+def inv_ex(A, *, check_errors=False, out=None):
+    """:func:`inv` and a tensor of zeros, ``(inverse, info)``; a singular matrix gives NaN and info 1, unless
+    ``check_errors``."""
+    check_square("linalg.inv_ex", A)
+    info = np.zeros(A._data.shape[:-2], np.int32)
+    try:
+        result = inv(A)
+    except LinAlgError:
+        if check_errors:
+            raise
+        result, info = A * math.nan, info + 1
+    return into(out, (result, wrap(info)))
+
+
+class LinalgSolveEx(Node):
+    __slots__ = ("is_vector",)
+
+    def backward(self, grad):
+        a, x = self.saved_tensors()
+        g = solve(transposed(a), grad)
+        if not self.needs(0):
+            return None, g
+        da = -(g.unsqueeze(-1) * x.unsqueeze(-2)) if self.is_vector else -(g.matmul(transposed(x)))
+        return da, g
+
+
+def _is_vector(a, b):
+    """Whether ``b`` holds one vector for each matrix of ``a``, as linalg.solve understands it."""
+    return b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
+
+
+def solve(A, B, *, left=True, out=None):
+    """X with ``A X = B``, or with ``left=False`` ``X A = B``; A of (*, n, n), B of (*, n, k) or of vectors (*, n).
+
+    Raises:
+        LinAlgError: a matrix is singular.
+        RuntimeError: A is not square or B does not fit.
+    """
+    check_square("linalg.solve", A)
+    check_tensor("linalg.solve", "B", B, 2)
+    if A._data.dtype != B._data.dtype:
+        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found {A.dtype} and {B.dtype}")
+    vector = _is_vector(A._data, B._data)
+    if not left:
+        if vector:
+            raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False")
+        return into(out, transposed(solve(transposed(A), transposed(B))))
+    n = A._data.shape[-1]
+    if B._data.shape[-1 if vector else -2] != n:
+        raise RuntimeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({list(A.shape)} and {list(B.shape)})"
+        )
+    if not vector:
+        lead = np.broadcast_shapes(A._data.shape[:-2], B._data.shape[:-2])
+        A, B = A.expand((*lead, n, n)), B.expand((*lead, *B._data.shape[-2:]))
+    elif A._data.shape[:-2] != B._data.shape[:-1]:
+        B = B.expand(A._data.shape[:-1])
+    b = B._data[..., None] if vector else B._data
+    x = computed("linalg.solve", np.linalg.solve, A._data, b)
+    result = wrap(np.ascontiguousarray(x[..., 0]) if vector else x)
+    if recording(A, B):
+        node = LinalgSolveEx(A, B)
+        node.is_vector = vector
+        node.attach(result)
+        node.save(A, result)
+    return into(out, result)
+
+
+def solve_ex(A, B, *, left=True, check_errors=False, out=None):
+    """:func:`solve` and a tensor of zeros, ``(result, info)``."""
+    return into(out, (solve(A, B, left=left), wrap(np.zeros(A._data.shape[:-2], np.int32))))
+
+
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
+    """X with ``A X = B`` (``X A = B`` with ``left=False``), of which only A's upper or lower triangle is read.
+
+    Args:
+        unitriangular: take the diagonal as ones.
+    """
+    check_square("linalg.solve_triangular", A)
+    if unitriangular:
+        A = A.triu(1) if upper else A.tril(-1)
+        A = A + wrap(np.eye(A._data.shape[-1], dtype=A._data.dtype))
+    else:
+        A = A.triu() if upper else A.tril()
+    return solve(A, B, left=left, out=out)
+
+
+def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
+    """X with ``A X = b`` for a triangular A, and A: ``(solution, cloned_coefficient)``."""
+    a = transposed(A) if transpose else A
+    return solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular), A.clone()
+
+
+class LinalgDet(Node):
+    __slots__ = ()
+
+    def backward(self, grad):
+        a, det = self.saved_tensors()
+        if np.all(det._data != 0):
+            return (grad * det).unsqueeze(-1).unsqueeze(-1) * transposed(inv(a))
+        # cofactors from the singular values: det(U) det(V) U diag(products of the others) V^T
+        if mode.grad:
+            raise RuntimeError("linalg.det: the second derivative at a singular matrix is not implemented")
+        u, s, vh = np.linalg.svd(a._data)
+        n = s.shape[-1]
+        others = np.stack([np.delete(s, i, -1).prod(-1) for i in range(n)], -1)
+        sign = np.linalg.det(u) * np.linalg.det(vh)
+        return grad.unsqueeze(-1).unsqueeze(-1) * wrap((u * (others * sign[..., None])[..., None, :]) @ vh)
+
+
+def det(A, *, out=None):
+    """The determinant of square matrices (*, n, n).
+
+    Raises:
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
+    check_square("linalg.det", A)
+    result = wrap(computed("linalg.det", np.linalg.det, A._data))
+    if recording(A):
+        node = LinalgDet(A)
+        node.attach(result)
+        node.save(A, result)
+    return into(out, result)
+
+
+class LinalgSlogdet(Node):
+    __slots__ = ()
+
+    def backward(self, _, grad):
+        (a,) = self.saved_tensors()
+        return grad.unsqueeze(-1).unsqueeze(-1) * transposed(inv(a))
+
+
+def slogdet(A, *, out=None):
+    """Sign and logarithm of the absolute value of the determinant, as ``(sign, logabsdet)``.
+
+    Raises:
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
+    check_square("linalg.slogdet", A)
+    with np.errstate(divide="ignore"):
+        pair = [wrap(np.asarray(x)) for x in np.linalg.slogdet(A._data)]
+    if recording(A):
+        node = LinalgSlogdet(A)
+        node.attach_all(pair, (False, True))
+        node.save(A)
+    return into(out, Slogdet(*pair))
+
+
+def logdet(input):
+    """The logarithm of the determinant: NaN where it is negative, -inf where it is 0."""
+    sign, size = slogdet(input)
+    return size.masked_fill(sign == -1, math.nan) if np.any(sign._data == -1) else size
+
+
+def matrix_power(A, n, *, out=None):
+    """The n-th power of square matrices; a negative n takes the inverse's.
+
+    Raises:
+        RuntimeError: the matrices are not square.
+    """
+    check_square("linalg.matrix_power", A, floating=False)
+    if n < 0:
+        return matrix_power(inv(A), -n, out=out)
+    result = None
+    while n:
+        if n & 1:
+            result = A if result is None else result.matmul(A)
+        n >>= 1
+        if n:
+            A = A.matmul(A)
+    if result is None:
+        d = A._data
+        result = wrap(np.broadcast_to(np.eye(d.shape[-1], dtype=d.dtype), d.shape).copy())
+    return into(out, result.clone() if result is A else result)
+
+
+def matrix_exp(A):
+    """The matrix exponential ``sum_k A^k / k!`` by a Taylor series of A scaled below norm 1/2, squared back.
+
+    C. Moler and C. Van Loan, "Nineteen dubious ways to compute the exponential of a matrix" (2003).
+    """
+    check_square("linalg.matrix_exp", A)
+    d = A._data
+    if not d.size:
+        return A.clone()
+    size = float(abs(d).sum(-2).max())
+    times = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0
+    x = A / float(2**times)
+    eye = wrap(np.broadcast_to(np.eye(d.shape[-1], dtype=d.dtype), d.shape).copy())
+    terms = 9 if d.dtype == F32 else 15
+    y = eye + x / float(terms)
+    for k in range(terms - 1, 0, -1):
+        y = eye + x.matmul(y) / float(k)
+    for _ in range(times):
+        y = y.matmul(y)
+    return y
+
+
+def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
+    """The Moore-Penrose pseudoinverse of matrices (*, m, n): singular values up to ``max(atol, rtol * largest)`` count as 0.
+
+    Args:
+        rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given; ``rcond`` is its older name.
+    """
+    check_matrix("linalg.pinv", A)
+    result = wrap(_pinv_array(A._data, rcond if rtol is None else rtol, atol))
+    if recording(A):
+        node = LinalgPinv(A)
+        node.attach(result)
+        node.save(A, result)
+    return into(out, result)
+
+
+def _pinv_array(a, rtol, atol):
+    u, s, vh = computed("linalg.pinv", lambda x: np.linalg.svd(x, full_matrices=False), a)
+    keep = s > _tolerance(a, s, atol, rtol)
+    r = np.divide(1, s, out=np.zeros_like(s), where=keep)
+    return np.ascontiguousarray((np.swapaxes(vh, -1, -2) * r[..., None, :]) @ np.swapaxes(u, -1, -2))
+
+
+def _tolerance(a, s, atol, rtol):
+    """The largest singular value that counts as 0."""
+    if rtol is None:
+        rtol = 0.0 if atol is not None and np.all(np.asarray(_plain(atol)) > 0) else np.finfo(a.dtype).eps * max(a.shape[-2:])
+    top = s.max(-1, keepdims=True) if s.shape[-1] else np.zeros((*s.shape[:-1], 1), s.dtype)
+    rtol, atol = (np.asarray(0.0 if t is None else _plain(t), a.dtype)[..., None] for t in (rtol, atol))
+    return np.maximum(atol, rtol * top)
+
+
+def _plain(x):
+    return x._data if hasattr(x, "_data") else x
+
+
+class LinalgPinv(Node):
+    __slots__ = ()
+
+    def backward(self, grad):
+        a, p = self.saved_tensors()
+        g, pt = transposed(grad), transposed(p)
+        if a.shape[-2] <= a.shape[-1]:
+            k = g.matmul(p)
+            kp = k.matmul(pt)
+            return -transposed(p.matmul(k)) + kp - a.matmul(p).matmul(kp) + pt.matmul(p).matmul(g - k.matmul(a))
+        k = p.matmul(g)
+        pk = pt.matmul(k)
+        return -transposed(k.matmul(p)) + (g - a.matmul(k)).matmul(p).matmul(pt) + pk - pk.matmul(p).matmul(a)
+
+
+def pinverse(input, rcond=1e-15):
+    """The pseudoinverse, with singular values up to ``rcond * largest`` as 0; see :func:`pinv`."""
+    return pinv(input, rcond)
+
+
+def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
+    """How many singular values are above ``max(atol, rtol * largest)``. Arguments as for :func:`pinv`."""
+    check_matrix("linalg.matrix_rank", A)
+    s = np.linalg.svd(A._data, compute_uv=False)
+    return into(out, wrap(np.asarray((s > _tolerance(A._data, s, atol if tol is None else tol, rtol)).sum(-1))))
+
+
+def cond(A, p=None, *, out=None):
+    """The condition number ``||A|| ||A^-1||`` in the norm p (None: 2, the ratio of the extreme singular values)."""
+    check_matrix("linalg.cond", A)
+    from .norms import matrix_norm
+
+    if p is None or p in (2, -2):
+        s = svdvals(A)
+        big, small = s.select(-1, 0), s.select(-1, s.shape[-1] - 1)
+        return into(out, small / big if p == -2 else big / small)
+    return into(out, matrix_norm(A, p) * matrix_norm(inv(A), p))
+
+
+def lstsq(A, B, rcond=None, *, driver=None):
+    """Least squares: X that minimizes ``||A X - B||``; ``(solution, residuals, rank, singular_values)``.
+
+    Args:
+        rcond: singular values below ``rcond * largest`` count as 0.
+        driver: accepted; singular values are used.
+    """
+    from .factor import Lstsq
+
+    check_matrix("linalg.lstsq", A)
+    vector = _is_vector(A._data, B._data)
+    b = B.unsqueeze(-1) if vector else B
+    m, n = A._data.shape[-2:]
+    if rcond is None:
+        rcond = np.finfo(A._data.dtype).eps * max(m, n)
+    x = pinv(A, rcond).matmul(b)
+    s = np.linalg.svd(A._data, compute_uv=False)
+    rank = np.asarray((s > rcond * s[..., :1]).sum(-1))
+    rest = (A.detach().matmul(x.detach()) - b.detach()).square().sum(-2) if m > n and np.all(rank == n) else wrap(np.empty(0, A._data.dtype))
+    return Lstsq(x.squeeze(-1) if vector else x, rest, wrap(rank), wrap(s))
+
+
+def multi_dot(tensors, *, out=None):
+    """The product of two or more matrices in the order that costs least; the first and last may be vectors.
+
+    T. H. Cormen et al., "Introduction to Algorithms", matrix-chain multiplication.
+
+    Raises:
+        RuntimeError: fewer than two tensors, or sizes that do not fit.
+    """
+    ts = list(tensors)
+    if len(ts) < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(ts)}")
+    first, last = ts[0].ndim == 1, ts[-1].ndim == 1
+    ts[0] = ts[0].unsqueeze(0) if first else ts[0]
+    ts[-1] = ts[-1].unsqueeze(1) if last else ts[-1]
+    for t in ts:
+        if t.ndim != 2:
+            raise RuntimeError(f"multi_dot(): expected matrices (vectors only first and last), got a {t.ndim}-D tensor")
+    for a, b in zip(ts, ts[1:], strict=False):
+        if a.shape[1] != b.shape[0]:
+            raise RuntimeError(f"multi_dot(): shapes {list(a.shape)} and {list(b.shape)} cannot be multiplied")
+    sizes = [t.shape[0] for t in ts] + [ts[-1].shape[1]]
+    n = len(ts)
+    cost, cut = {(i, i): 0 for i in range(n)}, {}
+    for width in range(1, n):
+        for i in range(n - width):
+            j = i + width
+            cost[i, j], cut[i, j] = min(
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
+            )
+
+    def product(i, j):
+        return ts[i] if i == j else product(i, cut[i, j]).matmul(product(cut[i, j] + 1, j))
+
+    y = product(0, n - 1)
+    if first:
+        y = y.squeeze(0)
+    return into(out, y.squeeze(-1) if last else y)
+
+
+def cholesky_solve(B, L, upper=False, *, out=None):
+    """X with ``A X = B``, from the Cholesky factor L (or upper factor) of A."""
+    a = transposed(L).matmul(L) if upper else L.matmul(transposed(L))
+    return solve(a, B, out=out)
+
+
+def cholesky_inverse(L, upper=False, *, out=None):
+    """The inverse of the matrix whose Cholesky factor (lower, or upper) is L."""
+    return inv(transposed(L).matmul(L) if upper else L.matmul(transposed(L)), out=out)
+
+
+def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
+    """``linalg.lu_solve``: X with ``A X = B`` from what ``linalg.lu_factor`` gives."""
+    p, lower, upper = lu_unpack(LU, pivots)
+    a = p.matmul(lower).matmul(upper)
+    return solve(transposed(a) if adjoint else a, B, left=left, out=out)
+
+
+def lu_solve(input, LU_data, LU_pivots, *, out=None):
+    """``lu_solve(b, LU_data, LU_pivots)``: X with ``A X = b``."""
+    return linalg_lu_solve(LU_data, LU_pivots, input, out=out)
+
+
+def tensorinv(A, ind=2, *, out=None):
+    """The inverse of the linear map that tensordot with A makes: the first ``ind`` dimensions against the rest."""
+    if ind <= 0:
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', got {ind}")
+    rows, columns = A._data.shape[:ind], A._data.shape[ind:]
+    if math.prod(rows) != math.prod(columns):
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got {list(A.shape)}"
+        )
+    return into(out, inv(A.reshape(math.prod(rows), -1)).reshape(*columns, *rows))
+
+
+def tensorsolve(A, B, dims=None, *, out=None):
+    """X with ``tensordot(A, X, X.ndim) = B``; ``dims`` of A are moved to its end first."""
+    if dims is not None:
+        moved = [wrap_dim(d, A.ndim) for d in dims]
+        A = A.permute([i for i in range(A.ndim) if i not in moved] + moved)
+    shape = tuple(A._data.shape[B.ndim :])
+    return into(out, solve(A.reshape(B.numel(), -1), B.reshape(-1)).reshape(shape))
+
+
+def vecdot(x, y, *, dim=-1, out=None):
+    """The sum of products of x and y along ``dim``."""
+    return into(out, (x * y).sum(dim))
+
+
+def trace(input):
+    """The sum of a matrix's diagonal.
+
+    Raises:
+        RuntimeError: the input is not 2-D.
+    """
+    check_tensor("trace", "input", input, 1)
+    if input._data.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._data.ndim}")
+    return input.diagonal().sum()
+
+
+def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """``linalg.diagonal``: a view of the diagonals of the last two dimensions."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+def matmul(input, other, *, out=None):
+    """``linalg.matmul``: the matrix product."""
+    return into(out, input.matmul(other))
+
+
+def vander(x, N=None, increasing=False):
+    """The Vandermonde matrix of x: column powers falling from N - 1 to 0, or rising.
+
+    Raises:
+        RuntimeError: x is not 1-D.
+    """
+    if x._data.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    y = linalg_vander(x, N=x.shape[0] if N is None else N)
+    return y if increasing else y.flip(1)
+
+
+def linalg_vander(x, *, N=None):
+    """``linalg.vander``: ``V[..., i, j] = x[..., i] ** j`` for j < N (default: as many as x has elements)."""
+    n = x._data.shape[-1] if N is None else N
+    ones = x.new_ones((*x.shape, 1))
+    if n <= 1:
+        return ones.narrow(-1, 0, n)
+    from .joining import cat
+
+    powers = x.unsqueeze(-1).expand((*x.shape, n - 1)).cumprod(-1)
+    return cat([ones if ones.dtype is powers.dtype else ones.to(powers.dtype), powers], -1)
+
+
+def cov(input, *, correction=1, fweights=None, aweights=None):
+    """The covariance of variables (rows) over observations (columns).
+
+    Args:
+        correction: 1 divides by n - 1.
+        fweights: how often each observation was made, integers. aweights: relative weights.
+
+    Raises:
+        RuntimeError: more than 2 dimensions, or weights that do not fit.
+    """
+    check_tensor("cov", "input", input, 1)
+    if input._data.ndim > 2:
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input._data.ndim} dimensions")
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    x = input.reshape(1, -1) if input._data.ndim < 2 else input
+    x = x if x.dtype.is_floating_point else x.float()
+    n = x.shape[1]
+    w = None
+    for name, t in (("fweights", fweights), ("aweights", aweights)):
+        if t is not None:
+            if t._data.ndim > 1 or t.numel() != n:
+                raise RuntimeError(f"cov(): expected {name} to have one element for each of {n} observations, got {list(t.shape)}")
+            if np.any(t._data < 0):
+                raise RuntimeError(f"cov(): {name} cannot be negative")
+            w = t if w is None else w * t
+    total = float(n) if w is None else w.sum()
+    mean = x.mean(1, True) if w is None else (x * w).sum(1, True) / total
+    if w is None or correction == 0:
+        left = total - correction
+    elif aweights is None:
+        left = total - correction
+    else:
+        left = total - correction * (w * aweights).sum() / total
+    centred = x - mean
+    other = centred if w is None else centred * w
+    left = max(left, 0.0) if isinstance(left, float) else left.clamp_min(0)
+    y = other.matmul(centred.t()) / left
+    return y.squeeze()
+
+
+def corrcoef(input):
+    """The correlation coefficients of variables (rows) over observations (columns), within [-1, 1]."""
+    c = cov(input)
+    if not c._data.ndim:
+        return c / c
+    d = c.diagonal().sqrt()
+    return (c / d.unsqueeze(1) / d.unsqueeze(0)).clamp(-1.0, 1.0)
+
+
+def pca_lowrank(A, q=None, center=True, niter=2):
+    """The first q principal components ``(U, S, V)``, from the exact singular values. ``niter`` is accepted."""
+    q = min(6, *A.shape[-2:]) if q is None else q
+    if center:
+        A = A - A.mean(-2, True)
+    u, s, v = svd(A)
+    return u.narrow(-1, 0, q), s.narrow(-1, 0, q), v.narrow(-1, 0, q)

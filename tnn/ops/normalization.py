@@ -1,0 +1,402 @@
+"""Normalization of each sample by its own statistics: layer, RMS, group, instance and local response norm."""
+
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import local_response as response_kernels
+from ..kernels import normalization as kernels
+from ..kernels._pool import empty
+from ..tensor import Size, wrap
+from ._common import HALF, check_floating, check_tensor, composed_backward, dense, half_as_float32, into, recording
+from .batchnorm import NO_VECTOR, batch_norm, check_batch, check_features, in_one_dtype, vector
+from .cast import cast
+
+
+class NativeLayerNorm(Node):
+    __slots__ = ("mean", "rstd", "n", "eps")
+    center = True
+
+    def backward(self, grad):
+        x, w = self.saved_tensors()
+        needs = [self.needs(i) for i in range(3)]
+        lead = x.ndim - self.n
+        if mode.grad:
+            db = (grad.sum(tuple(range(lead))) if lead else grad) if needs[2] else None
+            return *composed_backward(self.compose, (x, w), grad), db
+        d, g = dense(x), dense(grad)
+        shape, none = d.shape[lead:], NO_VECTOR[d.dtype]
+        rows, n = math.prod(d.shape[:lead]), math.prod(shape)
+        dx = empty(d.shape if needs[0] else (0, 0), d.dtype)
+        dw, db = (empty((n,), d.dtype) if need else none for need in needs[1:])
+        if n and rows:
+            dx2 = dx.reshape(rows, n) if needs[0] else dx
+            kernels.layer_norm_backward(
+                g.reshape(rows, n), d.reshape(rows, n), vector(w, d), self.mean, self.rstd, dx2, dw, db, self.center
+            )
+        else:
+            dw.fill(0)
+            db.fill(0)
+        return tuple(
+            wrap(a.reshape(s)) if need else None for a, s, need in zip((dx, dw, db), (dx.shape, shape, shape), needs, strict=True)
+        )
+
+    def compose(self, x, w):
+        """The same from differentiable operations, without the bias."""
+        dims = tuple(range(x.ndim - self.n, x.ndim))
+        if self.center:
+            x = x - x.mean(dims, True)
+        y = x * ((x * x).mean(dims, True) + self.eps).rsqrt()
+        return y if w is None else y * w
+
+
+class FusedRmsNorm(NativeLayerNorm):
+    __slots__ = ()
+    center = False
+
+
+def _layer_norm(function, input, normalized_shape, weight, bias, eps, node_type):
+    check_tensor(function, "input", input, 1)
+    if not isinstance(normalized_shape, tuple | list):
+        raise TypeError(
+            f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not {type(normalized_shape).__name__}"
+        )
+    shape = tuple(normalized_shape)
+    size = input._data.shape
+    if not shape:
+        raise RuntimeError(f"{function}: Expected normalized_shape to be at least 1-dimensional, but got normalized_shape = []")
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t._data.shape != shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t._data.shape)} and "
+                f"normalized_shape = {list(shape)}"
+            )
+    if size[max(0, len(size) - len(shape)) :] != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
+            f"input of size{list(size)}"
+        )
+    half = input.dtype if input._data.dtype in HALF else None
+    input, weight, bias = in_one_dtype(function, input, weight, bias)
+    d = dense(input)
+    n = math.prod(shape)
+    rows = math.prod(size[: len(size) - len(shape)])
+    y = empty(size, d.dtype)
+    mean, rstd = np.empty(rows, d.dtype), np.empty(rows, d.dtype)
+    if n and rows:
+        x2, y2, w, b = d.reshape(rows, n), y.reshape(rows, n), vector(weight, d), vector(bias, d)
+        kernels.layer_norm_forward(x2, y2, w, b, mean, rstd, float(eps), node_type.center)
+    out = wrap(y)
+    if recording(input, weight, bias):
+        node = node_type(input, weight, bias)
+        node.mean, node.rstd, node.n, node.eps = mean, rstd, len(shape), eps
+        node.attach(out)
+        node.save(input, weight)
+    return out if half is None else cast(out, half)
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Normalizes over the last dimensions: ``y = (x - mean) / sqrt(var + eps) * weight + bias``, var the biased variance.
+
+    Args:
+        normalized_shape: a tuple of the sizes of those dimensions.
+        weight, bias: tensors of that shape, or None.
+
+    Shape:
+        (*, normalized_shape); the output has the input's.
+
+    Raises:
+        RuntimeError: the input does not end in ``normalized_shape``, or weight or bias has another shape.
+        TypeError: ``normalized_shape`` is not a tuple.
+
+    J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016).
+    """
+    return _layer_norm("layer_norm", input, normalized_shape, weight, bias, eps, NativeLayerNorm)
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """Divides by the root mean square over the last dimensions: ``y = x / sqrt(mean(x^2) + eps) * weight``.
+
+    Args:
+        normalized_shape: a tuple of the sizes of those dimensions.
+        weight: a tensor of that shape, or None.
+        eps: None is the machine epsilon of the input's dtype.
+
+    Shape:
+        (*, normalized_shape); the output has the input's.
+
+    Raises:
+        RuntimeError: the input does not end in ``normalized_shape``, or weight has another shape.
+
+    B. Zhang and R. Sennrich, "Root mean square layer normalization" (2019).
+    """
+    check_tensor("rms_norm", "input", input, 1)
+    if eps is None:
+        eps = dtypes.finfo(input.dtype).eps if input.dtype.is_floating_point else 0.0
+    return _layer_norm("rms_norm", input, normalized_shape, weight, None, eps, FusedRmsNorm)
+
+
+class NativeGroupNorm(Node):
+    __slots__ = ("mean", "rstd", "groups", "eps")
+
+    def backward(self, grad):
+        x, w = self.saved_tensors()
+        needs = [self.needs(i) for i in range(3)]
+        if mode.grad:
+            db = grad.sum([i for i in range(grad.ndim) if i != 1]) if needs[2] else None
+            return *composed_backward(self.compose, (x, w), grad), db
+        d, g = dense(x), dense(grad)
+        channels = d.shape[1]
+        shape = _grouped(d.shape, self.groups)
+        dx = empty(d.shape if needs[0] else (0, 0, 0), d.dtype)
+        dw, db = (empty((channels,), d.dtype) if need else NO_VECTOR[d.dtype] for need in needs[1:])
+        if d.size:
+            dx3 = dx.reshape(shape) if needs[0] else dx
+            kernels.group_norm_backward(
+                g.reshape(shape), d.reshape(shape), vector(w, d), self.mean, self.rstd, dx3, dw, db, self.groups
+            )
+        else:
+            dw.fill(0)
+            db.fill(0)
+        return tuple(wrap(a) if need else None for a, need in zip((dx, dw, db), needs, strict=True))
+
+    def compose(self, x, w):
+        """The same from differentiable operations, without the bias."""
+        rows = x.reshape(x.shape[0], self.groups, -1)
+        rows = rows - rows.mean(2, True)
+        y = (rows * ((rows * rows).mean(2, True) + self.eps).rsqrt()).reshape(x.shape)
+        return y if w is None else y * w.reshape((1, -1) + (1,) * (x.ndim - 2))
+
+
+def _grouped(shape, groups):
+    """(N, C, ...) as (N * groups, channels in a group, positions)."""
+    return shape[0] * groups, shape[1] // groups, math.prod(shape[2:])
+
+
+def _group_norm(input, groups, weight, bias, eps, running=None, momentum=0.0):
+    """Group norm of a float32 or float64 tensor; ``running`` (mean, variance) are moved as instance norm does."""
+    d = dense(input)
+    shape = _grouped(d.shape, groups)
+    rows = shape[0]
+    y = empty(d.shape, d.dtype)
+    mean, rstd = np.empty(rows, d.dtype), np.empty(rows, d.dtype)
+    var = NO_VECTOR[d.dtype] if running is None else np.empty(rows, d.dtype)
+    if d.size:
+        kernels.group_norm_forward(
+            d.reshape(shape), y.reshape(shape), vector(weight, d), vector(bias, d), mean, rstd, var, groups, float(eps)
+        )
+        if running is not None:
+            arrays = [np.array(t._data, d.dtype) for t in running]
+            m = shape[1] * shape[2]
+            kernels.instance_norm_running(
+                mean.reshape(-1, groups), var.reshape(-1, groups), *arrays, float(momentum), m / (m - 1.0)
+            )
+            for t, a in zip(running, arrays, strict=True):
+                t._data[...] = a
+                t._bump()
+    out = wrap(y)
+    if recording(input, weight, bias):
+        node = NativeGroupNorm(input, weight, bias)
+        node.mean, node.rstd, node.groups, node.eps = mean, rstd, groups, eps
+        node.attach(out)
+        node.save(input, weight)
+    return out
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalizes each sample's groups of channels: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
+
+    Args:
+        num_groups: groups that the channels are divided into; mean and biased variance are taken over a group's
+            channels and positions.
+        weight, bias: of (C,), or None.
+
+    Shape:
+        (N, C) or (N, C, ...); the output has the input's.
+
+    Raises:
+        RuntimeError: fewer than 2 dimensions, C is not a multiple of num_groups, or weight or bias is not of (C,).
+        ValueError: a group has a single value.
+
+    Y. Wu and K. He, "Group normalization" (2018).
+    """
+    check_tensor("group_norm", "input", input, 1)
+    size = input._data.shape
+    if len(size) < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    check_batch(input, (size[0] * size[1] // num_groups, num_groups, *size[2:]))
+    if size[1] % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(size)} and num_groups={num_groups}"
+        )
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t._data.shape != size[1:2]:
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(t._data.shape)} and input of shape {list(size)}"
+            )
+    half = input.dtype if input._data.dtype in HALF else None
+    input, weight, bias = in_one_dtype("group_norm", input, weight, bias)
+    out = _group_norm(input, num_groups, weight, bias, eps)
+    return out if half is None else cast(out, half)
+
+
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):  # fmt: skip
+    """Normalizes each channel of each sample: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
+
+    Args:
+        running_mean, running_var: of (C,), or None. With ``use_input_stats`` they are moved by ``momentum`` towards the
+            averages over the batch of mean and unbiased variance, else they are the statistics.
+        weight, bias: of (C,), or None.
+
+    Shape:
+        (N, C, ...); the output has the input's.
+
+    Raises:
+        ValueError: a channel has a single position.
+        RuntimeError: wrong number of elements, or no running statistics where they are needed.
+
+    D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization" (2016).
+    """
+    check_tensor("instance_norm", "input", input, 1)
+    size = input._data.shape
+    if use_input_stats and math.prod(size[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {Size(size)}")
+    if len(size) < 2:
+        raise RuntimeError(f"instance_norm expects input of at least 2 dimensions (N, C, ...), but got {list(size)}")
+    if not use_input_stats and (running_mean is None or running_var is None):
+        raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+    check_features(size[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    half = input.dtype if input._data.dtype in HALF else None
+    input, weight, bias = in_one_dtype("instance_norm", input, weight, bias)
+    running = None if running_mean is None else (running_mean, running_var)
+    out = _group_norm(input, size[1], weight, bias, eps, running, momentum)
+    return out if half is None else cast(out, half)
+
+
+class LocalResponseNorm(Node):
+    __slots__ = ("forward_window", "backward_window", "alpha", "beta", "k")
+
+    def backward(self, grad):
+        x, s = self.saved_tensors()
+        if mode.grad:
+            return composed_backward(self.compose, (x,), grad)
+        d = dense(x)
+        shape = (*d.shape[:2], math.prod(d.shape[2:]))
+        dx, number = empty(d.shape, d.dtype), d.dtype.type
+        response_kernels.local_response_backward(
+            dense(grad).reshape(shape), d.reshape(shape), dense(s).reshape(shape), dx.reshape(shape),
+            *self.backward_window, number(self.alpha), number(self.beta),
+        )  # fmt: skip
+        return wrap(dx)
+
+    def compose(self, x):
+        """The same from differentiable operations."""
+        from .joining import cat
+
+        before, after, _ = self.forward_window
+        channels = x.shape[1]
+        edge = [x.new_zeros((x.shape[0], n, *x.shape[2:])) for n in (before, after)]
+        padded = cat([edge[0], x * x, edge[1]], 1)
+        total = padded.narrow(1, 0, channels)
+        for i in range(1, before + after + 1):
+            total = total + padded.narrow(1, i, channels)
+        return x * (total * self.alpha + self.k) ** (-self.beta)
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    __slots__ = ()
+
+    def compose(self, x):
+        """There is none."""
+        raise RuntimeError("CrossMapLRN2d: the second derivative is not implemented; LocalResponseNorm has one")
+
+
+@half_as_float32
+def _across_channels(input, windows, alpha, beta, k, node_type):
+    check_floating("local_response_norm", input)
+    d = dense(input)
+    shape = (*d.shape[:2], math.prod(d.shape[2:]))
+    y, s, number = empty(d.shape, d.dtype), empty(d.shape, d.dtype), d.dtype.type
+    response_kernels.local_response_forward(
+        d.reshape(shape), y.reshape(shape), s.reshape(shape), *windows[0], number(alpha), number(beta), number(k)
+    )
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        (node.forward_window, node.backward_window), node.alpha, node.beta, node.k = windows, alpha, beta, k
+        node.attach(out)
+        node.save(input, wrap(s))
+    return out
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """Divides by a power of the energy of neighbouring channels: ``y_c = x_c (k + alpha / size sum_j x_j^2) ** -beta``.
+
+    The sum goes over ``size`` channels, from ``c - size // 2`` on; channels outside count as 0.
+
+    Shape:
+        (N, C, ...), at least 3-D; the output has the input's.
+
+    Raises:
+        ValueError: the input has fewer than 3 dimensions, or size is not positive.
+
+    A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet classification with deep convolutional neural networks" (2012).
+    """
+    check_tensor("local_response_norm", "input", input, 1)
+    if input._data.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input._data.ndim} dimensions)")
+    if size < 1:
+        raise ValueError(f"local_response_norm: size must be positive, got {size}")
+    if not input._data.size:
+        return input
+    before, after = size // 2, (size - 1) // 2
+    windows = (before, after, False), (after, before)
+    return _across_channels(input, windows, alpha / size, beta, k, LocalResponseNorm)
+
+
+def cross_map_lrn2d(input, size, alpha=1e-4, beta=0.75, k=1):
+    """:func:`local_response_norm` of images (N, C, H, W) in the older form of ``CrossMapLRN2d``, kept number for number.
+
+    The window of channel c goes from ``c - h`` to ``c + h``, ``h = (size - 1) // 2``, and channel 0 stays in the windows
+    that have moved past it; the gradient sums over ``size`` channels from ``c - (size + 1) // 2`` on. So the gradient is
+    not the exact derivative: for new models take :func:`local_response_norm`.
+
+    Raises:
+        ValueError: the input is not 4-D, or size is not positive.
+    """
+    check_tensor("cross_map_lrn2d", "input", input, 1)
+    if input._data.ndim != 4:
+        raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input._data.ndim}D instead.")
+    if size < 1:
+        raise ValueError(f"CrossMapLRN2d: size must be positive, got {size}")
+    if not input._data.size:
+        return input
+    half = (size - 1) // 2
+    back = (size + 1) // 2
+    windows = (half, half, True), ((back, size - 1 - back) if size > 1 else (0, 0))
+    return _across_channels(input, windows, alpha / size, beta, k, CrossMapLRN2d)
+
+
+def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+    """Divides by the p-norm along ``dim``: ``y = x / max(||x||_p, eps)``.
+
+    Args:
+        p: exponent of the norm.
+        dim: an int or a tuple of ints.
+
+    Raises:
+        RuntimeError: the dtype is not a floating-point one.
+    """
+    check_tensor("normalize", "input", input, 1)
+    return into(out, input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input))

@@ -1,0 +1,492 @@
+"""Sums, means, products and variances over some or all dimensions, counts and truth over them, logsumexp."""
+
+import builtins
+import functools
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import reduction as kernels
+from ..kernels import softmax as softmax_kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into
+from .cast import cast
+from .shape import dims_of
+
+_NONE = {(k, n): np.empty((0,) * n, k) for k in (F32, F64) for n in (1, 2)}
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "ddof": "correction"}
+
+
+def numpy_names(fn):
+    """Lets a reduction also take NumPy's names ``axis``, ``keepdims`` and ``x``, as PyTorch's do."""
+
+    @functools.wraps(fn)
+    def op(*args, **kwargs):
+        if kwargs:
+            kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+        return fn(*args, **kwargs)
+
+    return op
+
+
+def reduced_dims(dim, ndim):
+    """The dimensions that an argument ``dim`` names, as a tuple: all for None and for an empty sequence."""
+    if dim is None or (dim.__class__ in (tuple, list) and not dim):
+        return tuple(range(ndim))
+    dims = dims_of(dim, ndim)
+    return dims if ndim else ()
+
+
+def kept_shape(shape, dims, keepdim):
+    """The shape after a reduction over ``dims``."""
+    if keepdim:
+        return tuple([1 if i in dims else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in dims])
+
+
+def runs_of(dims):
+    """Neighbouring dimensions as pairs (first, past the last), the last pair first: (0, 2, 3) is (2, 4), (0, 1)."""
+    out = []
+    for d in sorted(dims, reverse=True):
+        if out and out[-1][0] == d + 1:
+            out[-1][0] = d
+        else:
+            out.append([d, d + 1])
+    return out
+
+
+def as_three(shape, first, past):
+    """Sizes before, within and after the dimensions from ``first`` to ``past``."""
+    return math.prod(shape[:first]), math.prod(shape[first:past]), math.prod(shape[past:])
+
+
+def in_memory_order(t):
+    """An array with the tensor's elements in any order, without a copy where they lie densely."""
+    d = t._data
+    if d.flags.c_contiguous:
+        return d
+    if d.flags.f_contiguous:
+        return d.T
+    return dense(t)
+
+
+def sum_array(d, dims, kind=kernels.SUM, p=1.0, scale=1.0, root=1.0):
+    """``(scale * sum f(x)) ** root`` of a C-contiguous float array over ``dims``, which stay with size 1; f and p as for
+    ``kernels.reduction.sum_rows``."""
+    runs = runs_of(dims)
+    if not runs:
+        d, runs = d.reshape(*d.shape, 1), [[d.ndim, d.ndim + 1]]
+    for i, (first, past) in enumerate(runs):
+        last = i == len(runs) - 1
+        outer, n, inner = as_three(d.shape, first, past)
+        y = empty(d.shape[:first] + (1,) * (past - first) + d.shape[past:], d.dtype)
+        end = (scale, root) if last else (1.0, 1.0)
+        if inner == 1:
+            kernels.sum_rows(d.reshape(outer, n), y.reshape(outer), kind, p, _NONE[d.dtype, 1], *end)
+        else:
+            kernels.sum_columns(d.reshape(outer, n, inner), y.reshape(outer, inner), kind, p, _NONE[d.dtype, 2], *end)
+        d, kind = y, kernels.SUM
+    return d
+
+
+def spread(grad, dims, keepdim, shape):
+    """The gradient of a reduction, repeated over the dimensions that went."""
+    if not keepdim and shape:
+        grad = grad.reshape(tuple([1 if i in dims else n for i, n in enumerate(shape)]))
+    return grad.expand(shape)
+
+
+class _Reduction(Node):
+    __slots__ = ("shape", "dims", "keepdim")
+
+    def record(self, out, input, dims, keepdim):
+        """Attaches the output and remembers what was reduced."""
+        self.shape, self.dims, self.keepdim = input._data.shape, dims, keepdim
+        return self.attach(out)
+
+    def spread(self, t):
+        """``t`` repeated over the dimensions that went."""
+        return spread(t, self.dims, self.keepdim, self.shape)
+
+    def name(self):
+        """As PyTorch's, which ends in 1 for a reduction over given dimensions."""
+        overload = type(self).overloads and (len(self.dims) < len(self.shape))
+        return f"{type(self).__name__}Backward{int(overload)}"
+
+    overloads = False
+
+
+class Sum(_Reduction):
+    __slots__ = ()
+    overloads = True
+
+    def backward(self, grad):
+        return self.spread(grad)
+
+
+class Mean(_Reduction):
+    __slots__ = ()
+    overloads = True
+
+    def backward(self, grad):
+        n = math.prod([self.shape[d] for d in self.dims])
+        return self.spread(grad / n) if n else self.spread(grad)
+
+
+def _total(input, dim, keepdim, node_type, mean):
+    """The sum or mean of a float32 or float64 tensor."""
+    d = input._data
+    dims = reduced_dims(dim, d.ndim)
+    if len(dims) == d.ndim:
+        x = in_memory_order(input)
+        y = np.empty((1,) * d.ndim if keepdim else (), d.dtype)
+        scale = (1.0 / d.size if d.size else math.nan) if mean else 1.0
+        kernels.sum_rows(x.reshape(1, d.size), y.reshape(1), kernels.SUM, 1.0, _NONE[d.dtype, 1], scale, 1.0)
+    else:
+        n = math.prod([d.shape[i] for i in dims])
+        y = sum_array(dense(input), dims, scale=(1.0 / n if n else math.nan) if mean else 1.0)
+        y = y.reshape(kept_shape(d.shape, dims, keepdim))
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node_type(input).record(out, input, dims, keepdim)
+    return out
+
+
+@numpy_names
+def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The sum of all elements, or over one or several dimensions.
+
+    Args:
+        dim: an int, a tuple of ints, or None (or an empty tuple) for all.
+        keepdim: keep the reduced dimensions with size 1.
+        dtype: the dtype in which to add; integers and bools add up in int64 by default.
+
+    Float sums are accumulated in float64 and rounded once.
+
+    Raises:
+        IndexError: no such dimension.
+        RuntimeError: a dimension appears twice.
+    """
+    check_tensor("sum", "input", input, 1)
+    if dtype is not None:
+        input = cast(input, dtype)
+    kind = input._data.dtype
+    if kind is F32 or kind is F64:
+        result = _total(input, dim, keepdim, Sum, False)
+    elif kind in HALF:
+        result = cast(_total(cast(input, dtypes.float32), dim, keepdim, Sum, False), input.dtype)
+    else:
+        dims = reduced_dims(dim, input._data.ndim)
+        kind = dtypes.int64 if dtype is None else dtype
+        result = wrap(np.asarray(input._data.sum(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim))))
+    return into(out, result)
+
+
+@numpy_names
+def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The mean of all elements, or over one or several dimensions. Arguments as for :func:`sum`.
+
+    Raises:
+        RuntimeError: the dtype is not a floating-point one.
+    """
+    check_tensor("mean", "input", input, 1)
+    if dtype is not None:
+        input = cast(input, dtype)
+    kind = input._data.dtype
+    if kind is F32 or kind is F64:
+        result = _total(input, dim, keepdim, Mean, True)
+    elif kind in HALF:
+        result = cast(_total(cast(input, dtypes.float32), dim, keepdim, Mean, True), input.dtype)
+    else:
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: {input.dtype.torch_name}"
+        )
+    return into(out, result)
+
+
+def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """:func:`sum` with NaN taken as 0."""
+    check_tensor("nansum", "input", input, 1)
+    if dtype is not None:
+        input = cast(input, dtype)
+    if input.dtype.is_floating_point:
+        input = input.masked_fill(wrap(np.isnan(input._data)), 0.0)
+    return into(out, sum(input, dim, keepdim))
+
+
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """:func:`mean` of the elements that are not NaN; NaN where there is none.
+
+    Raises:
+        RuntimeError: the dtype is not a floating-point one.
+    """
+    check_tensor("nanmean", "input", input, 1)
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"nanmean(): expected input to have floating point dtype but got {input.dtype.torch_name}")
+    dims = reduced_dims(dim, input._data.ndim)
+    count = np.asarray((~np.isnan(input._data)).sum(axis=dims, keepdims=builtins.bool(keepdim)))
+    return into(out, nansum(input, dim, keepdim, dtype=dtype) / wrap(count))
+
+
+class Prod(_Reduction):
+    __slots__ = ()
+    overloads = True
+
+    def backward(self, grad):
+        (x,) = self.saved_tensors()
+        return prod_backward(grad, x, self.dims, self.keepdim)
+
+
+def prod_backward(grad, input, dims, keepdim):
+    """``dx_k = grad * prod_{j != k} x_j``, right where some x are 0."""
+    shape = input._data.shape
+    if mode.grad and (grad._rg or input._rg):
+        # products before each element times products after it
+        flat = len(dims) != 1
+        x = input.reshape(-1) if flat else input
+        dim = 0 if flat else dims[0]
+        one = x.new_ones(tuple([1 if i == dim else n for i, n in enumerate(x.shape)]))
+        n = x.shape[dim]
+        from .joining import cat
+
+        before = cat([one, x.narrow(dim, 0, n - 1)], dim).cumprod(dim) if n else x
+        after = cat([one, x.flip(dim).narrow(dim, 0, n - 1)], dim).cumprod(dim).flip(dim) if n else x
+        return spread(grad, dims, keepdim, shape) * (before * after).reshape(shape)
+    d = dense(input)
+    outer, n, inner = as_three(shape, dims[0], dims[-1] + 1) if dims else (1, 1, 1)
+    g, dx = dense(grad), empty(shape, d.dtype)
+    kernels.prod_backward(g.reshape(outer, inner), d.reshape(outer, n, inner), dx.reshape(outer, n, inner))
+    return wrap(dx)
+
+
+@numpy_names
+def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The product of all elements, or over one dimension. Arguments as for :func:`sum`; ``dim`` is one int."""
+    check_tensor("prod", "input", input, 1)
+    if dtype is not None:
+        input = cast(input, dtype)
+    half = input.dtype if input._data.dtype in HALF else None
+    if half is not None:
+        input = cast(input, dtypes.float32)
+    d = input._data
+    dims = reduced_dims(dim, d.ndim)
+    if d.dtype not in (F32, F64):
+        kind = dtypes.int64 if dtype is None else dtype
+        return into(out, wrap(np.asarray(d.prod(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim)))))
+    if len(dims) > 1 and dim is not None:
+        raise TypeError(f"prod() takes one dimension, got {dim!r}")
+    outer, n, inner = as_three(d.shape, dims[0], dims[-1] + 1) if dims else (1, 1, 1)
+    y = empty(kept_shape(d.shape, dims, keepdim), d.dtype)
+    kernels.extreme_forward(dense(input).reshape(outer, n, inner), y.reshape(outer, inner), kernels.PROD)
+    result = wrap(y)
+    if input._rg and mode.grad:
+        node = Prod(input)
+        node.record(result, input, dims, keepdim)
+        node.save(input)
+    return into(out, result if half is None else cast(result, half))
+
+
+class Var(_Reduction):
+    __slots__ = ("correction",)
+
+    def backward(self, grad):
+        (x,) = self.saved_tensors()
+        return var_backward(grad, x, self.dims, self.keepdim, self.correction)
+
+
+class Std(_Reduction):
+    __slots__ = ("correction",)
+
+    def backward(self, grad):
+        x, y = self.saved_tensors()
+        grad = (grad / (y * 2)).masked_fill(y == 0, 0.0)
+        return var_backward(grad, x, self.dims, self.keepdim, self.correction)
+
+
+def var_backward(grad, x, dims, keepdim, correction):
+    """``2 (x - mean) / (n - correction) * grad``."""
+    n = math.prod([x._data.shape[d] for d in dims])
+    grad = grad if keepdim else grad.reshape(kept_shape(x._data.shape, dims, True))
+    centred = x - mean(x, dims, True) if dims else x - x
+    if n - correction <= 0:
+        return grad * wrap(np.where(centred._data == 0, np.nan, np.inf).astype(x._data.dtype))
+    return centred * (grad * (2.0 / (n - correction)))
+
+
+def _spread_arguments(dim, unbiased, correction):
+    """``(dim, correction)`` of ``var(dim, unbiased, keepdim, correction=)``, where a bool in the first place is unbiased."""
+    if isinstance(dim, builtins.bool):
+        if unbiased is not None:
+            raise TypeError("var() and std() received 'unbiased' twice")
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError("var() and std() take 'unbiased' or 'correction', not both")
+        correction = 1.0 if unbiased else 0.0
+    return dim, 1.0 if correction is None else float(correction)
+
+
+def _check_spread(function, input):
+    check_tensor(function, "input", input, 1)
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"{function}: only supports floating point dtypes, got {input.dtype}")
+
+
+def mean_and_spread(d, dims, correction, root):
+    """The mean over ``dims`` of a C-contiguous float array and ``(sum (x - mean)^2 / (n - correction)) ** root``; the
+    reduced dimensions stay with size 1."""
+    shape = kept_shape(d.shape, dims, True)
+    runs = runs_of(dims)
+    if len(runs) > 1:
+        rest = [i for i in range(d.ndim) if i not in dims]
+        d = np.ascontiguousarray(d.transpose(*rest, *sorted(dims)))
+        runs = [[len(rest), d.ndim]]
+    outer, n, inner = as_three(d.shape, *runs[0]) if runs else (d.size, 1, 1)
+    x = d.reshape(outer, n, inner)
+    average = sum_array(x, (1,), scale=1.0 / n if n else math.nan)
+    y = empty((outer, inner), d.dtype)
+    left = n - correction
+    scale = 1.0 / left if left > 0 else math.inf
+    if inner == 1:
+        kernels.sum_rows(
+            x.reshape(outer, n), y.reshape(outer), kernels.SQUARE, 1.0, average.reshape(outer), scale, root
+        )
+    else:
+        kernels.sum_columns(x, y, kernels.SQUARE, 1.0, average.reshape(outer, inner), scale, root)
+    return average.reshape(shape), y.reshape(shape)
+
+
+def _spread_of(input, dim, keepdim, correction, node_type, root):
+    """Tensors of the mean and of the variance (or deviation) of a float tensor."""
+    d = input._data
+    dims = reduced_dims(dim, d.ndim)
+    average, y = mean_and_spread(dense(input), dims, correction, root)
+    shape = kept_shape(d.shape, dims, keepdim)
+    average, out = wrap(average.reshape(shape)), wrap(y.reshape(shape))
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.record(out, input, dims, keepdim)
+        node.correction = correction
+        node.save(*((input, out) if node_type is Std else (input,)))
+        Mean(input).record(average, input, dims, keepdim)
+    return average, out
+
+
+@numpy_names
+@half_as_float32
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None):
+    """The variance ``sum (x - mean)^2 / (n - correction)`` over all elements or over dimensions.
+
+    Args:
+        dim: an int, a tuple of ints, or None for all.
+        unbiased: True is ``correction=1``, the default, and False is ``correction=0``.
+        keepdim: keep the reduced dimensions with size 1.
+
+    Raises:
+        RuntimeError: the dtype is not a floating-point one.
+    """
+    _check_spread("var", input)
+    dim, correction = _spread_arguments(dim, unbiased, correction)
+    return into(out, _spread_of(input, dim, keepdim, correction, Var, 1.0)[1])
+
+
+@numpy_names
+@half_as_float32
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None):
+    """The square root of :func:`var`, with the same arguments."""
+    _check_spread("std", input)
+    dim, correction = _spread_arguments(dim, unbiased, correction)
+    return into(out, _spread_of(input, dim, keepdim, correction, Std, 0.5)[1])
+
+
+@numpy_names
+@half_as_float32
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The variance and the mean, as a tuple. Arguments as for :func:`var`."""
+    _check_spread("var_mean", input)
+    dim, correction = _spread_arguments(dim, unbiased, correction)
+    average, y = _spread_of(input, dim, keepdim, correction, Var, 1.0)
+    return y, average
+
+
+@numpy_names
+@half_as_float32
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The standard deviation and the mean, as a tuple. Arguments as for :func:`var`."""
+    _check_spread("std_mean", input)
+    dim, correction = _spread_arguments(dim, unbiased, correction)
+    average, y = _spread_of(input, dim, keepdim, correction, Std, 0.5)
+    return y, average
+
+
+class Logsumexp(_Reduction):
+    __slots__ = ()
+
+    def backward(self, grad):
+        x, y = self.saved_tensors()
+        if not mode.grad and len(runs_of(self.dims)) == 1:
+            d = dense(x)
+            outer, n, inner = as_three(d.shape, self.dims[0], self.dims[-1] + 1)
+            dx = empty(d.shape, d.dtype)
+            g, top = dense(grad).reshape(outer, inner), dense(y).reshape(outer, inner)
+            softmax_kernels.logsumexp_backward(g, d.reshape(outer, n, inner), top, dx.reshape(outer, n, inner))
+            return wrap(dx)
+        y = y.masked_fill(wrap(np.isinf(y._data)), 0.0)
+        return self.spread(grad) * (x - self.spread(y)).exp()
+
+
+@half_as_float32
+def logsumexp(input, dim, keepdim=False, *, out=None):
+    """``log sum exp(x)`` over one or several dimensions, without overflow. Integers are taken as floats."""
+    check_tensor("logsumexp", "input", input, 1)
+    if not input.dtype.is_floating_point:
+        input = cast(input, dtypes.get_default_dtype())
+    d = input._data
+    dims = tuple(sorted(reduced_dims(dim, d.ndim)))
+    x = dense(input)
+    runs = runs_of(dims)
+    if len(runs) > 1:
+        rest = [i for i in range(d.ndim) if i not in dims]
+        x = np.ascontiguousarray(d.transpose(*rest, *dims))
+        runs = [[len(rest), d.ndim]]
+    outer, n, inner = as_three(x.shape, *runs[0]) if runs else (1, 1, 1)
+    y = empty(kept_shape(d.shape, dims, keepdim), d.dtype)
+    softmax_kernels.logsumexp_forward(x.reshape(outer, n, inner), y.reshape(outer, inner))
+    result = wrap(y)
+    if input._rg and mode.grad:
+        node = Logsumexp(input)
+        node.record(result, input, dims, keepdim)
+        node.save(input, result)
+    return into(out, result)
+
+
+def _truth(function, input, dim, keepdim, out, reduce):
+    check_tensor(function, "input", input, 1)
+    d = input._data
+    # here an empty tuple of dimensions reduces nothing
+    dims = () if dim.__class__ in (tuple, list) and not dim else reduced_dims(dim, d.ndim)
+    result = reduce(d if d.dtype not in HALF else d != 0, axis=dims, keepdims=builtins.bool(keepdim))
+    return into(out, wrap(np.asarray(result, np.uint8 if d.dtype == np.uint8 else np.bool_)))
+
+
+@numpy_names
+def all(input, dim=None, keepdim=False, *, out=None):
+    """Whether all elements are true (not 0), or all along dimensions; bool, but uint8 for uint8."""
+    return _truth("all", input, dim, keepdim, out, np.all)
+
+
+@numpy_names
+def any(input, dim=None, keepdim=False, *, out=None):
+    """Whether any element is true (not 0), or any along dimensions; bool, but uint8 for uint8."""
+    return _truth("any", input, dim, keepdim, out, np.any)
+
+
+def count_nonzero(input, dim=None):
+    """How many elements are not 0, in all or along dimensions, as int64."""
+    check_tensor("count_nonzero", "input", input, 1)
+    dims = reduced_dims(dim, input._data.ndim)
+    return wrap(np.asarray(np.count_nonzero(input._data != 0, axis=dims or None), np.int64))

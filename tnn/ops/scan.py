@@ -1,0 +1,257 @@
+"""Running sums, products and extremes along a dimension; differences and trapezoids."""
+
+from collections import namedtuple
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import scan as kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, wrap_dim
+from .cast import cast
+from .reduction import as_three
+
+_cummax = namedtuple("cummax", ["values", "indices"])
+_cummin = namedtuple("cummin", ["values", "indices"])
+
+
+class _Scan(Node):
+    __slots__ = ("dim", "reverse")
+
+
+class Cumsum(_Scan):
+    __slots__ = ()
+
+    def backward(self, grad):
+        return _scan(grad, self.dim, kernels.CUMSUM, Cumsum, not self.reverse)
+
+
+class Cumprod(_Scan):
+    __slots__ = ()
+
+    def backward(self, grad):
+        (x,) = self.saved_tensors()
+        return cumprod_backward(grad, x, self.dim)
+
+
+class Logcumsumexp(_Scan):
+    __slots__ = ()
+
+    def backward(self, grad):
+        x, y = self.saved_tensors()
+        return logcumsumexp_backward(grad, x, y, self.dim)
+
+
+def _three(t, dim):
+    """A tensor's data as (outer, n, inner) around one dimension."""
+    d = dense(t)
+    return d.reshape(as_three(d.shape, dim, dim + 1)) if d.ndim else d.reshape(1, 1, 1)
+
+
+def cumprod_backward(grad, x, dim):
+    """``dx_k = (prod_{j < k} x_j) r_k`` with ``r_k = grad_k + x_{k+1} r_{k+1}``."""
+    if not (mode.grad and (grad._rg or x._rg)):
+        dx = empty(x._data.shape, x._data.dtype)
+        kernels.cumprod_backward(_three(grad, dim), _three(x, dim), _three(wrap(dx), dim))
+        return wrap(dx)
+    if not x._data.ndim:
+        return grad
+    from .joining import stack
+
+    xs, gs = x.unbind(dim), grad.unbind(dim)
+    before, after = [xs[0].new_ones(xs[0].shape)], [gs[-1]]
+    for k in range(len(xs) - 1):
+        before.append(before[-1] * xs[k])
+        after.append(gs[-2 - k] + xs[-1 - k] * after[-1])
+    return stack([a * b for a, b in zip(before, reversed(after), strict=True)], dim)
+
+
+def logcumsumexp_backward(grad, x, y, dim):
+    """``dx_k = exp(x_k - y_k) t_k`` with ``t_k = grad_k + exp(y_k - y_{k+1}) t_{k+1}``."""
+    if not (mode.grad and (grad._rg or x._rg)):
+        dx = empty(x._data.shape, x._data.dtype)
+        kernels.logcumsumexp_backward(_three(grad, dim), _three(x, dim), _three(y, dim), _three(wrap(dx), dim))
+        return wrap(dx)
+    if not x._data.ndim:
+        return grad
+    from .joining import stack
+
+    ys, gs = y.unbind(dim), grad.unbind(dim)
+    t = [gs[-1]]
+    for k in range(len(ys) - 2, -1, -1):
+        t.append(gs[k] + (ys[k] - ys[k + 1]).exp() * t[-1])
+    return (x - y).exp() * stack(t[::-1], dim)
+
+
+def _scan(input, dim, kind, node_type, reverse=False):
+    y = empty(input._data.shape, input._data.dtype)
+    if y.size:
+        kernels.scan_forward(_three(input, dim), _three(wrap(y), dim), kind, reverse)
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.dim, node.reverse = dim, reverse
+        node.attach(out)
+        if node_type is Cumprod:
+            node.save(input)
+        elif node_type is Logcumsumexp:
+            node.save(input, out)
+    return out
+
+
+def _cumulative(function, input, dim, dtype, out, kind, node_type, numpy):
+    check_tensor(function, "input", input, 1)
+    if dtype is not None:
+        input = cast(input, dtype)
+    d = input._data
+    dim = wrap_dim(dim, d.ndim)
+    if d.dtype in (F32, F64):
+        return into(out, _scan(input, dim, kind, node_type))
+    if d.dtype in HALF:
+        return into(out, cast(_scan(cast(input, dtypes.float32), dim, kind, node_type), input.dtype))
+    result = numpy(d.reshape(d.shape or (1,)), axis=dim, dtype=np.int64 if dtype is None else dtype.np)
+    return into(out, wrap(result.reshape(d.shape)))
+
+
+def cumsum(input, dim, *, dtype=None, out=None):
+    """``y_k = sum_{j <= k} x_j`` along ``dim``; integers and bools add up in int64.
+
+    Raises:
+        IndexError: no such dimension.
+    """
+    return _cumulative("cumsum", input, dim, dtype, out, kernels.CUMSUM, Cumsum, np.cumsum)
+
+
+def cumprod(input, dim, *, dtype=None, out=None):
+    """``y_k = prod_{j <= k} x_j`` along ``dim``; integers and bools multiply in int64.
+
+    Raises:
+        IndexError: no such dimension.
+    """
+    return _cumulative("cumprod", input, dim, dtype, out, kernels.CUMPROD, Cumprod, np.cumprod)
+
+
+@half_as_float32
+def logcumsumexp(input, dim, *, out=None):
+    """``y_k = log sum_{j <= k} exp(x_j)`` along ``dim``, without overflow.
+
+    Raises:
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one.
+    """
+    check_tensor("logcumsumexp", "input", input, 1)
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.torch_name}'")
+    dim = wrap_dim(dim, input._data.ndim)
+    return into(out, _scan(input, dim, kernels.LOGCUMSUMEXP, Logcumsumexp))
+
+
+class _CumExtreme(Node):
+    __slots__ = ("dim", "indices")
+
+    def backward(self, grad, _=None):
+        if not grad._data.ndim:
+            return grad
+        return grad.new_zeros(grad.shape).scatter_add(self.dim, wrap(self.indices), grad)
+
+
+class Cummax(_CumExtreme):
+    __slots__ = ()
+
+
+class Cummin(_CumExtreme):
+    __slots__ = ()
+
+
+def _cumextreme(function, input, dim, sign, node_type, result_type):
+    check_tensor(function, "input", input, 1)
+    d = input._data
+    dim = wrap_dim(dim, d.ndim)
+    x = dense(input)
+    if d.dtype not in (F32, F64):
+        x = x.astype(np.float64 if d.dtype.itemsize < 8 and d.dtype not in HALF else np.float32 if d.dtype in HALF else np.float64)
+    values, indices = empty(d.shape, x.dtype), empty(d.shape, np.dtype(np.int64))
+    if d.size:
+        shape = as_three(d.shape, dim, dim + 1) if d.ndim else (1, 1, 1)
+        kernels.cumextreme_forward(x.reshape(shape), values.reshape(shape), indices.reshape(shape), sign)
+    if x.dtype != d.dtype:
+        values = np.take_along_axis(d, indices, dim) if d.ndim else d.copy()
+    out, where = wrap(values), wrap(indices)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.dim, node.indices = dim, indices
+        node.attach_all((out, where))
+    return result_type(out, where)
+
+
+def cummax(input, dim, *, out=None):
+    """The running maximum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``."""
+    return into(out, _cumextreme("cummax", input, dim, 1.0, Cummax, _cummax))
+
+
+def cummin(input, dim, *, out=None):
+    """The running minimum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``."""
+    return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin))
+
+
+def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
+    """The n-th forward difference along ``dim``: ``y_k = x_{k+1} - x_k``, n times.
+
+    Args:
+        prepend, append: tensors put before and after the input first.
+
+    Raises:
+        RuntimeError: the input is 0-d or n is negative.
+    """
+    check_tensor("diff", "input", input, 1)
+    if not input._data.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    dim = wrap_dim(dim, input._data.ndim)
+    parts = [t for t in (prepend, input, append) if t is not None]
+    if len(parts) > 1:
+        from .joining import cat
+
+        input = cat(parts, dim)
+    for _ in range(min(n, input.shape[dim])):
+        size = input.shape[dim] - 1
+        after, before = input.narrow(dim, 1, size), input.narrow(dim, 0, size)
+        input = after.logical_xor(before) if input.dtype is dtypes.bool else after - before
+    return into(out, input.clone() if n == 0 else input)
+
+
+def _trapezoids(function, y, x, dx, dim):
+    """The areas of the single trapezoids along ``dim``."""
+    check_tensor(function, "y", y, 1)
+    if x is not None and dx is not None:
+        raise TypeError(f"{function}() takes 'x' or 'dx', not both")
+    dim = wrap_dim(dim, y._data.ndim)
+    n = y.shape[dim]
+    if n == 0:
+        return y.narrow(dim, 0, 0)
+    heights = y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)
+    if x is None:
+        return heights * ((1.0 if dx is None else dx) / 2.0)
+    if x._data.ndim == 1:
+        if x.shape[0] != n:
+            raise RuntimeError(f"{function}(): There must be one `x` value for each sample point, got {x.shape[0]} and {n}")
+        return heights * diff(x).reshape(tuple(n - 1 if i == dim else 1 for i in range(y._data.ndim))) / 2.0
+    return heights * diff(x, dim=dim - y._data.ndim) / 2.0
+
+
+def trapezoid(y, x=None, *, dx=None, dim=-1):
+    """The integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx`` (default 1)."""
+    areas = _trapezoids("trapezoid", y, x, dx, dim)
+    return areas.sum(dim)
+
+
+trapz = trapezoid
+
+
+def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
+    """The running integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx``."""
+    return cumsum(_trapezoids("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -1,0 +1,132 @@
+"""Softmax and its kin along one dimension."""
+
+import warnings
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import mode
+from ..autograd.node import Node
+from ..kernels import softmax as kernels
+from ..kernels._pool import empty
+from ..tensor import wrap
+from ._common import F32, F64, HALF, check_tensor, dense, wrap_dim
+from .cast import cast
+from .reduction import as_three
+
+
+class Softmax(Node):
+    __slots__ = ("dim",)
+
+    def backward(self, grad):
+        (y,) = self.saved_tensors()
+        if mode.grad:
+            return y * (grad - (grad * y).sum(self.dim, True))
+        return _softmax_backward(grad, y, self.dim, False)
+
+
+class LogSoftmax(Node):
+    __slots__ = ("dim",)
+
+    def backward(self, grad):
+        (y,) = self.saved_tensors()
+        if mode.grad:
+            return grad - y.exp() * grad.sum(self.dim, True)
+        return _softmax_backward(grad, y, self.dim, True)
+
+
+def _softmax_backward(grad, y, dim, took_log):
+    d = dense(y)
+    shape = as_three(d.shape, dim, dim + 1) if d.ndim else (1, 1, 1)
+    dx = empty(d.shape, d.dtype)
+    if d.size:
+        kernels.softmax_backward(dense(grad).reshape(shape), d.reshape(shape), dx.reshape(shape), took_log)
+    return wrap(dx)
+
+
+def _softmax(function, input, dim, stack_level, dtype, take_log, node_type):
+    check_tensor(function, "input", input, 1)
+    if isinstance(stack_level, dtypes.dtype):
+        dtype = stack_level
+    if dtype is not None:
+        input = cast(input, dtype)
+    kind = input._data.dtype
+    if kind is not F32 and kind is not F64:
+        if kind in HALF:
+            wide = _softmax(function, cast(input, dtypes.float32), dim, 3, None, take_log, node_type)
+            return cast(wide, input.dtype)
+        raise NotImplementedError(f"\"{function}_kernel_impl\" not implemented for '{input.dtype.torch_name}'")
+    d = dense(input)
+    n = d.ndim
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {function} has been deprecated. Change the call to include dim=X as an argument.",
+            stacklevel=4,
+        )
+        dim = 0 if n in (0, 1, 3) else 1
+    dim = wrap_dim(dim, n)
+    shape = as_three(d.shape, dim, dim + 1) if n else (1, 1, 1)
+    y = empty(d.shape, kind)
+    if d.size:
+        kernels.softmax_forward(d.reshape(shape), y.reshape(shape), take_log)
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = node_type(input)
+        node.dim = dim
+        node.attach(out)
+        node.save(out)
+    return out
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """``y_k = exp(x_k) / sum_j exp(x_j)`` along ``dim``.
+
+    Args:
+        dim: the dimension along which the results add up to 1. (None is deprecated: 0 for 0-d, 1-d and 3-d input, else 1.)
+        dtype: cast the input to this dtype first.
+
+    Shape:
+        Any; the output has the input's. A slice of nothing but ``-inf`` gives NaN.
+
+    Raises:
+        IndexError: no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
+
+    >>> import tnn
+    >>> tnn.nn.functional.softmax(tnn.tensor([0.0, 0.0]), dim=0).tolist()
+    [0.5, 0.5]
+    """
+    return _softmax("softmax", input, dim, _stacklevel, dtype, False, Softmax)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """``y_k = x_k - log sum_j exp(x_j)`` along ``dim``. Arguments, shape and errors as for :func:`softmax`."""
+    return _softmax("log_softmax", input, dim, _stacklevel, dtype, True, LogSoftmax)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """``softmax(-x)`` along ``dim``. Arguments, shape and errors as for :func:`softmax`."""
+    check_tensor("softmin", "input", input, 1)
+    return _softmax("softmin", -input, dim, _stacklevel, dtype, False, Softmax)
+
+
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """A sample from the Gumbel-Softmax distribution: ``softmax((logits + g) / tau)`` with Gumbel noise g.
+
+    Args:
+        logits: unnormalized log-probabilities.
+        tau: temperature; towards 0 the samples approach one-hot vectors.
+        hard: return one-hot vectors, which are differentiated as if they were the soft samples.
+        eps: not used.
+        dim: the dimension of the classes.
+
+    E. Jang, S. Gu and B. Poole, "Categorical reparameterization with Gumbel-Softmax" (2017).
+    """
+    check_tensor("gumbel_softmax", "logits", logits, 1)
+    noise = -wrap(np.empty_like(dense(logits))).exponential_().log()
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True)[1]
+    one_hot = soft.detach().new_zeros(soft.shape).scatter(wrap_dim(dim, soft.ndim), index, 1.0)
+    return one_hot - soft.detach() + soft
