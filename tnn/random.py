@@ -5,6 +5,7 @@ The default generator follows PyTorch's CPU generator: one seed gives one stream
 
 import contextlib
 import secrets
+import threading
 
 import numpy as np
 
@@ -152,29 +153,46 @@ default_generator = Generator()
 default_generator.seed()
 
 
+class _OfThread(threading.local):
+    generator = None
+
+
+_of_thread = _OfThread()
+
+
+def current_generator():
+    """The generator that this thread draws from: the default one, but in a loader's worker one of its own."""
+    return _of_thread.generator or default_generator
+
+
+def use_own_generator(seed):
+    """Gives this thread a generator of its own in place of the default one."""
+    _of_thread.generator = Generator().manual_seed(seed)
+
+
 def manual_seed(seed):
     """Seeds the default generator and returns it; see :meth:`Generator.manual_seed`."""
-    return default_generator.manual_seed(int(seed))
+    return current_generator().manual_seed(int(seed))
 
 
 def seed():
     """Seeds the default generator with a number that nobody can foresee, and returns it."""
-    return default_generator.seed()
+    return current_generator().seed()
 
 
 def initial_seed():
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return current_generator().initial_seed()
 
 
 def get_rng_state():
     """The state of the default generator; see :meth:`Generator.get_state`."""
-    return default_generator.get_state()
+    return current_generator().get_state()
 
 
 def set_rng_state(new_state):
     """Sets the state of the default generator; see :meth:`Generator.set_state`."""
-    default_generator.set_state(new_state)
+    current_generator().set_state(new_state)
 
 
 @contextlib.contextmanager
@@ -188,8 +206,9 @@ def fork_rng(devices=None, enabled=True, _caller="fork_rng", _devices_kw="device
     if not enabled:
         yield
         return
-    state = default_generator.get_state()
+    generator = current_generator()
+    state = generator.get_state()
     try:
         yield
     finally:
-        default_generator.set_state(state)
+        generator.set_state(state)

@@ -23,6 +23,7 @@ WEIGHTED_ONCE = [1, 0, 2, 3]
 DISTRIBUTED = [1, 3, 8, 4]
 FIRST_EPOCH = [[6, 7, 1, 4], [2, 0, 9, 8], [3, 5]]
 SECOND_EPOCH = [[2, 4, 7, 0], [8, 9, 5, 3], [6, 1]]
+DRAWN_BY_WORKERS = [0.1166251, 0.3148404, 0.1341435, 0.2808449]
 WITH_GENERATOR = [[7, 4, 8], [1, 2, 3], [6, 5, 9]]
 
 
@@ -340,6 +341,24 @@ def test_seeds_of_workers_follow_each_other():
     assert one[1] == one[0] + 1
     tnn.manual_seed(3)
     assert list(DataLoader(Seeds(2), batch_size=None, num_workers=2)) == one
+
+
+def test_what_workers_draw_is_what_pytorchs_draw():
+    class Noisy(Squares):
+        def __getitem__(self, i):
+            return tnn.rand(1)
+
+    tnn.manual_seed(7)
+    after = tnn.get_rng_state().tolist()
+    got = [b.item() for b in DataLoader(Noisy(4), batch_size=None, num_workers=2)]
+    np.testing.assert_allclose(got, DRAWN_BY_WORKERS, rtol=1e-6)
+    assert tnn.get_rng_state().tolist() != after  # the loader's seed came from there
+    tnn.manual_seed(7)
+    data.dataloader.draw_seed()
+    want = tnn.rand(1).item()
+    tnn.manual_seed(7)
+    list(DataLoader(Noisy(4), batch_size=None, num_workers=2))
+    assert tnn.rand(1).item() == want
 
 
 def test_order_is_kept_and_can_be_given_up():

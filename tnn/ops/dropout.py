@@ -10,7 +10,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import dropout as kernels
 from ..kernels._pool import empty
-from ..random import default_generator
+from ..random import current_generator
 from ..tensor import wrap
 from ._common import check_tensor, dense, half_as_float32
 from .random import in_memory_order
@@ -89,7 +89,7 @@ def _drop(input, p, feature, alpha):
         kernels.dropout_backward(x.reshape(rows), mask, y.reshape(rows), factors[:1])
     else:
         kernel = kernels.feature_dropout_forward if feature else kernels.dropout_forward
-        kernel(default_generator._state, x.reshape(shape), mask, y.reshape(shape), 1.0 - p, factors)
+        kernel(current_generator()._state, x.reshape(shape), mask, y.reshape(shape), 1.0 - p, factors)
     out = wrap(y.transpose(np.argsort(axes)) if axes else y)
     if input._rg and mode.grad:
         _record(input, out, mask, axes, factors[:1])

@@ -12,8 +12,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import random as kernels
 from ..kernels._pool import empty as _empty
-from ..random import Generator
-from ..random import default_generator as _default
+from ..random import Generator, current_generator
 from ..tensor import Tensor
 from ._common import F32, F64, HALF
 from .cast import convert
@@ -28,7 +27,7 @@ def generator_of(function, generator):
         TypeError: it is no Generator.
     """
     if generator is None:
-        return _default
+        return current_generator()
     if not isinstance(generator, Generator):
         raise TypeError(f"{function}(): argument 'generator' must be tnn.Generator, not {type(generator).__name__}")
     return generator

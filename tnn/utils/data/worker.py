@@ -7,6 +7,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from ...random import use_own_generator
+
 _local = threading.local()
 
 
@@ -17,7 +19,8 @@ class WorkerInfo:
     Attributes:
         id: its number.
         num_workers: how many there are.
-        seed: the loader's seed for this iterator plus ``id``.
+        seed: the loader's seed for this iterator plus ``id``; what the worker draws (``tnn.rand`` and the like) comes
+            from a generator of its own with this seed, as in PyTorch.
         dataset: this worker's copy of the data set, a shallow one: its attributes may be set for this worker alone.
     """
 
@@ -78,6 +81,7 @@ def _work(tasks, results, current, info_of, make_fetcher, init_fn, worker_id):
     is still wanted."""
     info = info_of(worker_id)
     _local.info = info
+    use_own_generator(info.seed)
     fetcher, of_epoch, failure = None, None, None
     try:
         if init_fn is not None:
