@@ -11,6 +11,7 @@ from .ops._common import inplace
 from .tensor import Tensor
 
 METHODS = {
+    "activation": "hardshrink prelu relu sigmoid tanh relu_ sigmoid_ tanh_",
     "pointwise": (
         "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp maximum minimum "
         "fmax fmin atan2 arctan2 hypot logaddexp logaddexp2 copysign nextafter heaviside xlogy gcd lcm igamma igammac"
@@ -32,6 +33,7 @@ METHODS = {
         "adjoint T mT mH H movedim moveaxis sum_to_size expand expand_as broadcast_to clone contiguous squeeze_ unsqueeze_ "
         "transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
     ),
+    "assign": "copy_ fill_ zero_",
     "part": "select narrow diagonal as_strided as_strided_ unfold",
     "joining": (
         "unbind split split_with_sizes chunk tensor_split hsplit vsplit dsplit unsafe_chunk unsafe_split "
