@@ -158,7 +158,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     if shape[-1] != blocks.rows * blocks.cols:
         raise RuntimeError(
             f"Given output_size={list(size)} and the other arguments, expected size of input's dimension 2 to match "
-            f"the calculated number of sliding blocks {blocks.rows} * {blocks.cols} = {blocks.rows * blocks.cols}, but got "
+            f"the number of sliding blocks {blocks.rows} * {blocks.cols} = {blocks.rows * blocks.cols}, but got "
             f"input.size(2)={shape[-1]}."
         )
     if len(shape) == 2:

@@ -28,7 +28,7 @@ def _mm(a, b, alpha=1.0, out=None, beta=0.0):
     """alpha * a @ b + beta * out for 2-D arrays of one dtype."""
     if out is None:
         out = empty((a.shape[0], b.shape[1]), a.dtype)
-    if out.dtype is not F32 and out.dtype is not F64:
+    if out.dtype.kind != "f":
         return _mm_integer(a, b, alpha, out, beta)
     a, ta = _order(a)
     b, tb = _order(b)
@@ -60,7 +60,7 @@ def _bmm(a, b, alpha=1.0, out=None, beta=0.0):
     """alpha * a[i] @ b[i] + beta * out[i] for 3-D arrays of one dtype."""
     if out is None:
         out = empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
-    if out.dtype is not F32 and out.dtype is not F64:
+    if out.dtype.kind != "f":
         return _mm_integer(a, b, alpha, out, beta)
     a, ta = _order_batch(a)
     b, tb = _order_batch(b)
@@ -553,11 +553,11 @@ def linear(input, weight, bias=None):
     x, w = input._data, weight._data
     dtype = x.dtype
     if (
-        (dtype is not F32 and dtype is not F64)
-        or w.dtype is not dtype
+        (dtype is not F32 and dtype is not F64 and dtype != F32 and dtype != F64)
+        or (w.dtype is not dtype and w.dtype != dtype)
         or w.ndim != 2
         or x.ndim == 0
-        or (bias is not None and (bias._data.dtype is not dtype or bias._data.shape != w.shape[:1]))
+        or (bias is not None and (bias._data.dtype != dtype or bias._data.shape != w.shape[:1]))
     ):
         return _linear_slow(input, weight, bias)
     shape = x.shape

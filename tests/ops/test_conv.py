@@ -1,0 +1,285 @@
+"""Convolutions: strides, paddings, dilations and groups against a plain reference, gradients, errors."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tnn
+from tnn.autograd import gradcheck, gradgradcheck
+from tnn.kernels import _jit
+from tnn.nn import functional as F
+
+
+def plain_conv(x, w, stride, front, dilation, groups, out):
+    """Direct sum over taps; x (N, C, *size), w (O, C/groups, *kernel)."""
+    nd = x.ndim - 2
+    spans = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, w.shape[2:], dilation, strict=True)]
+    pads = [(p, max(0, n - p - size)) for p, n, size in zip(front, spans, x.shape[2:], strict=True)]
+    x = np.pad(x, [(0, 0), (0, 0), *pads])
+    y = np.zeros((x.shape[0], w.shape[0], *out))
+    per_in, per_out = w.shape[1], w.shape[0] // groups
+    for tap in itertools.product(*map(range, w.shape[2:])):
+        window = tuple(
+            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilation, out, stride, strict=True)
+        )
+        part = x[(slice(None), slice(None), *window)]
+        for g in range(groups):
+            c, o = slice(g * per_in, (g + 1) * per_in), slice(g * per_out, (g + 1) * per_out)
+            letters = "xyz"[:nd]
+            y[:, o] += np.einsum(f"nc{letters},oc->no{letters}", part[:, c], w[(o, slice(None), *tap)])
+    return y
+
+
+def tensors(*shapes, dtype=np.float64, grad=False):
+    rng = np.random.RandomState(len(shapes))
+    return [tnn.tensor(rng.uniform(-1, 1, s).astype(dtype), requires_grad=grad) for s in shapes]
+
+
+def out_sizes(size, kernel, stride, padding, dilation):
+    zipped = zip(size, kernel, stride, padding, dilation, strict=True)
+    return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zipped]
+
+
+CASES = [
+    # input, weight, stride, padding, dilation, groups
+    ((2, 3, 9), (4, 3, 3), (1,), (0,), (1,), 1),
+    ((2, 4, 9), (6, 2, 2), (2,), (1,), (3,), 2),
+    ((1, 5, 40), (5, 1, 5), (3,), (2,), (2,), 5),
+    ((2, 3, 7, 6), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((2, 4, 7, 9), (6, 2, 3, 2), (2, 3), (1, 0), (1, 2), 2),
+    ((3, 4, 8, 5), (8, 1, 3, 3), (2, 1), (1, 2), (1, 1), 4),
+    ((2, 6, 5, 5), (7, 6, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((1, 6, 5, 5), (4, 3, 1, 1), (2, 2), (0, 0), (1, 1), 2),
+    ((2, 1, 6, 6), (1, 1, 6, 6), (1, 1), (0, 0), (1, 1), 1),
+    ((2, 3, 4, 5, 6), (4, 3, 2, 3, 2), (1, 1, 1), (0, 1, 1), (1, 1, 1), 1),
+    ((1, 4, 5, 6, 7), (4, 2, 3, 2, 3), (2, 1, 3), (1, 0, 1), (1, 2, 1), 2),
+    ((1, 2, 4, 5, 6), (4, 1, 2, 2, 2), (1, 2, 1), (1, 1, 0), (2, 1, 1), 2),
+]
+FORWARD = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+def test_values(case, dtype):
+    xs, ws, stride, padding, dilation, groups = case
+    nd = len(xs) - 2
+    x, w, b = tensors(xs, ws, (ws[0],), dtype=dtype)
+    out = out_sizes(xs[2:], ws[2:], stride, padding, dilation)
+    want = plain_conv(x.numpy(), w.numpy(), stride, padding, dilation, groups, out)
+    tolerance = {"rtol": 0, "atol": 1e-5 if dtype == np.float32 else 1e-13}
+    got = FORWARD[nd](x, w, None, stride, padding, dilation, groups)
+    assert got.numpy().dtype == dtype
+    np.testing.assert_allclose(got.numpy(), want, **tolerance)
+    got = FORWARD[nd](x, w, b, stride, padding, dilation, groups)
+    np.testing.assert_allclose(got.numpy(), want + b.numpy().reshape(-1, *[1] * nd), **tolerance)
+    one = FORWARD[nd](x[0], w, b, stride, padding, dilation, groups)
+    np.testing.assert_array_equal(one.numpy(), got[0].numpy())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_are_the_transpose(case):
+    """<conv(x, w), g> is bilinear: it equals <x, dx> and <w, dw>."""
+    xs, ws, stride, padding, dilation, groups = case
+    nd = len(xs) - 2
+    x, w, b = tensors(xs, ws, (ws[0],), grad=True)
+    y = FORWARD[nd](x, w, b, stride, padding, dilation, groups)
+    g = tensors(y.shape)[0]
+    y.backward(g)
+    dot = float(((y - b.reshape(-1, *[1] * nd)) * g).sum())
+    np.testing.assert_allclose(float((x * x.grad).sum()), dot, rtol=1e-10)
+    np.testing.assert_allclose(float((w * w.grad).sum()), dot, rtol=1e-10)
+    np.testing.assert_allclose(b.grad.numpy(), g.numpy().sum((0, *range(2, nd + 2))), rtol=1e-10)
+
+
+SMALL = [
+    ((1, 2, 5), (2, 1, 2), (2,), (1,), (2,), 2),
+    ((1, 2, 4, 3), (2, 2, 2, 2), (2, 1), (1, 0), (1, 2), 1),
+    ((1, 2, 4, 4), (2, 1, 3, 2), (1, 2), (1, 1), (1, 1), 2),
+    ((1, 2, 2, 3), (3, 2, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((1, 1, 2, 3, 2), (1, 1, 2, 2, 1), (1, 1, 1), (0, 1, 0), (1, 1, 1), 1),
+]
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_gradcheck(case):
+    xs, ws, stride, padding, dilation, groups = case
+    nd = len(xs) - 2
+
+    def forward(x, w, b):
+        return FORWARD[nd](x, w, b, stride, padding, dilation, groups)
+
+    gradcheck(forward, tensors(xs, ws, (ws[0],), grad=True))
+    gradgradcheck(forward, tensors(xs, ws, (ws[0],), grad=True))
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_transposed_gradcheck(case):
+    xs, ws, stride, padding, dilation, groups = case
+    nd = len(xs) - 2
+
+    def forward(x, w, b):
+        return TRANSPOSED[nd](x, w, b, stride, padding, 0, groups, dilation)
+
+    shapes = (xs[0], ws[0], *xs[2:]), ws, (ws[1] * groups,)
+    gradcheck(forward, tensors(*shapes, grad=True))
+    gradgradcheck(forward, tensors(*shapes, grad=True))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+def test_transposed_values(case, dtype):
+    """Written out: each input element adds the kernel, scaled, to a window of the output."""
+    xs, ws, stride, padding, dilation, groups = case
+    nd = len(xs) - 2
+    extra = tuple(max(s, d) - 1 for s, d in zip(stride, dilation, strict=True))
+    per = ws[0] // groups
+    x, w, b = tensors((xs[0], ws[0], *xs[2:]), ws, (ws[1] * groups,), dtype=dtype)
+    size = [
+        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for n, s, p, d, k, e in zip(xs[2:], stride, padding, dilation, ws[2:], extra, strict=True)
+    ]
+    full = np.zeros((xs[0], ws[1] * groups, *[n + 2 * p for n, p in zip(size, padding, strict=True)]))
+    for tap in itertools.product(*map(range, ws[2:])):
+        window = tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, xs[2:], stride, strict=True)
+        )
+        for g in range(groups):
+            c, o = slice(g * per, (g + 1) * per), slice(g * ws[1], (g + 1) * ws[1])
+            letters = "xyz"[:nd]
+            full[(slice(None), o, *window)] += np.einsum(
+                f"nc{letters},co->no{letters}", x.numpy()[:, c], w.numpy()[(c, slice(None), *tap)]
+            )
+    want = full[(slice(None), slice(None), *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])]
+    want = want + b.numpy().reshape(-1, *[1] * nd)
+    got = TRANSPOSED[nd](x, w, b, stride, padding, extra, groups, dilation)
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got.numpy(), want, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
+    one = TRANSPOSED[nd](x[0], w, b, stride, padding, extra, groups, dilation)
+    np.testing.assert_array_equal(one.numpy(), got[0].numpy())
+
+
+LARGE = [
+    # batch, channels in, height, width, channels out, kernel, stride, padding, groups: each cut into several units
+    (3, 8, 40, 37, 24, 3, 1, 1, 1),
+    (1, 3, 90, 80, 32, 7, 2, 3, 1),
+    (2, 300, 6, 7, 40, 3, 1, 1, 1),
+    (2, 40, 30, 30, 48, 1, 1, 0, 2),
+    (2, 40, 30, 30, 40, 3, 2, 1, 40),
+    (20, 2, 12, 12, 20, 5, 1, 0, 1),
+]
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_large_and_the_number_of_threads(case):
+    n, c, h, w, o, k, s, p, groups = case
+    x, weight, b = tensors((n, c, h, w), (o, c // groups, k, k), (o,), dtype=np.float32, grad=True)
+    before = _jit.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 4):
+            _jit.set_num_threads(threads)
+            x.grad = weight.grad = b.grad = None
+            y = F.conv2d(x, weight, b, s, p, 1, groups)
+            g = tensors(y.shape, dtype=np.float32)[0]
+            y.backward(g)
+            results.append([t.detach().numpy().copy() for t in (y, x.grad, weight.grad, b.grad)])
+    finally:
+        _jit.set_num_threads(before)
+    for other in results[1:]:
+        for first, second in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)
+    y, dx, dw, _ = results[0]
+    out = out_sizes((h, w), (k, k), (s, s), (p, p), (1, 1))
+    wide = [t.detach().numpy().astype(np.float64) for t in (x, weight, b)]
+    want = plain_conv(wide[0], wide[1], (s, s), (p, p), (1, 1), groups, out)
+    np.testing.assert_allclose(y, want + wide[2][:, None, None], rtol=0, atol=1e-4)
+    gradient = float((want * g.numpy()).sum())
+    scale = 1e-6 * float(abs(want * g.numpy()).sum())
+    np.testing.assert_allclose(float((dx * wide[0]).sum()), gradient, rtol=0, atol=scale)
+    np.testing.assert_allclose(float((dw * wide[1]).sum()), gradient, rtol=0, atol=scale)
+
+
+def test_padding_by_name():
+    x, w = tensors((2, 3, 7, 8), (4, 3, 3, 4))
+    y = F.conv2d(x, w, padding="same", dilation=(2, 1))
+    assert y.shape == (2, 4, 7, 8)
+    want = plain_conv(x.numpy(), w.numpy(), (1, 1), (2, 1), (2, 1), 1, (7, 8))
+    np.testing.assert_allclose(y.numpy(), want, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(F.conv2d(x, w, padding="valid").numpy(), F.conv2d(x, w).numpy())
+
+
+def test_operands_of_any_layout():
+    x, w = tensors((8, 7, 2, 3), (3, 3, 3, 4))
+    a, b = x.permute(2, 3, 0, 1), w.permute(3, 2, 0, 1)
+    assert not a.is_contiguous()
+    want = F.conv2d(a.contiguous(), b.contiguous(), padding=1)
+    np.testing.assert_array_equal(F.conv2d(a, b, padding=1).numpy(), want.numpy())
+    a = a[:, :, ::2]
+    np.testing.assert_array_equal(F.conv2d(a, b).numpy(), F.conv2d(a.contiguous(), b).numpy())
+
+
+def test_empty_batch():
+    x, w, b = tensors((0, 3, 5, 5), (4, 3, 3, 3), (4,), grad=True)
+    y = F.conv2d(x, w, b)
+    assert y.shape == (0, 4, 3, 3)
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+    assert not w.grad.numpy().any() and not b.grad.numpy().any()
+    x, w = tensors((0, 3, 5, 5), (3, 4, 3, 3), grad=True)
+    assert F.conv_transpose2d(x, w).shape == (0, 4, 7, 7)
+
+
+def test_half_precision_is_computed_in_float32():
+    x, w, b = tensors((2, 3, 6, 6), (4, 3, 3, 3), (4,), dtype=np.float32)
+    x, w, b = (t.to(tnn.bfloat16) for t in (x, w, b))
+    want = F.conv2d(*(t.to(tnn.float32) for t in (x, w, b)), padding=1).to(tnn.bfloat16)
+    got = F.conv2d(x, w, b, padding=1)
+    assert got.dtype == tnn.bfloat16 and got.tolist() == want.tolist()
+
+
+def test_nan_stays_where_it_can_reach():
+    x, w = tensors((1, 1, 6, 6), (1, 1, 3, 3), dtype=np.float32)
+    x[0, 0, 0, 0] = float("nan")
+    y = F.conv2d(x, w, padding=1).numpy()[0, 0]
+    assert np.isnan(y[:2, :2]).all() and np.isfinite(y[2:]).all() and np.isfinite(y[:, 2:]).all()
+
+
+def test_conv_tbc():
+    x, w, b = tensors((7, 2, 3), (3, 3, 4), (4,))
+    want = F.conv1d(x.permute(1, 2, 0), w.permute(2, 1, 0), b, padding=1).permute(2, 0, 1)
+    np.testing.assert_array_equal(F.conv_tbc(x, w, b, 1).numpy(), want.numpy())
+
+
+X, W_, B = tensors((2, 4, 5, 5), (6, 2, 3, 3), (6,))
+
+
+@pytest.mark.parametrize(
+    "call,error,message",
+    [
+        (lambda: F.conv2d(X, W_), RuntimeError, r"expected input\[2, 4, 5, 5\] to have 2 channels, but got 4"),
+        (lambda: F.conv2d(X, W_, groups=4), RuntimeError, "divisible by 4"),
+        (lambda: F.conv2d(X[0, 0], W_, groups=2), RuntimeError, r"3D \(unbatched\) or 4D \(batched\)"),
+        (lambda: F.conv2d(X, W_[0], groups=2), RuntimeError, "weight to have 4 dimensions"),
+        (lambda: F.conv2d(X, W_, B[:3], groups=2), RuntimeError, "1-dimensional with 6 elements"),
+        (lambda: F.conv2d(X, W_, stride=0, groups=2), RuntimeError, "non-positive stride"),
+        (lambda: F.conv2d(X, W_, padding=-1, groups=2), RuntimeError, "negative padding"),
+        (lambda: F.conv2d(X, W_, dilation=0, groups=2), RuntimeError, "dilation should be greater"),
+        (lambda: F.conv2d(X, W_, dilation=3, groups=2), RuntimeError, "can't be greater than actual input size"),
+        (lambda: F.conv2d(X, W_, stride=(1, 2, 3), groups=2), RuntimeError, "a list of 2 values"),
+        (lambda: F.conv2d(X, W_, stride="a", groups=2), TypeError, "'stride' must be tuple of ints"),
+        (lambda: F.conv2d(X, W_, padding="full", groups=2), RuntimeError, "Invalid padding string"),
+        (lambda: F.conv2d(X, W_, padding="same", stride=2, groups=2), RuntimeError, "strided"),
+        (lambda: F.conv2d(X, W_.float(), groups=2), RuntimeError, "should be the same"),
+        (lambda: F.conv2d(X.long(), W_.long(), groups=2), RuntimeError, "not implemented"),
+        (lambda: F.conv2d(3, W_), TypeError, "must be Tensor, not int"),
+        (lambda: F.conv_transpose2d(X, W_), RuntimeError, "to have 6 channels"),
+        (lambda: F.conv_transpose2d(X, W_[:4], output_padding=1), RuntimeError, "output padding must be smaller"),
+        (lambda: F.conv_transpose2d(X, W_[:4], padding=9), RuntimeError, "Output size is too small"),
+        (lambda: F.conv_transpose2d(X, W_[:4], B), RuntimeError, "1-dimensional with 2 elements"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
