@@ -40,7 +40,36 @@ from .dtypes import (
     uint32,
     uint64,
 )
+from .formats import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    strided,
+)
 from .kernels._jit import get_num_threads, set_num_threads
+from .ops.activation import (
+    celu,
+    celu_,
+    hardshrink,
+    prelu,
+    relu,
+    relu_,
+    rrelu,
+    rrelu_,
+    selu,
+    selu_,
+    sigmoid,
+    sigmoid_,
+    tanh,
+    tanh_,
+    threshold,
+    threshold_,
+)
+from .ops.adaptive_pooling import adaptive_avg_pool1d, adaptive_max_pool1d
 from .ops.conv import conv1d, conv2d, conv3d, conv_tbc
 from .ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.creation import (
@@ -61,8 +90,11 @@ from .ops.creation import (
     zeros,
     zeros_like,
 )
+from .ops.ctc import ctc_loss
+from .ops.distance import cdist, cosine_similarity, pairwise_distance, pdist
 from .ops.einsum import chain_matmul, cross, einsum, inner, kron, tensordot
 from .ops.extreme import amax, amin, aminmax, argmax, argmin, max, min
+from .ops.embedding import embedding, embedding_bag
 from .ops.factor import cholesky, geqrf, lu, lu_unpack, orgqr, ormqr, qr, svd
 from .ops.gather import (
     gather,
@@ -131,6 +163,12 @@ from .ops.linalg import (
     vander,
 )
 from .ops.linear import addbmm, addmm, addmv, addr, baddbmm, bilinear, bmm, dot, ger, matmul, mm, mv, outer, vdot
+from .ops.margin_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    triplet_margin_loss,
+)
 from .ops.norms import dist, norm, renorm
 from .ops.part import as_strided, diagonal, narrow, select
 from .ops.pointwise import (
@@ -270,6 +308,7 @@ from .ops.pointwise_unary import (
     tan,
     trunc,
 )
+from .ops.pooling import avg_pool1d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool3d
 from .ops.ranges import arange, eye, linspace, logspace, range, tril_indices, triu_indices
 from .ops.rearrange import (
     as_strided_scatter,
@@ -306,6 +345,7 @@ from .ops.reduction import (
     var,
     var_mean,
 )
+from .ops.resample import channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .ops.sampling import (
     bernoulli,
     multinomial,

@@ -175,7 +175,7 @@ def test_requires_grad():
 def test_like_keeps_the_order_in_memory():
     x = tnn.zeros(2, 3, 4).permute(2, 0, 1)
     assert tnn.empty_like(x).stride() == x.stride() == (1, 12, 4)
-    assert tnn.zeros_like(x, memory_format="contiguous_format").is_contiguous()
+    assert tnn.zeros_like(x, memory_format=tnn.contiguous_format).is_contiguous()
     assert tnn.ones_like(tnn.zeros(3).expand(2, 3)).numpy().tolist() == [[1, 1, 1], [1, 1, 1]]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import as_dtype, get_default_dtype
+from ..formats import contiguous_format
 from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, check_device, wrap
@@ -72,7 +73,7 @@ def finish(data, requires_grad=False, out=None):
 
 def like(data, np_dtype, memory_format=None, size=None):
     """An uninitialised array with the shape of ``data``, and its order of dimensions in memory unless told not to."""
-    if size is not None or data.flags.c_contiguous or str(memory_format).endswith("contiguous_format"):
+    if size is not None or data.flags.c_contiguous or memory_format is contiguous_format:
         return _empty(data.shape if size is None else size, np_dtype)
     return np.empty_like(data, np_dtype, order="K")
 

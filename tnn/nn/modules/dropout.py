@@ -36,7 +36,7 @@ class Dropout(_DropoutNd):
     >>> import tnn
     >>> _ = tnn.manual_seed(0)
     >>> tnn.nn.Dropout(0.25)(tnn.ones(4))
-    tensor([1.3333, 0.0000, 1.3333, 1.3333])
+    tensor([0.0000, 1.3333, 1.3333, 0.0000])
     """
 
     def forward(self, input):
