@@ -7,7 +7,8 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.grad_mode import mode
-from ..tensor import Tensor
+from ..autograd.node import Version
+from ..tensor import Tensor, wrap
 
 F32 = dtypes.float32.np
 F64 = dtypes.float64.np
@@ -112,13 +113,26 @@ def _in_float32(fn, args, kwargs):
     return [down(a) for a in out] if isinstance(out, list) else down(out)
 
 
+def _keep_before(node, tensor):
+    """Lets a node that saved ``tensor`` keep a copy instead, since the tensor is about to be overwritten."""
+    for i, entry in enumerate(node.saved):
+        if entry is not None and entry[0] is tensor:
+            before = wrap(np.array(tensor._data))
+            before._rg, before._node, before._nr = tensor._rg, tensor._node, tensor._nr
+            before._version = Version()
+            node.saved[i] = before, before._version, 0
+
+
 def inplace(op):
     """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``."""
 
     @functools.wraps(op)
     def method(self, *args, **kwargs):
         self._check_inplace()
-        return self._write(op(self, *args, **kwargs))
+        out = op(self, *args, **kwargs)
+        if out is not self and out._node is not None and out._node.saved:
+            _keep_before(out._node, self)
+        return self._write(out)
 
     method.__name__ = op.__name__ + "_"
     method.__qualname__ = method.__name__
@@ -151,3 +165,24 @@ def into(out, result):
     np.copyto(out._data, result._data, casting="unsafe")
     out._bump()
     return out
+
+
+def composed_backward(compose, inputs, grad):
+    """Differentiable gradients of a fused operation, for ``create_graph=True``: those of ``compose``, the same function
+    written with differentiable operations.
+
+    Args:
+        compose: takes the inputs, returns the output (or a tuple of outputs).
+        inputs: the operation's inputs as backward finds them (None allowed).
+        grad: the output's gradient (or a tuple).
+
+    Returns:
+        A tuple with a gradient, or None, for each input.
+    """
+    from ..autograd import grad as gradients
+
+    # a second name for each input: one tensor may stand at several places
+    names = [t.view_as(t) if t is not None and t._rg else t for t in inputs]
+    wanted = [t for t in names if t is not None and t._rg]
+    found = iter(gradients(compose(*names), wanted, grad, create_graph=True, allow_unused=True))
+    return tuple(next(found) if t is not None and t._rg else None for t in names)

@@ -6,7 +6,6 @@ the two partial derivatives (see :class:`Rule`). :func:`binary_op` makes the pub
 
 import builtins
 import math
-import numbers
 from functools import lru_cache
 
 import numpy as np
@@ -90,7 +89,7 @@ def as_array(operand, np_dtype):
         d = operand._data
         return d if d.dtype == np_dtype else convert(d, np_dtype)
     with np.errstate(over="ignore"):
-        if np_dtype.kind in "iu" and isinstance(operand, numbers.Integral):
+        if np_dtype.kind in "iu" and isinstance(operand, builtins.int | np.integer | np.bool_):
             bits = 8 * np_dtype.itemsize
             return np.array(operand % (1 << bits), np.dtype(f"u{np_dtype.itemsize}")).astype(np_dtype)
         return np.array(operand).astype(np_dtype)
@@ -347,7 +346,7 @@ def general(name, kernel, integer, input, other, always_float=False):
     return data if data.dtype in (kind, BOOL) else data.astype(kind)
 
 
-def binary_op(name, kernel, integer, node, doc, always_float=False):
+def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="both"):
     """The public function of a two-operand operation.
 
     Args:
@@ -357,6 +356,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False):
         node: the subclass of :class:`Rule`, or None where there is no derivative (comparisons).
         doc: the docstring.
         always_float: integers and bools are turned to floating point first.
+        numbers: which operand may be a number: "both" (either), "other" or "".
     """
     right, left = kernel.right, kernel.left
 
@@ -364,6 +364,8 @@ def binary_op(name, kernel, integer, node, doc, always_float=False):
         if isinstance(input, Tensor):
             x = input._data
             kind = x.dtype
+            if not numbers and not isinstance(other, Tensor):
+                raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
             if kind is not F32 and kind is not F64:
                 data = general(name, kernel, integer, input, other, always_float)
             elif isinstance(other, Tensor):
@@ -372,11 +374,13 @@ def binary_op(name, kernel, integer, node, doc, always_float=False):
                     data = run2(kernel, x, y)
                 else:
                     data = general(name, kernel, integer, input, other, always_float)
-            elif is_number(other):
+            elif numbers and is_number(other):
                 data = empty(x.shape, kernel.result or kind)
                 right(x.ravel(), data.ravel(), float(other))
             else:
-                _check_operands(name, input, other)
+                raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+        elif numbers != "both":
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         elif isinstance(other, Tensor) and is_number(input) and (other._data.dtype is F32 or other._data.dtype is F64):
             y = other._data
             data = empty(y.shape, kernel.result or y.dtype)

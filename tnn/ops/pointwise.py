@@ -261,8 +261,7 @@ remainder = binary_op(
 )  # fmt: skip
 fmod = binary_op(
     "fmod", kernels.fmod_forward, _no_zero(np.fmod), Fmod,
-    "What input leaves when divided by other, with the sign of input: input - other * trunc(input / other)." + _BROADCAST,
-)  # fmt: skip
+    "What input leaves when divided by other, with the sign of input: input - other * trunc(input / other)." + _BROADCAST, numbers="other")  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- powers
@@ -398,16 +397,36 @@ class Fmin(Rule):
 
 
 maximum = binary_op(
-    "maximum", kernels.maximum_forward, np.maximum, Maximum, "The larger element; NaN if either is." + _BROADCAST
+    "maximum",
+    kernels.maximum_forward,
+    np.maximum,
+    Maximum,
+    "The larger element; NaN if either is." + _BROADCAST,
+    numbers="",
 )
 minimum = binary_op(
-    "minimum", kernels.minimum_forward, np.minimum, Minimum, "The smaller element; NaN if either is." + _BROADCAST
+    "minimum",
+    kernels.minimum_forward,
+    np.minimum,
+    Minimum,
+    "The smaller element; NaN if either is." + _BROADCAST,
+    numbers="",
 )
 fmax = binary_op(
-    "fmax", kernels.fmax_forward, np.maximum, Fmax, "The larger element; the other one where one is NaN." + _BROADCAST
+    "fmax",
+    kernels.fmax_forward,
+    np.maximum,
+    Fmax,
+    "The larger element; the other one where one is NaN." + _BROADCAST,
+    numbers="",
 )
 fmin = binary_op(
-    "fmin", kernels.fmin_forward, np.minimum, Fmin, "The smaller element; the other one where one is NaN." + _BROADCAST
+    "fmin",
+    kernels.fmin_forward,
+    np.minimum,
+    Fmin,
+    "The smaller element; the other one where one is NaN." + _BROADCAST,
+    numbers="",
 )
 
 
@@ -527,11 +546,15 @@ def _integer_heaviside(x, y):
 
 atan2 = binary_op(
     "atan2", kernels.atan2_forward, None, Atan2,
-    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + _BROADCAST, always_float=True,
-)  # fmt: skip
-hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2)." + _BROADCAST)
+    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + _BROADCAST, always_float=True, numbers="")  # fmt: skip
+hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2)." + _BROADCAST, numbers="")
 logaddexp = binary_op(
-    "logaddexp", kernels.logaddexp_forward, None, Logaddexp, "log(e^input + e^other), without overflow." + _BROADCAST
+    "logaddexp",
+    kernels.logaddexp_forward,
+    None,
+    Logaddexp,
+    "log(e^input + e^other), without overflow." + _BROADCAST,
+    numbers="",
 )
 logaddexp2 = binary_op(
     "logaddexp2",
@@ -539,11 +562,11 @@ logaddexp2 = binary_op(
     None,
     Logaddexp2,
     "log2(2^input + 2^other), without overflow." + _BROADCAST,
+    numbers="",
 )
 copysign = binary_op(
     "copysign", kernels.copysign_forward, None, Copysign, "|input| with the sign of other." + _BROADCAST,
-    always_float=True,
-)  # fmt: skip
+    always_float=True, numbers="other")  # fmt: skip
 xlogy = binary_op(
     "xlogy",
     kernels.xlogy_forward,
@@ -558,16 +581,13 @@ xlog1py = binary_op(
 )  # fmt: skip
 heaviside = binary_op(
     "heaviside", kernels.heaviside_forward, _integer_heaviside, Heaviside,
-    "0 where input is negative, 1 where it is positive, other where it is zero." + _BROADCAST,
-)  # fmt: skip
+    "0 where input is negative, 1 where it is positive, other where it is zero." + _BROADCAST, numbers="")  # fmt: skip
 igamma = binary_op(
     "igamma", kernels.igamma_forward, None, Igamma,
-    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + _BROADCAST,
-)  # fmt: skip
+    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + _BROADCAST, numbers="")  # fmt: skip
 igammac = binary_op(
     "igammac", kernels.igammac_forward, None, Igammac,
-    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + _BROADCAST,
-)  # fmt: skip
+    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + _BROADCAST, numbers="")  # fmt: skip
 gammainc, gammaincc, arctan2 = igamma, igammac, atan2
 
 

@@ -16,12 +16,24 @@ _COMPARE = """
     Returns: a bool tensor.
     """
 
-eq = binary_op("eq", kernels.eq_forward, np.equal, None, "input == other, element by element." + _COMPARE)
-ne = binary_op("ne", kernels.ne_forward, np.not_equal, None, "input != other, element by element." + _COMPARE)
-lt = binary_op("lt", kernels.lt_forward, np.less, None, "input < other, element by element." + _COMPARE)
-le = binary_op("le", kernels.le_forward, np.less_equal, None, "input <= other, element by element." + _COMPARE)
-gt = binary_op("gt", kernels.gt_forward, np.greater, None, "input > other, element by element." + _COMPARE)
-ge = binary_op("ge", kernels.ge_forward, np.greater_equal, None, "input >= other, element by element." + _COMPARE)
+eq = binary_op(
+    "eq", kernels.eq_forward, np.equal, None, "input == other, element by element." + _COMPARE, numbers="other"
+)
+ne = binary_op(
+    "ne", kernels.ne_forward, np.not_equal, None, "input != other, element by element." + _COMPARE, numbers="other"
+)
+lt = binary_op(
+    "lt", kernels.lt_forward, np.less, None, "input < other, element by element." + _COMPARE, numbers="other"
+)
+le = binary_op(
+    "le", kernels.le_forward, np.less_equal, None, "input <= other, element by element." + _COMPARE, numbers="other"
+)
+gt = binary_op(
+    "gt", kernels.gt_forward, np.greater, None, "input > other, element by element." + _COMPARE, numbers="other"
+)
+ge = binary_op(
+    "ge", kernels.ge_forward, np.greater_equal, None, "input >= other, element by element." + _COMPARE, numbers="other"
+)
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 

@@ -166,6 +166,7 @@ def clamp(input, min=None, max=None, *, out=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    check_tensor("clamp", "input", input, 1)
     for argument, value in (("min", min), ("max", max)):
         if value is not None and not isinstance(value, Tensor) and not is_number(value):
             raise TypeError(f"clamp(): argument '{argument}' must be Number or Tensor, not {type(value).__name__}")
