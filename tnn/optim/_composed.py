@@ -138,9 +138,10 @@ def rprop(p, d, state, group):
     (down, up), (least, most) = group["etas"], group["step_sizes"]
     x = p.clone()
     agree = (d.detach() * state["prev"].detach()).sign()
-    factor = (agree > 0) * up + (agree < 0) * down + (agree == 0) * 1.0
-    size = (state["step_size"].clone() * factor.to(p.dtype)).clamp(least, most)
-    d = d * (agree >= 0).to(p.dtype)
+    grows, shrinks = (agree > 0).to(p.dtype), (agree < 0).to(p.dtype)
+    factor = grows * up + shrinks * down + (1 - grows - shrinks)
+    size = (state["step_size"].clone() * factor).clamp(least, most)
+    d = d * (1 - shrinks)
     state["step_size"].copy_(size)
     state["prev"].copy_(d)
     p.copy_(x - d.sign() * size)
