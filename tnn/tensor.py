@@ -8,7 +8,7 @@ import builtins
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, formats
 from .autograd import engine
 from .autograd.grad_mode import mode
 from .autograd.node import Node, NodeHooks, RemovableHandle, Version
@@ -130,6 +130,18 @@ def view_of(source, data):
     return t
 
 
+class CopyBackwards(Node):
+    """A tensor that was overwritten with a leaf."""
+
+    __slots__ = ()
+
+    def name(self):
+        return "CopyBackwards"
+
+    def backward(self, grad):
+        return grad
+
+
 class Tensor:
     """A multi-dimensional array of one dtype, whose operations can be recorded for differentiation.
 
@@ -145,7 +157,7 @@ class Tensor:
     is_sparse = False
     is_cuda = is_mps = is_xpu = is_quantized = is_meta = is_nested = is_mkldnn = is_ipu = is_vulkan = False
     is_cpu = True
-    layout = "tnn.strided"
+    layout = formats.strided
 
     def __new__(cls, *args, **kwargs):
         t = _new(cls)
@@ -210,7 +222,9 @@ class Tensor:
             return Size(self._data.shape)
         n = self._data.ndim
         if not -max(n, 1) <= dim < max(n, 1) or n == 0:
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-max(n, 1)}, {max(n, 1) - 1}], but got {dim})")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-max(n, 1)}, {max(n, 1) - 1}], but got {dim})"
+            )
         return self._data.shape[dim]
 
     def dim(self):
@@ -337,7 +351,9 @@ class Tensor:
     def grad(self, value):
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if not value.is_sparse:
                 if value._data.shape != self._data.shape:
                     raise RuntimeError(
@@ -345,7 +361,9 @@ class Tensor:
                         f"got {list(value._data.shape)}"
                     )
                 if value._data.dtype != self._data.dtype:
-                    raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}")
+                    raise RuntimeError(
+                        f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}"
+                    )
         self._grad = value
 
     @grad.deleter
@@ -364,8 +382,17 @@ class Tensor:
         self._data = value._data
 
     def detach(self):
-        """The same memory, outside the tape."""
-        return view_of(self, self._data)
+        """The same memory, outside the tape: changes of it in place are not recorded."""
+        t = wrap(self._data)
+        v = self._version
+        if v is None:
+            v = self._version = Version()
+        t._version = v
+        base = self._base
+        if base is not None:
+            # its place in the memory stays known, but the base's history is none of its business
+            t._base = ViewOf(base.base.detach(), v.n)
+        return t
 
     def detach_(self):
         """Takes the tensor itself off the tape."""
@@ -449,7 +476,9 @@ class Tensor:
                 raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
             base = self._base
             if base is not None and base.base._rg and base.base._node is None:
-                raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation."
+                )
         d = self._data
         if 0 in d.strides and d.size and any(s == 0 and n > 1 for s, n in zip(d.strides, d.shape, strict=True)):
             raise RuntimeError(
@@ -493,14 +522,14 @@ class Tensor:
         np.copyto(mine, new)
         self._bump()
         if mode.grad and (result._rg or self._rg):
-            if self._base is not None and not (self._base.base is self):
+            if self._base is not None and self._base.base is not self:
                 rebase(self, result)
             elif result._rg:
                 if self._base is not None and self._base.stale(self):
                     self._base.refresh(self)
                 self._node, self._nr, self._rg = result._node, result._nr, True
                 if result._node is None:
-                    Node(result).attach(self)
+                    CopyBackwards(result).attach(self)
             else:
                 Node().attach(self)
         return self
@@ -623,7 +652,11 @@ class Tensor:
             )
         import copy
 
-        t = wrap(np.array(self._data, order="K")) if type(self) is Tensor else self._like(np.array(self._data, order="K"))
+        t = (
+            wrap(np.array(self._data, order="K"))
+            if type(self) is Tensor
+            else self._like(np.array(self._data, order="K"))
+        )
         memo[id(self)] = t
         t._rg = self._rg
         if self._grad is not None:
@@ -642,9 +675,12 @@ class Tensor:
         return t
 
     def __reduce_ex__(self, protocol):
-        if self._node is not None:
-            raise RuntimeError("only leaf tensors can be pickled; detach() the tensor first")
-        return _rebuild, (type(self), np.ascontiguousarray(self._data).reshape(self._data.shape), self._rg, dict(self.__dict__))
+        return _rebuild, (
+            type(self),
+            np.ascontiguousarray(self._data).reshape(self._data.shape),
+            self._rg,
+            dict(self.__dict__),
+        )
 
 
 def _rebuild(cls, data, requires_grad, attributes):

@@ -214,16 +214,22 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
     shape = input._data.shape
     batch, channels = (1, shape[0]) if len(shape) == nd + 1 else shape[:2]
     if random_samples is None:
-        from .random import rand
+        from .sampling import rand
 
         random_samples = rand(batch, channels, nd, dtype=input.dtype)
     check_tensor(function, "_random_samples", random_samples)
     samples = random_samples._data
-    if samples.shape != (batch, channels, nd) or samples.dtype != input._data.dtype:
+    if (
+        samples.ndim != 3
+        or samples.shape[0] < batch
+        or samples.shape[1:] != (channels, nd)
+        or samples.dtype != input._data.dtype
+    ):
         raise RuntimeError(
             f"{function}: expected _random_samples of shape {[batch, channels, nd]} and dtype {input.dtype}, "
             f"got {list(samples.shape)} and {random_samples.dtype}"
         )
+    samples = samples[:batch]
     x = dense(input)
     planes = batch * channels
     lo = np.zeros((planes, 3, max(target)), np.int64)

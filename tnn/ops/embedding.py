@@ -68,7 +68,7 @@ class EmbeddingBackward(Rows):
     __slots__ = ()
 
     def backward(self, grad):
-        picked = embedding(grad, wrap(self.index)) * wrap(np.where(self.index == self.pad, 0, self.scale)[:, None])
+        picked = embedding(wrap(self.index), grad) * wrap(np.where(self.index == self.pad, 0, self.scale)[:, None])
         out = wrap(np.zeros((int(self.source.max(initial=-1)) + 1, self.shape[1]), self.scale.dtype))
         return out.index_add(0, wrap(self.source), picked)
 
@@ -153,18 +153,22 @@ class EmbeddingBag(Rows):
     __slots__ = ()
 
     def backward(self, grad):
-        w, _ = self.saved_tensors()
+        w, s = self.saved_tensors()
+        if self.next[1] is None:
+            return _to_rows(grad, self), None
+        if grad_mode.grad:
+            return self.composed(grad, w, s)
         gw = _to_rows(grad, self) if self.needs(0) else None
-        gs = None
-        if self.needs(1):
-            if grad_mode.grad and (grad._rg or w._rg):
-                rows = wrap(np.where(self.index == self.pad, 0, 1).astype(w._data.dtype))
-                picked = grad.index_select(0, wrap(self.source)) * w.index_select(0, wrap(self.index))
-                return gw, picked.sum(1) * rows
-            gs = empty(self.index.size, w._data.dtype)
-            kernels.bag_weight_backward(dense(grad), dense(w), self.index, self.source, self.pad, gs)
-            gs = wrap(gs)
-        return gw, gs
+        gs = empty(self.index.size, w._data.dtype)
+        kernels.bag_weight_backward(dense(grad), dense(w), self.index, self.source, self.pad, gs)
+        return gw, wrap(gs)
+
+    def composed(self, grad, w, s):
+        """Both gradients by differentiable operations."""
+        index, keep = wrap(self.index), wrap((self.index != self.pad).astype(w._data.dtype))
+        rows = grad.index_select(0, wrap(self.source)) * keep.unsqueeze(1)
+        gw = wrap(np.zeros(self.shape, w._data.dtype)).index_add(0, index, rows * s.unsqueeze(1))
+        return gw, (rows * w.index_select(0, index)).sum(1)
 
 
 class EmbeddingBagMax(Node):
@@ -295,6 +299,6 @@ def embedding_bag(
         scale = factor / np.maximum(count, 1)[node.source] if mode == "mean" else factor
         node.scale = _scale(index, rows, scale.astype(w.dtype), scale_grad_by_freq)
         node.index, node.pad, node.shape, node.sparse = index, pad, w.shape, sparse
-        node.save(weight if flat is not None else None, None)
+        node.save(*((weight, flat) if flat is not None and flat._rg else (None, None)))
         node.attach(out)
     return out

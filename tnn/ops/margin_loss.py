@@ -19,7 +19,7 @@ def _rows(function, input, target, target_ndim):
     check_tensor(function, "target", target, 2)
     check_floating(function, input)
     x, t = input._data, target._data
-    if x.ndim not in (1, 2) or x.shape[-1] == 0:
+    if x.ndim > 2 or (x.ndim and x.shape[-1] == 0):
         raise RuntimeError(
             f"{function}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}"
         )
@@ -28,20 +28,19 @@ def _rows(function, input, target, target_ndim):
     want = x.shape if target_ndim == 2 else x.shape[:-1]
     if t.shape != want and not (target_ndim == 1 and x.ndim == 1 and t.size == 1):
         raise RuntimeError(f"{function}: inconsistent target size: {list(t.shape)} for input of size: {list(x.shape)}")
-    rows = 1 if x.ndim == 1 else x.shape[0]
-    return dense(input).reshape(rows, x.shape[-1]), dense(target).reshape(
-        (rows, x.shape[-1]) if target_ndim == 2 else rows
-    )
+    rows = x.shape[0] if x.ndim == 2 else 1
+    classes = x.shape[-1] if x.ndim else 1
+    return dense(input).reshape(rows, classes), dense(target).reshape((rows, classes) if target_ndim == 2 else rows)
 
 
 class MultiMargin(Node):
-    __slots__ = ("p", "margin", "scale", "reduction")
+    __slots__ = ("p", "margin", "scale", "reduction", "shape")
 
     def backward(self, grad):
         x, t, w = self.saved_tensors()
         if mode.grad:
             return composed_backward(lambda x: self.compose(x, t, w), (x,), grad)
-        a = dense(x).reshape(t._data.size, -1)
+        a = dense(x).reshape(t._data.size, w._data.size)
         gx = empty(x._data.shape, x._data.dtype)
         kernels.multi_margin_backward(
             dense(grad).reshape(-1), a, t._data, w._data, self.p, self.margin, self.scale, gx.reshape(a.shape)
@@ -50,12 +49,12 @@ class MultiMargin(Node):
 
     def compose(self, x, t, w):
         """The loss by differentiable operations."""
-        rows = x.reshape(t._data.size, -1)
+        rows = x.reshape(t._data.size, w._data.size)
         z = (self.margin - rows.gather(1, wrap(t._data[:, None])) + rows).clamp(min=0)
         other = np.arange(rows._data.shape[1]) != t._data[:, None]
         factor = other * w._data[t._data][:, None] / rows._data.shape[1]
         loss = ((z if self.p == 1 else z * z) * wrap(factor.astype(x._data.dtype))).sum(1)
-        return loss.reshape(x._data.shape[:-1]) if self.reduction == "none" else loss.sum() * self.scale
+        return loss.reshape(self.shape) if self.reduction == "none" else loss.sum() * self.scale
 
 
 @half_as_float32
@@ -87,9 +86,11 @@ def multi_margin_loss(
     loss = empty(x.shape[0], x.dtype)
     kernels.multi_margin_forward(x, t, w, int(p), float(margin), loss)
     scale = 1.0 / x.shape[0] if reduction == "mean" and x.shape[0] else 1.0
-    out = wrap(_finish(loss, reduction, scale, input._data.shape[:-1]))
+    shape = target._data.shape
+    out = wrap(_finish(loss, reduction, scale, shape))
     if input._rg and mode.grad:
         node = MultiMargin(input)
+        node.shape = shape
         node.p, node.margin, node.scale, node.reduction = int(p), float(margin), scale, reduction
         node.save(input, wrap(t), wrap(w))
         node.attach(out)

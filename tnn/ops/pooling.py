@@ -22,6 +22,8 @@ def tuple_of(function, argument, value, n):
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return (int(value),) * n
     try:
+        if isinstance(value, str):
+            raise TypeError
         out = tuple(int(v) for v in value if v == int(v))
         length = len(value)
     except (TypeError, ValueError):
@@ -359,7 +361,7 @@ def _lp_pool(function, nd, pool, input, norm_type, kernel_size, stride, ceil_mod
     check_planes(function, input, nd)
     k = tuple_of(function, "kernel_size", kernel_size, nd)
     mean = pool(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
-    return (mean.sign() * mean.abs().relu()).mul(math.prod(k)).pow(1.0 / norm_type)
+    return (mean.sign() * mean.abs().clamp(min=0)).mul(math.prod(k)).pow(1.0 / norm_type)
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):

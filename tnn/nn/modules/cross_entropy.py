@@ -1,6 +1,7 @@
 """Classification losses."""
 
 from ...ops import cross_entropy as ops
+from .linear import Linear
 from .loss import _WeightedLoss
 from .module import Module
 
@@ -102,9 +103,9 @@ class LinearCrossEntropyLoss(Module):
         self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None, reduction="mean",
         weight=None, ignore_index=None, label_smoothing=0.0, options=None,
     ):  # fmt: skip
-        from .linear import Linear
-
         super().__init__()
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(f"expected weight shape to be ({num_classes},), got {tuple(weight.shape)}")
         self.in_features = in_features
         self.num_classes = num_classes
         self.out_features = tuple(out_features)

@@ -1,0 +1,200 @@
+"""Losses: the checks of every layer, references in NumPy, and errors."""
+
+import numpy as np
+import pytest
+from check_layer import LayerCase, check_layer
+
+import tnn
+from tnn import nn
+from tnn.nn import functional as F
+
+
+def unit(rng, shape):
+    return rng.uniform(0.05, 0.95, shape)
+
+
+CLASSES = tnn.tensor([2, 0, 1])
+PIXELS = tnn.tensor([[[0, 2], [1, 1]], [[2, -100], [0, 1]]])
+
+CASES = [
+    LayerCase("l1", lambda: nn.L1Loss(), ((3, 4), (3, 4))),
+    LayerCase("mse", lambda: nn.MSELoss(), ((3, 4), (3, 4)), double=True),
+    LayerCase("mse_none", lambda: nn.MSELoss(reduction="none"), ((3, 4), (3, 4)), double=True),
+    LayerCase("smooth_l1", lambda: nn.SmoothL1Loss(beta=0.4), ((3, 4), (3, 4))),
+    LayerCase("huber", lambda: nn.HuberLoss(delta=0.6, reduction="sum"), ((3, 4), (3, 4))),
+    LayerCase("bce", lambda: nn.BCELoss(), ((3, 4), (3, 4)), draw=unit, double=True),
+    LayerCase("bce_logits", lambda: nn.BCEWithLogitsLoss(), ((3, 4), (3, 4)), draw=unit, double=True),
+    LayerCase("kl", lambda: nn.KLDivLoss(reduction="batchmean"), ((3, 4), (3, 4)), draw=unit, double=True),
+    LayerCase("kl_log", lambda: nn.KLDivLoss(reduction="sum", log_target=True), ((3, 4), (3, 4)), double=True),
+    LayerCase("poisson", lambda: nn.PoissonNLLLoss(), ((3, 4), (3, 4)), draw=unit, double=True),
+    LayerCase("poisson_full", lambda: nn.PoissonNLLLoss(log_input=False, full=True), ((3, 4), (3, 4)), draw=unit),
+    LayerCase("gaussian", lambda: nn.GaussianNLLLoss(), ((3, 4), (3, 4), (3, 4)), draw=unit, double=True),
+    LayerCase("soft_margin", lambda: nn.SoftMarginLoss(), ((3, 4), (3, 4)), double=True),
+    LayerCase("nll", lambda: nn.NLLLoss(weight=tnn.tensor([1.0, 2.0, 0.5])), ((3, 3),), (CLASSES,), double=True),
+    LayerCase("nll_2d", lambda: nn.NLLLoss(reduction="none"), ((2, 3, 2, 2),), (PIXELS,), double=True),
+    LayerCase("cross_entropy", lambda: nn.CrossEntropyLoss(), ((3, 3),), (CLASSES,), double=True),
+    LayerCase("cross_entropy_smooth", lambda: nn.CrossEntropyLoss(tnn.tensor([1.0, 2.0, 0.5]), label_smoothing=0.2),
+              ((2, 3, 2, 2),), (PIXELS,), double=True),
+    LayerCase("cross_entropy_soft", lambda: nn.CrossEntropyLoss(label_smoothing=0.1), ((3, 4), (3, 4)), draw=unit,
+              double=True),
+    LayerCase("linear_cross_entropy", lambda: nn.LinearCrossEntropyLoss(4, 3, bias=True), ((3, 4),), (CLASSES,),
+              half=False),
+    LayerCase("multi_margin", lambda: nn.MultiMarginLoss(p=2), ((3, 3),), (CLASSES,), double=True),
+    LayerCase("multilabel_margin", lambda: nn.MultiLabelMarginLoss(), ((2, 3),), (tnn.tensor([[2, 0, -1], [1, -1, 0]]),)),
+    LayerCase("multilabel_soft", lambda: nn.MultiLabelSoftMarginLoss(), ((3, 4), (3, 4)), draw=unit),
+    LayerCase("ranking", lambda: nn.MarginRankingLoss(0.3), ((4,), (4,)), (tnn.tensor([1.0, -1.0, 1.0, -1.0]),),
+              half=False, empty=False),
+    LayerCase("hinge", lambda: nn.HingeEmbeddingLoss(), ((4,),), (tnn.tensor([1.0, -1.0, 1.0, -1.0]),), half=False),
+    LayerCase("cosine", lambda: nn.CosineEmbeddingLoss(0.1), ((3, 4), (3, 4)), (tnn.tensor([1, -1, 1]),)),
+    LayerCase("triplet", lambda: nn.TripletMarginLoss(swap=True), ((3, 4), (3, 4), (3, 4))),
+    LayerCase("triplet_distance", lambda: nn.TripletMarginWithDistanceLoss(), ((3, 4), (3, 4), (3, 4))),
+    LayerCase("cosine_similarity", lambda: nn.CosineSimilarity(), ((3, 4), (3, 4)), double=True),
+    LayerCase("pairwise", lambda: nn.PairwiseDistance(p=3), ((3, 4), (3, 4))),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:reduction")
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_layer(case):
+    check_layer(case)
+
+
+def log_softmax(x, axis):
+    x = x - x.max(axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("smooth", [0.0, 0.3])
+def test_cross_entropy_follows_its_formula(reduction, smooth):
+    rng = np.random.RandomState(0)
+    x, t = rng.standard_normal((4, 5, 70)), rng.randint(0, 5, (4, 70))
+    t[0, :3] = 1
+    w = rng.uniform(0.5, 2, 5)
+    logp = log_softmax(x, 1)
+    q = np.eye(5)[t].transpose(0, 2, 1) * (1 - smooth) * w[t][:, None] + smooth / 5 * w[None, :, None]
+    loss = -(q * logp).sum(1) * (t != 1)
+    got = F.cross_entropy(tnn.tensor(x), tnn.tensor(t), tnn.tensor(w), ignore_index=1, reduction=reduction, label_smoothing=smooth)
+    want = {"none": loss, "sum": loss.sum(), "mean": loss.sum() / (w[t] * (t != 1)).sum()}[reduction]
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-10)
+
+
+def test_cross_entropy_of_large_logits_stays_finite():
+    x = tnn.tensor([[1000.0, -1000.0], [-1000.0, 1000.0]], requires_grad=True)
+    loss = F.cross_entropy(x, tnn.tensor([0, 0]))
+    loss.backward()
+    assert loss.item() == 1000.0 and x.grad.tolist() == [[0.0, 0.0], [-0.5, 0.5]]
+
+
+def test_mean_over_ignored_targets_alone_is_nan():
+    loss = F.cross_entropy(tnn.zeros(2, 3), tnn.tensor([-100, -100]))
+    assert np.isnan(loss.item())
+
+
+def test_weighted_regression_means_divide_by_the_weights():
+    x, t, w = tnn.tensor([1.0, 2.0]), tnn.tensor([0.0, 0.0]), tnn.tensor([1.0, 3.0])
+    assert F.mse_loss(x, t, weight=w).item() == pytest.approx(13 / 4)
+    assert F.l1_loss(x, t, weight=w, reduction="sum").item() == pytest.approx(7)
+
+
+def test_reductions_of_large_inputs_are_the_same_for_any_number_of_threads():
+    x = tnn.tensor(np.random.RandomState(0).standard_normal(200_001).astype(np.float32), requires_grad=True)
+    before, results = tnn.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            tnn.set_num_threads(threads)
+            x.grad = None
+            loss = F.mse_loss(x, tnn.zeros(200_001))
+            loss.backward()
+            results.append((loss.item(), x.grad.numpy().copy()))
+    finally:
+        tnn.set_num_threads(before)
+    assert results[0][0] == results[1][0]
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+    assert results[0][0] == pytest.approx(float((x.detach().numpy().astype(np.float64) ** 2).mean()), rel=1e-6)
+
+
+def ctc_by_enumeration(x, target, blank=0):
+    """-log of the sum over all paths that collapse to the target."""
+    from itertools import product
+
+    steps, classes = x.shape
+    total = 0.0
+    for path in product(range(classes), repeat=steps):
+        collapsed = [k for i, k in enumerate(path) if k != blank and (i == 0 or path[i - 1] != k)]
+        if collapsed == list(target):
+            total += np.exp(sum(x[t, k] for t, k in enumerate(path)))
+    return -np.log(total) if total else np.inf
+
+
+def test_ctc_sums_over_all_alignments():
+    rng = np.random.RandomState(0)
+    x = log_softmax(rng.standard_normal((4, 2, 3)), 2)
+    targets = [[1, 2], [1, 1]]
+    loss = F.ctc_loss(tnn.tensor(x), tnn.tensor(targets), [4, 3], [2, 2], reduction="none")
+    want = [ctc_by_enumeration(x[:, 0], targets[0]), ctc_by_enumeration(x[:3, 1], targets[1])]
+    np.testing.assert_allclose(loss.numpy(), want, rtol=1e-10)
+
+
+def test_ctc_gradient_and_infinite_losses():
+    rng = np.random.RandomState(0)
+    logits = tnn.tensor(rng.standard_normal((5, 2, 4)), requires_grad=True)
+    targets = tnn.tensor([1, 2, 3, 3])
+
+    def loss(z):
+        return F.ctc_loss(z.log_softmax(2), targets, tnn.tensor([5, 4]), tnn.tensor([2, 2]), reduction="sum")
+
+    assert tnn.autograd.gradcheck(loss, (logits,))
+    short = logits.detach()[:1].requires_grad_()
+    out = F.ctc_loss(short.log_softmax(2), targets, [1, 1], [2, 2], zero_infinity=True)
+    out.backward()
+    assert out.item() == 0 and not short.grad.numpy().any()
+    assert F.ctc_loss(short.detach().log_softmax(2), targets, [1, 1], [2, 2]).item() == np.inf
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0, 2.0, 3.0, float("inf")])
+def test_cdist_and_pdist_follow_the_norm(p):
+    rng = np.random.RandomState(0)
+    a, b = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 5, 4))
+    d = np.abs(a[:, :, None] - b[:, None])
+    want = (d != 0).sum(-1) if p == 0 else d.max(-1) if p == float("inf") else (d**p).sum(-1) ** (1 / p)
+    np.testing.assert_allclose(tnn.cdist(tnn.tensor(a), tnn.tensor(b), p).numpy(), want, rtol=1e-9)
+    square = tnn.cdist(tnn.tensor(a[0]), tnn.tensor(a[0]), p).numpy()
+    np.testing.assert_allclose(F.pdist(tnn.tensor(a[0]), p).numpy(), square[np.triu_indices(3, 1)], rtol=1e-9)
+    if p >= 1:
+        x, y = tnn.tensor(a, requires_grad=True), tnn.tensor(b, requires_grad=True)
+        assert tnn.autograd.gradcheck(lambda x, y: tnn.cdist(x, y, p), (x, y))
+        assert tnn.autograd.gradcheck(lambda x: F.pdist(x[0], p), (x,))
+
+
+@pytest.mark.parametrize(
+    "call,error",
+    [
+        (lambda x: F.cross_entropy(x, tnn.tensor([0, 3])), IndexError),
+        (lambda x: F.cross_entropy(x, tnn.tensor([0, -1])), IndexError),
+        (lambda x: F.cross_entropy(x, tnn.tensor([0])), ValueError),
+        (lambda x: F.cross_entropy(x, tnn.tensor([0, 1]), weight=tnn.ones(2)), RuntimeError),
+        (lambda x: F.cross_entropy(x, tnn.tensor([0, 1]), label_smoothing=2.0), RuntimeError),
+        (lambda x: F.nll_loss(x, tnn.tensor([0.0, 1.0])), RuntimeError),
+        (lambda x: F.mse_loss(x, x, reduction="median"), ValueError),
+        (lambda x: F.mse_loss(x, tnn.zeros(3, 2)), RuntimeError),
+        (lambda x: F.binary_cross_entropy(x + 2, x), RuntimeError),
+        (lambda x: F.binary_cross_entropy(x, x[:1]), ValueError),
+        (lambda x: F.huber_loss(x, x, delta=0.0), RuntimeError),
+        (lambda x: F.smooth_l1_loss(x, x, beta=-1.0), RuntimeError),
+        (lambda x: F.multi_margin_loss(x, tnn.tensor([0, 3])), RuntimeError),
+        (lambda x: F.multi_margin_loss(x, tnn.tensor([0, 1]), p=3), ValueError),
+        (lambda x: F.multilabel_margin_loss(x, tnn.tensor([[0, 3, -1]] * 2)), RuntimeError),
+        (lambda x: F.gaussian_nll_loss(x, x, -x - 1), ValueError),
+        (lambda x: F.triplet_margin_loss(x, x, x, margin=-1), ValueError),
+        (lambda x: F.ctc_loss(x[:, None], tnn.tensor([1, 7]), [2], [2]), RuntimeError),
+        (lambda x: F.ctc_loss(x[:, None], tnn.tensor([1, 2]), [3], [2]), RuntimeError),
+        (lambda x: tnn.cdist(x, tnn.zeros(2, 5)), RuntimeError),
+        (lambda x: tnn.cdist(x, x, -1.0), RuntimeError),
+        (lambda x: F.mse_loss(x.numpy(), x), TypeError),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_bad_arguments_raise(call, error):
+    with pytest.raises(error):
+        call(tnn.zeros(2, 3))

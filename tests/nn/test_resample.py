@@ -1,0 +1,99 @@
+"""Resampling, shuffles, grid sampling."""
+
+import numpy as np
+import pytest
+from check_layer import LayerCase, check_layer
+
+import tnn
+from tnn import nn
+from tnn.nn import functional as F
+
+CASES = [
+    LayerCase("nearest", lambda: nn.Upsample(scale_factor=2), ((1, 2, 3, 2),), double=True),
+    LayerCase("linear", lambda: nn.Upsample(size=7, mode="linear"), ((2, 2, 4),), double=True),
+    LayerCase("bilinear", lambda: nn.Upsample(size=(5, 3), mode="bilinear"), ((1, 2, 3, 4),), double=True),
+    LayerCase("bilinear_corners", lambda: nn.UpsamplingBilinear2d(scale_factor=2), ((1, 2, 3, 4),)),
+    LayerCase("bicubic", lambda: nn.Upsample(size=(6, 5), mode="bicubic"), ((1, 2, 4, 4),)),
+    LayerCase("trilinear", lambda: nn.Upsample(scale_factor=1.5, mode="trilinear"), ((1, 1, 2, 3, 2),)),
+    LayerCase("pixel_shuffle", lambda: nn.PixelShuffle(2), ((1, 8, 2, 3),), double=True),
+    LayerCase("pixel_unshuffle", lambda: nn.PixelUnshuffle(2), ((1, 2, 4, 6),)),
+    LayerCase("channel_shuffle", lambda: nn.ChannelShuffle(3), ((1, 6, 2, 2),)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_layer(case):
+    check_layer(case)
+
+
+def test_linear_interpolation_hits_known_values():
+    x = tnn.tensor([[[0.0, 2.0, 4.0]]])
+    assert F.interpolate(x, 6, mode="linear").tolist() == [[[0.0, 0.5, 1.5, 2.5, 3.5, 4.0]]]
+    assert F.interpolate(x, 5, mode="linear", align_corners=True).tolist() == [[[0.0, 1.0, 2.0, 3.0, 4.0]]]
+    assert F.interpolate(x, 6, mode="nearest").tolist() == [[[0.0, 0.0, 2.0, 2.0, 4.0, 4.0]]]
+    assert F.interpolate(x, 2, mode="nearest-exact").tolist() == [[[0.0, 4.0]]]
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_antialias_keeps_the_mean_of_a_constant(mode):
+    y = F.interpolate(tnn.full((1, 1, 17, 13), 3.0), (4, 5), mode=mode, antialias=True)
+    np.testing.assert_allclose(y.numpy(), 3.0, rtol=1e-6)
+
+
+def test_shuffles_invert_each_other():
+    x = tnn.randn(2, 8, 3, 5)
+    assert np.array_equal(F.pixel_unshuffle(F.pixel_shuffle(x, 2), 2).numpy(), x.numpy())
+    assert np.array_equal(F.channel_shuffle(F.channel_shuffle(x, 2), 4).numpy(), x.numpy())
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("align", [True, False])
+def test_the_identity_grid_gives_the_image_back(mode, align):
+    x = tnn.tensor(np.random.RandomState(0).standard_normal((2, 3, 4, 5)))
+    theta = tnn.tensor([[[1.0, 0, 0], [0, 1, 0]]] * 2, dtype=tnn.float64)
+    y = F.grid_sample(x, F.affine_grid(theta, (2, 3, 4, 5), align), mode, align_corners=align)
+    np.testing.assert_allclose(y.numpy(), x.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [True, False])
+def test_grid_sample_gradients(mode, padding, align):
+    rng = np.random.RandomState(1)
+    x = tnn.tensor(rng.standard_normal((1, 2, 4, 3)), requires_grad=True)
+    grid = tnn.tensor(rng.uniform(-1.3, 1.3, (1, 2, 3, 2)), requires_grad=True)
+    assert tnn.autograd.gradcheck(lambda x, g: F.grid_sample(x, g, mode, padding, align), (x, grid))
+
+
+def test_grid_sample_of_volumes_and_wild_points():
+    rng = np.random.RandomState(1)
+    x = tnn.tensor(rng.standard_normal((1, 2, 3, 4, 3)), requires_grad=True)
+    grid = tnn.tensor(rng.uniform(-1, 1, (1, 2, 1, 2, 3)), requires_grad=True)
+    assert tnn.autograd.gradcheck(lambda x, g: F.grid_sample(x, g), (x, grid))
+    wild = tnn.tensor([[[[float("nan"), 0.0], [float("inf"), 1e30], [-1e30, 0.0]]]])
+    for padding in ("zeros", "border", "reflection"):
+        assert F.grid_sample(tnn.ones(1, 1, 4, 4), wild, padding_mode=padding).shape == (1, 1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "call,error",
+    [
+        (lambda x: F.interpolate(x), ValueError),
+        (lambda x: F.interpolate(x, 2, 2.0), ValueError),
+        (lambda x: F.interpolate(x, (2, 2, 2)), ValueError),
+        (lambda x: F.interpolate(x, 2, align_corners=True), ValueError),
+        (lambda x: F.interpolate(x, 2, mode="linear"), NotImplementedError),
+        (lambda x: F.interpolate(x, 2, mode="cubic"), NotImplementedError),
+        (lambda x: F.interpolate(x, 0), RuntimeError),
+        (lambda x: F.interpolate(x, 2, mode="nearest", antialias=True), ValueError),
+        (lambda x: F.pixel_shuffle(x, 2), RuntimeError),
+        (lambda x: F.pixel_unshuffle(x, 3), RuntimeError),
+        (lambda x: F.channel_shuffle(x, 2), RuntimeError),
+        (lambda x: F.grid_sample(x, tnn.zeros(1, 2, 2, 3)), RuntimeError),
+        (lambda x: F.grid_sample(x, tnn.zeros(1, 2, 2, 2), mode="cubic"), ValueError),
+        (lambda x: F.affine_grid(x, (1, 1, 2, 2)), ValueError),
+    ],
+)
+def test_bad_arguments_raise(call, error):
+    with pytest.raises(error):
+        call(tnn.zeros(1, 3, 4, 4))
