@@ -279,6 +279,17 @@ def test_integers_cover_the_whole_range():
     assert (out < 0).any() and (out > 0).any()
 
 
+@pytest.mark.parametrize("span", [1, 2, 3, 7, 1000, 65537, 12345677, 2**28 - 1, 2**31])
+def test_integers_are_words_modulo_the_span(span):
+    state, _ = seeded(span)
+    words = np.empty(20000, np.uint32)
+    kernels.draw(state, words)
+    state, _ = seeded(span)
+    out = np.empty(20000, np.int64)
+    kernels.integers_forward(state, out, np.uint64(span), 0, False)
+    np.testing.assert_array_equal(out, words.astype(np.int64) % span)
+
+
 def test_poisson_mean_is_its_rate():
     state, _ = seeded(8)
     for rate in (0.0, 0.5, 20.0):

@@ -353,14 +353,25 @@ def transform_forward(state, cache, out, kind, a, b):
 
 
 @njit(**EXACT)
+def _remainders(words, out, span, low):
+    # Word mod span for a span below 2^28, in float64 where all of it is exact: unlike an integer division it vectorises.
+    inverse = 1.0 / span
+    for i in range(out.size):
+        word = np.float64(words[i])
+        rest = word - math.floor(word * inverse) * span
+        rest = rest + span if rest < 0.0 else rest
+        rest = rest - span if rest >= span else rest
+        out[i] = np.int64(np.int32(rest)) + low
+
+
+@njit(**EXACT)
 def integers_forward(state, out, span, low, wide):
     """Write to ``out`` (int64[n]) low + (draw mod span); a draw is 64 bits where ``wide``, else one word.
 
-    span: uint64, 0 for 2^64. low: int64. wide: bool.
+    span: uint64, at most 2^31 unless ``wide``, and 0 for 2^64. low: int64. wide: bool.
     """
     words = np.empty(min(BLOCK, 2 * out.size), np.uint32)
     step = BLOCK // 2 if wide else BLOCK
-    narrow = np.uint32(span)
     for lo in range(0, out.size, step):
         part = out[lo : lo + step]
         if wide:
@@ -371,9 +382,11 @@ def integers_forward(state, out, span, low, wide):
                 part[i] = np.int64(bits) + low
         else:
             draw(state, words[: part.size])
-            for i in range(part.size):
-                word = words[i] if narrow == 0 else np.uint32(words[i] % narrow)
-                part[i] = np.int64(word) + low
+            if span >= 2**28:
+                for i in range(part.size):
+                    part[i] = np.int64(np.uint32(words[i] % np.uint32(span))) + low
+            else:
+                _remainders(words, part, np.float64(span), low)
 
 
 @njit(**EXACT)

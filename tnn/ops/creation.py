@@ -1,5 +1,6 @@
 """Making tensors: from data, filled with a value, and like another one. Counted ones are in ``ranges.py``."""
 
+import itertools
 import math
 import operator
 
@@ -115,6 +116,9 @@ def filled(shape, value, dtype):
 # ---------------------------------------------------------------- from data
 
 
+_PLAIN = frozenset((bool, int, float))
+
+
 def _is_sequence(x):
     return isinstance(x, list | tuple) or (
         hasattr(x, "__len__")
@@ -135,12 +139,13 @@ def _leaves(data):
             if len(x) != n:
                 raise ValueError(f"expected sequence of length {n} at dim {len(shape)} (got {len(x)})")
         shape.append(n)
-        level = [y for x in level for y in x]
+        level = list(itertools.chain.from_iterable(level))
         if not level:
             break
-    for x in level:
-        if _is_sequence(x):
-            raise TypeError(f"'{type(x).__name__}' object stands where a number is expected, at dim {len(shape)}")
+    if not _PLAIN.issuperset(map(type, level)):
+        for x in level:
+            if _is_sequence(x):
+                raise TypeError(f"'{type(x).__name__}' object stands where a number is expected, at dim {len(shape)}")
     return tuple(shape), level
 
 
@@ -170,14 +175,13 @@ def _array_of(data, dtype):
     """An array of its own from numbers and nested sequences; the dtype is inferred where it is None."""
     shape, leaves = _leaves(data)
     kinds = set(map(type, leaves))
-    if kinds <= {bool, int, float}:
+    if kinds <= _PLAIN:
         found = [dtypes.of_scalar(k()) for k in kinds]
     else:
         pairs = [_scalar(x) for x in leaves]
         leaves = [v for v, _ in pairs]
         found = {d for _, d in pairs}
     if dtype is None:
-        dtype = None
         for d in found:
             dtype = d if dtype is None else dtypes.promote_types(dtype, d)
         dtype = dtype or get_default_dtype()
@@ -228,6 +232,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         check_device(device)
     if dtype is not None:
         dtype = as_dtype(dtype)
+    if type(data) is float and dtype is None:
+        return finish(np.array(data, get_default_dtype().np), requires_grad)
     if isinstance(data, Tensor):
         source = data._data
     else:
@@ -251,8 +257,9 @@ def _shared(array):
     d = dtypes.of(array.dtype)
     # A read-only or misaligned array cannot be shared with kernels that write to it.
     if not (array.flags.writeable and array.flags.aligned) or any(s % d.itemsize for s in array.strides):
-        return np.array(array, order="K")
-    return array
+        array = np.array(array, order="K")
+    # An unpickled array's dtype equals NumPy's and is another object, while operations compare by identity.
+    return array if array.dtype is d.np else array.view(d.np)
 
 
 def as_tensor(data, dtype=None, device=None):
