@@ -9,7 +9,6 @@ import sys
 import threading
 import zipfile
 from collections import Counter, OrderedDict, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +25,7 @@ from tnn.serialization import (
 )
 from tnn.tensor import wrap
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import golden  # noqa: E402
+from . import golden
 
 
 def array(t):
