@@ -171,7 +171,7 @@ class Tensor:
         if len(args) == 1 and isinstance(args[0], Tensor):
             t._data = args[0]._data
         elif len(args) == 1 and isinstance(args[0], list | tuple | np.ndarray) and not isinstance(args[0], Size):
-            t._data = np.array(args[0], dtype=np_dtype)
+            t._data = np.array(args[0], dtype=np_dtype).view(np_dtype)  # see _rebuild
         else:
             shape = args[0] if len(args) == 1 and isinstance(args[0], Size) else args or (0,)
             t._data = empty(tuple(shape), np_dtype)
@@ -685,7 +685,8 @@ class Tensor:
 
 def _rebuild(cls, data, requires_grad, attributes):
     t = _new(cls)
-    t._data = data
+    # an unpickled array's dtype equals NumPy's and is another object, while operations compare by identity
+    t._data = data.view(_of[data.dtype].np)
     t._rg = requires_grad
     t._nr = 0
     t._node = t._grad = t._version = t._base = t._hooks = None

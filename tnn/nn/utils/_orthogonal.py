@@ -113,4 +113,4 @@ def is_orthogonal(Q):
 def minus_identity(X):
     """-I in the shape of ``X``."""
     eye = np.eye(*X.shape[-2:], dtype=X.dtype.np)
-    return wrap(np.ascontiguousarray(np.broadcast_to(-eye, tuple(X.shape))))
+    return wrap(np.broadcast_to(-eye, tuple(X.shape)).copy())
