@@ -354,7 +354,7 @@ def transform_forward(state, cache, out, kind, a, b):
 
 @njit(**EXACT)
 def _remainders(words, out, span, low):
-    # Word mod span for a span below 2^28, in float64 where all of it is exact: unlike an integer division it vectorises.
+    # Word mod span for a span below 2^28, in float64, where it is exact and, unlike an integer division, vectorises.
     inverse = 1.0 / span
     for i in range(out.size):
         word = np.float64(words[i])
