@@ -173,9 +173,6 @@ from .ops.norms import dist, norm, renorm
 from .ops.part import as_strided, diagonal, narrow, select
 from .ops.pointwise import (
     add,
-    arctan2,
-    atan2,
-    copysign,
     div,
     divide,
     float_power,
@@ -183,20 +180,11 @@ from .ops.pointwise import (
     fmax,
     fmin,
     fmod,
-    gcd,
-    heaviside,
-    hypot,
-    igamma,
-    igammac,
-    lcm,
     ldexp,
-    logaddexp,
-    logaddexp2,
     maximum,
     minimum,
     mul,
     multiply,
-    nextafter,
     pow,
     remainder,
     result_type,
@@ -204,7 +192,6 @@ from .ops.pointwise import (
     sub,
     subtract,
     true_divide,
-    xlogy,
 )
 from .ops.pointwise_compare import (
     allclose,
@@ -230,6 +217,21 @@ from .ops.pointwise_compare import (
     lt,
     ne,
     not_equal,
+)
+from .ops.pointwise_functions import (
+    arctan2,
+    atan2,
+    copysign,
+    gcd,
+    heaviside,
+    hypot,
+    igamma,
+    igammac,
+    lcm,
+    logaddexp,
+    logaddexp2,
+    nextafter,
+    xlogy,
 )
 from .ops.pointwise_select import (
     addcdiv,

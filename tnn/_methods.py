@@ -13,9 +13,10 @@ from .tensor import Tensor
 METHODS = {
     "activation": "hardshrink prelu relu sigmoid tanh relu_ sigmoid_ tanh_",
     "pointwise": (
-        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp maximum minimum "
-        "fmax fmin atan2 arctan2 hypot logaddexp logaddexp2 copysign nextafter heaviside xlogy gcd lcm igamma igammac"
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power "
+        "ldexp maximum minimum fmax fmin"
     ),
+    "pointwise_functions": "atan2 arctan2 hypot logaddexp logaddexp2 copysign nextafter heaviside xlogy gcd lcm igamma igammac",
     "pointwise_unary": (
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh "
         "arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma i0 mvlgamma logit abs "
@@ -67,9 +68,10 @@ METHODS = {
 
 INPLACE = {
     "pointwise": (
-        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp atan2 arctan2 "
-        "hypot copysign nextafter heaviside xlogy gcd lcm igamma igammac"
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power "
+        "ldexp"
     ),
+    "pointwise_functions": "atan2 arctan2 hypot copysign nextafter heaviside xlogy gcd lcm igamma igammac",
     "pointwise_unary": (
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh "
         "arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma i0 mvlgamma logit abs "

@@ -12,7 +12,7 @@ from ._math import erf, exp, expm1, sigmoid, softplus, tanh
 @unary
 def relu_forward(x):
     """max(x, 0)."""
-    return 0.0 if x <= 0.0 else x
+    return 0.0 if x < 0.0 else x
 
 
 @binary
@@ -60,7 +60,7 @@ def hardtanh_forward(x, low, high):
 @binary
 def hardtanh_backward(g, x, low, high):
     """g inside (low, high)."""
-    return 0.0 if x <= low or x >= high else g
+    return g if x > low and x < high else 0.0
 
 
 @unary
@@ -86,7 +86,7 @@ def hardswish_forward(x):
 @binary
 def hardswish_backward(g, x):
     """g (x / 3 + 1/2) inside (-3, 3), g above."""
-    return 0.0 if x <= -3.0 else (g * (x / 3.0 + 0.5) if x < 3.0 else g)
+    return g if x >= 3.0 else (0.0 if x <= -3.0 else g * (x / 3.0 + 0.5))
 
 
 @unary
@@ -104,13 +104,13 @@ def threshold_backward(g, x, threshold):
 @unary
 def softshrink_forward(x, lambd):
     """x moved towards zero by lambd, at most to zero."""
-    return x - lambd if x > lambd else (x + lambd if x < -lambd else x * 0.0)
+    return x - lambd if x > lambd else (x + lambd if x < -lambd else (0.0 if x == x else x))
 
 
 @binary
 def shrink_backward(g, x, lambd):
     """g where |x| > lambd: for softshrink and hardshrink."""
-    return 0.0 if x >= -lambd and x <= lambd else g
+    return g if x < -lambd or x > lambd else 0.0
 
 
 @unary
@@ -175,7 +175,7 @@ def softsign_backward(g, x):
 @unary
 def logsigmoid_forward(x):
     """-log(1 + e^-x)."""
-    return -softplus(-x)
+    return 0.0 - softplus(-x)
 
 
 @binary

@@ -152,8 +152,8 @@ def copysign_forward(x, y):
 
 @binary
 def heaviside_forward(x, y):
-    """0 for negative x, 1 for positive x, y for zero; NaN stays NaN."""
-    return y if x == 0.0 else (1.0 if x > 0.0 else (0.0 if x < 0.0 else x))
+    """0 for negative x (and NaN), 1 for positive x, y for zero."""
+    return y if x == 0.0 else (1.0 if x > 0.0 else 0.0)
 
 
 @binary

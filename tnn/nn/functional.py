@@ -10,7 +10,6 @@ from ..ops.activation import (
     elu,
     elu_,
     gelu,
-    glu,
     hardshrink,
     hardsigmoid,
     hardswish,
@@ -92,6 +91,9 @@ from ..ops.fold import fold, unfold
 
 # linear
 from ..ops.linear import bilinear, linear
+
+# glu
+from ..ops.glu import glu
 
 # grid_sample
 from ..ops.grid_sample import affine_grid, grid_sample

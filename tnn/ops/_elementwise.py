@@ -20,6 +20,20 @@ from ._common import F32, F64, HALF, inplace, into
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
+# What the docstrings of two-operand operations say alike.
+BROADCAST = """
+
+    Args:
+        input, other: tensors or numbers, at least one a tensor; their shapes broadcast.
+        out: tensor to write the result to.
+
+    Shape: that to which the operands broadcast. Their dtypes are promoted.
+
+    Raises:
+        TypeError: an operand is neither a tensor nor a number.
+        RuntimeError: the shapes do not broadcast, or there is no such operation for the dtype.
+    """
+
 _NUMBERS = (builtins.float, builtins.int, builtins.bool, np.number, np.bool_)
 
 # ---------------------------------------------------------------------------------------------- shapes and types
@@ -187,8 +201,8 @@ def unary_data(name, kernel, integer, input):
     """The ndarray of a one-operand operation on a tensor of any type.
 
     Args:
-        integer: what to do with integers and bool: "float" (compute in floating point), "same" (they stay as they are),
-            a function of an ndarray, or None (refuse).
+        integer: what to do with integers and bool: "float" (compute in floating point), a function of an ndarray, or
+            None (refuse).
     """
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
@@ -200,8 +214,8 @@ def unary_data(name, kernel, integer, input):
             data = run1(kernel, as_array(input, working(kind)))
             return data if kind == data.dtype or data.dtype == BOOL else convert(data, kind)
         if integer is None:
-            raise RuntimeError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
-        return np.array(x, order="C") if integer == "same" else np.asarray(integer(x))
+            raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
+        return np.asarray(integer(x))
     if kind in HALF:
         data = run1(kernel, convert(x, F32))
         return data if data.dtype == BOOL else convert(data, kind)
@@ -338,7 +352,7 @@ def general(name, kernel, integer, input, other, always_float=False):
         data = run2(kernel, as_array(input, work), as_array(other, work))
         return data if work == kind or data.dtype == BOOL else convert(data, kind)
     if integer is None:
-        raise RuntimeError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
     x, y = as_array(input, kind), as_array(other, kind)
     broadcast(x.shape, y.shape)
     with np.errstate(all="ignore"):
@@ -410,7 +424,7 @@ def by_numpy(name, function, input, other, out, kinds):
     _check_operands(name, input, other)
     dtype = promoted(input, other)
     if dtype.kind not in kinds:
-        raise RuntimeError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
     x, y = as_array(input, dtype.np), as_array(other, dtype.np)
     broadcast(x.shape, y.shape)
     with np.errstate(all="ignore"):

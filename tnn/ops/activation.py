@@ -2,16 +2,16 @@
 differentiated again (see :class:`Slope`)."""
 
 import math
-from math import prod
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import activation as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap, wrap_zeros
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, inplace, recording, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, half_as_float32, inplace, recording
 from ._elementwise import Rule, run1, run2, run3, unary_op
 from .cast import convert
 from .pointwise_select import where
@@ -104,8 +104,10 @@ def _any_type(name, kernel, input, p, q, integer):
     if x.dtype in HALF:
         return convert(run1(kernel, convert(x, F32), p, q), x.dtype)
     if x.dtype.kind in "biu":
+        if integer == "float":
+            return run1(kernel, convert(x, dtypes.get_default_dtype().np), p, q)
         if integer is None or x.dtype.kind == "b":
-            raise RuntimeError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
+            raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
         return np.asarray(integer(x), x.dtype)
     return run1(kernel, x, p, q)
 
@@ -206,6 +208,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val, but got {min_val} and {max_val}")
+    if min_val < 0 and isinstance(input, Tensor) and input._data.dtype.kind == "u":
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     if inplace:
         return hardtanh_(input, min_val, max_val)
     return _apply(
@@ -376,7 +380,7 @@ def softsign(input):
     Args:
         input: tensor of any shape, of floating point.
     """
-    return _apply(Softsign, kernels.softsign_forward, input)
+    return _apply(Softsign, kernels.softsign_forward, input, integer="float")
 
 
 def tanhshrink(input):
@@ -385,7 +389,7 @@ def tanhshrink(input):
     Args:
         input: tensor of any shape, of floating point.
     """
-    return _apply(Tanhshrink, kernels.tanhshrink_forward, input)
+    return _apply(Tanhshrink, kernels.tanhshrink_forward, input, integer="float")
 
 
 # ---------------------------------------------------------------------------------------------- self-gated
@@ -474,7 +478,7 @@ mish_ = inplace(mish)
 sigmoid_ = inplace(sigmoid)
 tanh_ = inplace(tanh)
 
-# ---------------------------------------------------------------------------------------------- prelu, rrelu, glu
+# ---------------------------------------------------------------------------------------------- prelu, rrelu
 
 
 class PreluKernel(Rule):
@@ -513,7 +517,7 @@ def prelu(input, weight):
             f"prelu: Type promoting not supported. Got {input.dtype.torch_name} and {weight.dtype.torch_name}"
         )
     if input.dtype.kind < 2:
-        raise RuntimeError(f"\"prelu\" not implemented for '{input.dtype.torch_name}'")
+        raise NotImplementedError(f"\"prelu\" not implemented for '{input.dtype.torch_name}'")
     if w.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {w.ndim}")
     if w.size != 1:
@@ -560,78 +564,3 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 
 
 rrelu_ = inplace(rrelu)
-
-
-class Glu(Node):
-    __slots__ = ("dim",)
-
-    def backward(self, grad):
-        (x,) = self.saved_tensors()
-        if mode.grad:
-            a, b = x.chunk(2, self.dim)
-            s = sigmoid(b)
-            return _join(grad * s, grad * a * (s * (1.0 - s)), self.dim)
-        if not x._data.size:
-            return wrap_zeros(x._data.shape, x._data.dtype)
-        flat, half, rows = _halves(dense(x), self.dim)
-        g = dense(grad).ravel()
-        dx = empty(x._data.shape, x._data.dtype)
-        parts = dx.reshape(-1, 2, half)
-        part = empty(g.shape, g.dtype)
-        kernels.glu_forward.strided(part, g, flat[half:], flat[half:], rows[1])
-        parts[:, 0] = part.reshape(-1, half)
-        kernels.glu_backward_gate.strided(part, g, flat, flat[half:], rows[1])
-        parts[:, 1] = part.reshape(-1, half)
-        return wrap(dx)
-
-
-def _join(a, b, dim):
-    from .joining import cat
-
-    return cat((a, b), dim)
-
-
-def _halves(x, dim):
-    """A contiguous array split along ``dim``: flat, the run of elements in each half, and the dimensions of two walks:
-    over halves alone, and over a whole first operand beside halves."""
-    half = prod(x.shape[dim:]) // 2
-    outer = prod(x.shape[:dim])
-
-    def rows(*wide):
-        return np.array([[outer, *(2 * half if w else half for w in wide)], [half, 1, 1, 1]], np.int64)
-
-    return x.ravel(), half, (rows(True, True, True), rows(False, True, True))
-
-
-@half_as_float32
-def glu(input, dim=-1):
-    """a * sigmoid(b), a and b being the halves of input along ``dim`` (Dauphin et al., 2017).
-
-    Args:
-        input: tensor of floating point with an even size along ``dim``.
-        dim: the dimension that is halved.
-
-    Raises:
-        RuntimeError: the tensor has no dimensions, or an odd size there.
-        IndexError: there is no such dimension.
-    """
-    check_tensor("glu", "input", input, 1)
-    x = input._data
-    if x.ndim == 0:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
-    dim = wrap_dim(dim, x.ndim)
-    if x.shape[dim] % 2:
-        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {x.shape[dim]}")
-    if input.dtype.kind < 2:
-        raise RuntimeError(f"\"glu\" not implemented for '{input.dtype.torch_name}'")
-    out = empty((*x.shape[:dim], x.shape[dim] // 2, *x.shape[dim + 1 :]), x.dtype)
-    if out.size:
-        flat, half, rows = _halves(dense(input), dim)
-        kernels.glu_forward.strided(out.ravel(), flat, flat[half:], flat[half:], rows[0])
-    result = wrap(out)
-    if input._rg and mode.grad:
-        node = Glu(input)
-        node.dim = dim
-        node.attach(result)
-        node.save(input)
-    return result

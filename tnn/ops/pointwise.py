@@ -8,23 +8,18 @@ from ..kernels import pointwise as kernels
 from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, into
-from ._elementwise import Rule, binary_op, by_numpy, inplace_operator, is_number, operator, promoted, run1, run2
+from ._elementwise import (
+    BROADCAST,
+    Rule,
+    binary_op,
+    inplace_operator,
+    is_number,
+    operator,
+    promoted,
+    run1,
+    run2,
+)
 from ._elementwise import result_type as result_type
-from .pointwise_unary import square
-
-_BROADCAST = """
-
-    Args:
-        input, other: tensors or numbers, at least one a tensor; their shapes broadcast.
-        out: tensor to write the result to.
-
-    Shape: that to which the operands broadcast. Their dtypes are promoted.
-
-    Raises:
-        TypeError: an operand is neither a tensor nor a number.
-        RuntimeError: the shapes do not broadcast, or there is no such operation for the dtype.
-    """
-
 
 # ---------------------------------------------------------------------------------------------- + - * /
 
@@ -128,14 +123,14 @@ def _no_bool_minus(x, y):
 
 _add = binary_op("add", kernels.add_forward, np.add, Add, "input + other.")
 _sub = binary_op("sub", kernels.sub_forward, _no_bool_minus, Sub, "input - other.")
-mul = binary_op("mul", kernels.mul_forward, np.multiply, Mul, "input * other." + _BROADCAST)
+mul = binary_op("mul", kernels.mul_forward, np.multiply, Mul, "input * other." + BROADCAST)
 true_divide = binary_op(
-    "true_divide", kernels.div_forward, None, Div, "input / other; integers give floating point." + _BROADCAST,
+    "true_divide", kernels.div_forward, None, Div, "input / other; integers give floating point." + BROADCAST,
     always_float=True,
 )  # fmt: skip
 floor_divide = binary_op(
     "floor_divide", kernels.floor_divide_forward, _no_zero(np.floor_divide), FloorDivide,
-    "The largest integer up to input / other." + _BROADCAST,
+    "The largest integer up to input / other." + BROADCAST,
 )  # fmt: skip
 _floor_rounded = binary_op("div", kernels.floor_divide_forward, _no_zero(np.floor_divide), DivRounded, "")
 _trunc_rounded = binary_op("div", kernels.trunc_divide_forward, _no_zero(_integer_trunc_divide), DivRounded, "")
@@ -257,11 +252,11 @@ class Fmod(Rule):
 
 remainder = binary_op(
     "remainder", kernels.remainder_forward, _no_zero(np.remainder), Remainder,
-    "What input leaves when divided by other, with the sign of other: input - other * floor(input / other)." + _BROADCAST,
+    "What input leaves when divided by other, with the sign of other: input - other * floor(input / other)." + BROADCAST,
 )  # fmt: skip
 fmod = binary_op(
     "fmod", kernels.fmod_forward, _no_zero(np.fmod), Fmod,
-    "What input leaves when divided by other, with the sign of input: input - other * trunc(input / other)." + _BROADCAST, numbers="other")  # fmt: skip
+    "What input leaves when divided by other, with the sign of input: input - other * trunc(input / other)." + BROADCAST, numbers="other")  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- powers
@@ -287,8 +282,11 @@ class Pow(Rule):
 
 
 def _integer_pow(x, y):
-    if y.dtype.kind == "i" and (y < 0).any():
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if x.dtype == np.bool_:
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if x.dtype.kind == "i" and (y < 0).any():
+        # The integer part of 1 / x^-y: zero but for 1 and -1.
+        return np.where(y < 0, np.where(np.abs(x) == 1, np.power(x, y % 2), 0), np.power(x, np.maximum(y, 0)))
     return np.power(x, y)
 
 
@@ -401,7 +399,7 @@ maximum = binary_op(
     kernels.maximum_forward,
     np.maximum,
     Maximum,
-    "The larger element; NaN if either is." + _BROADCAST,
+    "The larger element; NaN if either is." + BROADCAST,
     numbers="",
 )
 minimum = binary_op(
@@ -409,7 +407,7 @@ minimum = binary_op(
     kernels.minimum_forward,
     np.minimum,
     Minimum,
-    "The smaller element; NaN if either is." + _BROADCAST,
+    "The smaller element; NaN if either is." + BROADCAST,
     numbers="",
 )
 fmax = binary_op(
@@ -417,7 +415,7 @@ fmax = binary_op(
     kernels.fmax_forward,
     np.maximum,
     Fmax,
-    "The larger element; the other one where one is NaN." + _BROADCAST,
+    "The larger element; the other one where one is NaN." + BROADCAST,
     numbers="",
 )
 fmin = binary_op(
@@ -425,188 +423,9 @@ fmin = binary_op(
     kernels.fmin_forward,
     np.minimum,
     Fmin,
-    "The smaller element; the other one where one is NaN." + _BROADCAST,
+    "The smaller element; the other one where one is NaN." + BROADCAST,
     numbers="",
 )
-
-
-# ---------------------------------------------------------------------------------------------- functions of two
-
-
-class Atan2(Rule):
-    __slots__ = ()
-    uses_a = uses_b = "ab"
-
-    def da(self, g, a, b, out):
-        return g * (b / (square(a) + square(b)))
-
-    def db(self, g, a, b, out):
-        return g * (-a / (square(a) + square(b)))
-
-
-class Hypot(Rule):
-    __slots__ = ()
-    uses_a, uses_b = "ao", "bo"
-
-    def da(self, g, a, b, out):
-        return g * (a / out)
-
-    def db(self, g, a, b, out):
-        return g * (b / out)
-
-
-class Logaddexp(Rule):
-    __slots__ = ()
-    uses_a = uses_b = "ab"
-
-    def da(self, g, a, b, out):
-        return g * (a - b).sigmoid()
-
-    def db(self, g, a, b, out):
-        return g * (b - a).sigmoid()
-
-
-class Logaddexp2(Rule):
-    __slots__ = ()
-    uses_a = uses_b = "ab"
-
-    def da(self, g, a, b, out):
-        return g * ((a - b) * np.log(2.0)).sigmoid()
-
-    def db(self, g, a, b, out):
-        return g * ((b - a) * np.log(2.0)).sigmoid()
-
-
-class Copysign(Rule):
-    __slots__ = ()
-    uses_a = "ao"
-
-    def da(self, g, a, b, out):
-        return (g * (out / a)).masked_fill(a == 0, 0.0)
-
-    def db(self, g, a, b, out):
-        return g * 0.0
-
-
-class Xlogy(Rule):
-    __slots__ = ()
-    uses_a = uses_b = "ab"
-
-    def da(self, g, a, b, out):
-        b = b if isinstance(b, Tensor) else g * 0.0 + b
-        return (g * b.log()).masked_fill((a == 0) & (b <= 0), 0.0)
-
-    def db(self, g, a, b, out):
-        return g * (a / b)
-
-
-class SpecialXlog1Py(Rule):
-    __slots__ = ()
-    uses_a = uses_b = "ab"
-
-    def name(self):
-        return "SpecialXlog1PyBackward0"
-
-    def da(self, g, a, b, out):
-        b = b if isinstance(b, Tensor) else g * 0.0 + b
-        return (g * b.log1p()).masked_fill((a == 0) & (b <= -1), 0.0)
-
-    def db(self, g, a, b, out):
-        return g * (a / (b + 1.0))
-
-
-class Heaviside(Rule):
-    __slots__ = ()
-
-
-class Nextafter(Rule):
-    __slots__ = ()
-
-
-class Igamma(Rule):
-    __slots__ = ()
-    uses_b = "ab"
-    sign = 1.0
-
-    def da(self, g, a, b, out):
-        raise RuntimeError(f"{self.name()}: the derivative with respect to the first argument is not implemented")
-
-    def db(self, g, a, b, out):
-        return g * ((a - 1.0) * b.log() - b - a.lgamma()).exp() * self.sign
-
-
-class Igammac(Igamma):
-    __slots__ = ()
-    sign = -1.0
-
-
-def _integer_heaviside(x, y):
-    return np.where(x == 0, y, (x > 0).astype(x.dtype))
-
-
-atan2 = binary_op(
-    "atan2", kernels.atan2_forward, None, Atan2,
-    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + _BROADCAST, always_float=True, numbers="")  # fmt: skip
-hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2)." + _BROADCAST, numbers="")
-logaddexp = binary_op(
-    "logaddexp",
-    kernels.logaddexp_forward,
-    None,
-    Logaddexp,
-    "log(e^input + e^other), without overflow." + _BROADCAST,
-    numbers="",
-)
-logaddexp2 = binary_op(
-    "logaddexp2",
-    kernels.logaddexp2_forward,
-    None,
-    Logaddexp2,
-    "log2(2^input + 2^other), without overflow." + _BROADCAST,
-    numbers="",
-)
-copysign = binary_op(
-    "copysign", kernels.copysign_forward, None, Copysign, "|input| with the sign of other." + _BROADCAST,
-    always_float=True, numbers="other")  # fmt: skip
-xlogy = binary_op(
-    "xlogy",
-    kernels.xlogy_forward,
-    None,
-    Xlogy,
-    "input * log(other); 0 where input is 0." + _BROADCAST,
-    always_float=True,
-)
-xlog1py = binary_op(
-    "xlog1py", kernels.xlog1py_forward, None, SpecialXlog1Py, "input * log(1 + other); 0 where input is 0." + _BROADCAST,
-    always_float=True,
-)  # fmt: skip
-heaviside = binary_op(
-    "heaviside", kernels.heaviside_forward, _integer_heaviside, Heaviside,
-    "0 where input is negative, 1 where it is positive, other where it is zero." + _BROADCAST, numbers="")  # fmt: skip
-igamma = binary_op(
-    "igamma", kernels.igamma_forward, None, Igamma,
-    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + _BROADCAST, numbers="")  # fmt: skip
-igammac = binary_op(
-    "igammac", kernels.igammac_forward, None, Igammac,
-    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + _BROADCAST, numbers="")  # fmt: skip
-gammainc, gammaincc, arctan2 = igamma, igammac, atan2
-
-
-def nextafter(input, other, *, out=None):
-    """The next floating-point number after input in the direction of other."""
-    result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
-    if mode.grad and (input._rg or other._rg):
-        Nextafter(input, other).attach(result)
-    return result
-
-
-def gcd(input, other, *, out=None):
-    """The greatest common divisor of integers."""
-    return by_numpy("gcd", np.gcd, input, other, out, (1,))
-
-
-def lcm(input, other, *, out=None):
-    """The least common multiple of integers."""
-    return by_numpy("lcm", np.lcm, input, other, out, (1,))
 
 
 # ---------------------------------------------------------------------------------------------- operators

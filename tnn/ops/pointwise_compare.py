@@ -145,7 +145,7 @@ def bitwise_not(input, *, out=None):
         RuntimeError: the tensor is of floating point.
     """
     if input.dtype.kind == 2:
-        raise RuntimeError(f"\"bitwise_not\" not implemented for '{input.dtype.torch_name}'")
+        raise NotImplementedError(f"\"bitwise_not\" not implemented for '{input.dtype.torch_name}'")
     result = wrap(np.asarray(np.invert(input._data)))
     return result if out is None else into(out, result)
 

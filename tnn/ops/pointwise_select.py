@@ -259,7 +259,7 @@ def lerp(input, end, weight, *, out=None):
             f"expected dtype {input.dtype.torch_name} for `weight` but got dtype {weight.dtype.torch_name}"
         )
     if input.dtype.kind < 2:
-        raise RuntimeError(f"\"lerp\" not implemented for '{input.dtype.torch_name}'")
+        raise NotImplementedError(f"\"lerp\" not implemented for '{input.dtype.torch_name}'")
     data = _three(kernels.lerp_forward, None, (input, end, weight), input.dtype, 0.0)
     result = wrap(data)
     w = _tensor(weight)

@@ -47,7 +47,13 @@ log1p = unary_op(
 sqrt = unary_op("sqrt", kernels.sqrt_forward, "o", lambda g, y: g / (y * 2.0), "Square root; NaN below 0.")
 rsqrt = unary_op("rsqrt", kernels.rsqrt_forward, "o", lambda g, y: g * (y * y * y) * -0.5, "1 / sqrt(input).")
 reciprocal = unary_op("reciprocal", kernels.reciprocal_forward, "o", lambda g, y: -g * (y * y), "1 / input.")
-square = unary_op("square", kernels.square_forward, "a", lambda g, x: g * (x * 2.0), "input^2.", np.square)
+
+
+def _integer_square(x):
+    return np.square(x.astype(np.int64) if x.dtype == np.bool_ else x)
+
+
+square = unary_op("square", kernels.square_forward, "a", lambda g, x: g * (x * 2.0), "input^2.", _integer_square)
 
 # ---------------------------------------------------------------------------------------------- trigonometric, hyperbolic
 
@@ -80,7 +86,7 @@ rad2deg = unary_op(
 
 def _sinc_derivative(g, x):
     z = x * math.pi
-    return (g * ((z * cos(z) - sin(z)) / (x * z))).masked_fill(x == 0, 0.0)
+    return (g * ((z * cos(z) - sin(z)) / (x * z))).masked_fill(x * z == 0, 0.0)
 
 
 sinc = unary_op("sinc", kernels.sinc_forward, "a", _sinc_derivative, "sin(pi input) / (pi input); 1 at 0.")
@@ -208,19 +214,28 @@ def _no_bool(name, function):
     return checked
 
 
+def _refuse_bool(name, function=np.copy):
+    def checked(x):
+        if x.dtype == np.bool_:
+            raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
+        return function(x)
+
+    return checked
+
+
 def _integer_sign(x):
     return x if x.dtype == np.bool_ else np.sign(x)
 
 
-abs = unary_op("abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "|input|.", np.abs)
+abs = unary_op("abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "|input|.", _refuse_bool("abs", np.abs))
 neg = unary_op("neg", kernels.neg_forward, "", lambda g, _: -g, "-input.", _no_bool("neg", np.negative))
 sign = unary_op("sign", kernels.sign_forward, "", _zero, "-1, 0 or 1, by the sign of the element.", _integer_sign)
 sgn = unary_op("sgn", kernels.sign_forward, "", _zero, "-1, 0 or 1, by the sign of the element.", _integer_sign)
-floor = unary_op("floor", kernels.floor_forward, "", _zero, "The largest integer up to input.", "same")
-ceil = unary_op("ceil", kernels.ceil_forward, "", _zero, "The smallest integer from input on.", "same")
-trunc = unary_op("trunc", kernels.trunc_forward, "", _zero, "The integer part.", "same")
+floor = unary_op("floor", kernels.floor_forward, "", _zero, "The largest integer up to input.", _refuse_bool("floor"))
+ceil = unary_op("ceil", kernels.ceil_forward, "", _zero, "The smallest integer from input on.", _refuse_bool("ceil"))
+trunc = unary_op("trunc", kernels.trunc_forward, "", _zero, "The integer part.", _refuse_bool("trunc"))
 frac = unary_op("frac", kernels.frac_forward, "", lambda g, _: g, "input - trunc(input).", None)
-_round = unary_op("round", kernels.round_forward, "", _zero, "", "same")
+_round = unary_op("round", kernels.round_forward, "", _zero, "", _refuse_bool("round"))
 absolute, negative, fix = abs, neg, trunc
 
 

@@ -2,6 +2,7 @@
 
 from ...ops import activation as ops
 from ...ops.creation import empty
+from ...ops.glu import glu
 from ..init import constant_
 from ..parameter import Parameter
 from .module import Module
@@ -576,7 +577,7 @@ class GLU(Module):
         self.dim = dim
 
     def forward(self, input):
-        return ops.glu(input, self.dim)
+        return glu(input, self.dim)
 
     def extra_repr(self):
         return f"dim={self.dim}"

@@ -1,0 +1,187 @@
+"""Functions of two operands: angles, logarithms of sums, special functions, divisors."""
+
+import numpy as np
+
+from ..autograd.grad_mode import mode
+from ..kernels import pointwise as kernels
+from ..tensor import Tensor
+from ._elementwise import BROADCAST, Rule, binary_op, by_numpy
+from .pointwise_unary import square
+
+
+class Atan2(Rule):
+    __slots__ = ()
+    uses_a = uses_b = "ab"
+
+    def da(self, g, a, b, out):
+        r = square(a) + square(b)
+        return (g * (b / r)).masked_fill(r == 0, 0.0)
+
+    def db(self, g, a, b, out):
+        r = square(a) + square(b)
+        return (g * (-a / r)).masked_fill(r == 0, 0.0)
+
+
+class Hypot(Rule):
+    __slots__ = ()
+    uses_a, uses_b = "ao", "bo"
+
+    def da(self, g, a, b, out):
+        return g * (a / out)
+
+    def db(self, g, a, b, out):
+        return g * (b / out)
+
+
+class Logaddexp(Rule):
+    __slots__ = ()
+    uses_a = uses_b = "ab"
+
+    def da(self, g, a, b, out):
+        return g * (a - b).sigmoid()
+
+    def db(self, g, a, b, out):
+        return g * (b - a).sigmoid()
+
+
+class Logaddexp2(Rule):
+    __slots__ = ()
+    uses_a = uses_b = "ab"
+
+    def da(self, g, a, b, out):
+        return g * ((a - b) * np.log(2.0)).sigmoid()
+
+    def db(self, g, a, b, out):
+        return g * ((b - a) * np.log(2.0)).sigmoid()
+
+
+class Copysign(Rule):
+    __slots__ = ()
+    uses_a = "ao"
+
+    def da(self, g, a, b, out):
+        return (g * (out / a)).masked_fill(a == 0, 0.0)
+
+    def db(self, g, a, b, out):
+        return g * 0.0
+
+
+class Xlogy(Rule):
+    __slots__ = ()
+    uses_a = uses_b = "ab"
+
+    def da(self, g, a, b, out):
+        b = b if isinstance(b, Tensor) else g * 0.0 + b
+        return (g * b.log()).masked_fill((a == 0) & (b <= 0), 0.0)
+
+    def db(self, g, a, b, out):
+        return g * (a / b)
+
+
+class SpecialXlog1Py(Rule):
+    __slots__ = ()
+    uses_a = uses_b = "ab"
+
+    def name(self):
+        return "SpecialXlog1PyBackward0"
+
+    def da(self, g, a, b, out):
+        b = b if isinstance(b, Tensor) else g * 0.0 + b
+        return (g * b.log1p()).masked_fill((a == 0) & (b <= -1), 0.0)
+
+    def db(self, g, a, b, out):
+        return g * (a / (b + 1.0))
+
+
+class Heaviside(Rule):
+    __slots__ = ()
+
+
+class Nextafter(Rule):
+    __slots__ = ()
+
+
+class Igamma(Rule):
+    __slots__ = ()
+    uses_b = "ab"
+    sign = 1.0
+
+    def da(self, g, a, b, out):
+        raise RuntimeError(f"{self.name()}: the derivative with respect to the first argument is not implemented")
+
+    def db(self, g, a, b, out):
+        return g * ((a - 1.0) * b.log() - b - a.lgamma()).exp() * self.sign
+
+
+class Igammac(Igamma):
+    __slots__ = ()
+    sign = -1.0
+
+
+def _integer_heaviside(x, y):
+    return np.where(x == 0, y, (x > 0).astype(x.dtype))
+
+
+atan2 = binary_op(
+    "atan2", kernels.atan2_forward, None, Atan2,
+    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + BROADCAST, always_float=True, numbers="")  # fmt: skip
+hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2)." + BROADCAST, numbers="")
+logaddexp = binary_op(
+    "logaddexp",
+    kernels.logaddexp_forward,
+    None,
+    Logaddexp,
+    "log(e^input + e^other), without overflow." + BROADCAST,
+    numbers="",
+)
+logaddexp2 = binary_op(
+    "logaddexp2",
+    kernels.logaddexp2_forward,
+    None,
+    Logaddexp2,
+    "log2(2^input + 2^other), without overflow." + BROADCAST,
+    numbers="",
+)
+copysign = binary_op(
+    "copysign", kernels.copysign_forward, None, Copysign, "|input| with the sign of other." + BROADCAST,
+    always_float=True, numbers="other")  # fmt: skip
+xlogy = binary_op(
+    "xlogy",
+    kernels.xlogy_forward,
+    None,
+    Xlogy,
+    "input * log(other); 0 where input is 0." + BROADCAST,
+    always_float=True,
+)
+xlog1py = binary_op(
+    "xlog1py", kernels.xlog1py_forward, None, SpecialXlog1Py, "input * log(1 + other); 0 where input is 0." + BROADCAST,
+    always_float=True,
+)  # fmt: skip
+heaviside = binary_op(
+    "heaviside", kernels.heaviside_forward, _integer_heaviside, Heaviside,
+    "0 where input is negative, 1 where it is positive, other where it is zero." + BROADCAST, numbers="")  # fmt: skip
+igamma = binary_op(
+    "igamma", kernels.igamma_forward, None, Igamma,
+    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + BROADCAST, numbers="")  # fmt: skip
+igammac = binary_op(
+    "igammac", kernels.igammac_forward, None, Igammac,
+    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + BROADCAST, numbers="")  # fmt: skip
+gammainc, gammaincc, arctan2 = igamma, igammac, atan2
+
+
+def nextafter(input, other, *, out=None):
+    """The next floating-point number after input in the direction of other."""
+    result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
+    if mode.grad and (input._rg or other._rg):
+        Nextafter(input, other).attach(result)
+    return result
+
+
+def gcd(input, other, *, out=None):
+    """The greatest common divisor of integers."""
+    return by_numpy("gcd", np.gcd, input, other, out, (1,))
+
+
+def lcm(input, other, *, out=None):
+    """The least common multiple of integers."""
+    return by_numpy("lcm", np.lcm, input, other, out, (1,))
