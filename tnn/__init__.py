@@ -426,7 +426,7 @@ short = int16
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "autograd", "distributed", "linalg", "nn", "ops", "optim", "quantization", "random", "serialization", "testing", "utils",
+    "autograd", "formats", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse", "utils",
 }  # fmt: skip
 
 

@@ -28,6 +28,9 @@ from .activation import (
     Threshold,
 )
 
+# adaptive
+from .adaptive import AdaptiveLogSoftmaxWithLoss
+
 # adaptive_pooling
 from .adaptive_pooling import (
     AdaptiveAvgPool1d,
