@@ -121,9 +121,7 @@ def test_module_list():
 def test_module_list_repr_joins_equal_neighbours():
     assert repr(nn.ModuleList()) == "ModuleList()"
     m = nn.ModuleList([Tag("a"), Tag("a"), seq("b"), Tag("a")])
-    assert repr(m) == (
-        "ModuleList(\n  (0-1): 2 x Tag(a)\n  (2): Sequential(\n    (0): Tag(b)\n  )\n  (3): Tag(a)\n)"
-    )
+    assert repr(m) == ("ModuleList(\n  (0-1): 2 x Tag(a)\n  (2): Sequential(\n    (0): Tag(b)\n  )\n  (3): Tag(a)\n)")
 
 
 # -- ModuleDict
@@ -216,8 +214,7 @@ def test_parameter_dict():
 def test_parameter_dict_repr():
     m = nn.ParameterDict({"w": tnn.zeros(2, 3), "n": 5})
     assert repr(m) == (
-        "ParameterDict(\n    (n): Object of type: int\n"
-        "    (w): Parameter containing: [tnn.nn.parameter.Parameter of size 2x3]\n)"
+        "ParameterDict(\n    (n): Object of type: int\n    (w): Parameter containing: [tnn.FloatTensor of size 2x3]\n)"
     )
 
 

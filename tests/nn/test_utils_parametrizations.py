@@ -142,7 +142,9 @@ def test_weight_norm(dim):
     entry = m.parametrizations.weight
     np.testing.assert_allclose(array(m.weight), values(3, 4), rtol=1e-12)
     axis = {0: 1, 1: 0, None: None}[dim]
-    np.testing.assert_allclose(array(entry.original0), np.linalg.norm(values(3, 4), axis=axis, keepdims=dim is not None))
+    np.testing.assert_allclose(
+        array(entry.original0), np.linalg.norm(values(3, 4), axis=axis, keepdims=dim is not None)
+    )
     with tnn.no_grad():
         entry.original0.mul_(2.0)
         entry.original1.mul_(5.0)
@@ -202,7 +204,9 @@ def test_spectral_norm_finds_the_largest_singular_value(dim):
     ]  # fmt: skip
     m.eval()
     u = m.parametrizations.weight[0]._u.clone()
-    assert np.array_equal(array(m.weight), array(m.weight)) and np.array_equal(array(u), array(m.parametrizations.weight[0]._u))
+    assert np.array_equal(array(m.weight), array(m.weight)) and np.array_equal(
+        array(u), array(m.parametrizations.weight[0]._u)
+    )
     m.train()
     first, second = m.weight.sum(), m.weight.sum()
     (first + second).backward()

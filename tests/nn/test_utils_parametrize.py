@@ -80,7 +80,10 @@ def test_several_originals():
     m = parametrize.register_parametrization(Layer(), "weight", Split())
     entry = m.parametrizations.weight
     assert entry.ntensors == 2 and not entry.is_tensor
-    assert list(dict(m.named_parameters())) == ["parametrizations.weight.original0", "parametrizations.weight.original1"]
+    assert list(dict(m.named_parameters())) == [
+        "parametrizations.weight.original0",
+        "parametrizations.weight.original1",
+    ]
     assert m.weight.tolist() == [[1.0, 2.0], [3.0, 4.0]] and entry.original0.requires_grad
     m.weight = tnn.full((2, 2), 4.0)
     assert entry.original0.tolist() == [[1.0, 1.0], [1.0, 1.0]] and entry.original1.tolist() == [[3.0, 3.0], [3.0, 3.0]]

@@ -77,7 +77,9 @@ def test_importance_scores_and_amounts():
     m = Layer()
     with pytest.raises(ValueError, match="amount=7"):
         prune.l1_unstructured(m, "weight", amount=7)
-    assert list(m._parameters) == ["weight"] and m.weight.tolist() == VALUES, "a failed pruning leaves the module as it was"
+    assert list(m._parameters) == ["weight"] and m.weight.tolist() == VALUES, (
+        "a failed pruning leaves the module as it was"
+    )
 
 
 def test_random_pruning_prunes_as_many_as_asked():

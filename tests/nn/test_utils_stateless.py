@@ -64,8 +64,11 @@ def test_names_that_do_not_fit():
     m, x = Scale(), tnn.ones(1)
     with pytest.raises(RuntimeError, match=r"Unexpected key\(s\): 'nothing'(.|\n)*Missing key\(s\): 'calls', 'factor'"):
         _functional_call(m, {"nothing": x}, x, strict=True)
+    assert _functional_call(m, {"nothing": x}, x).item() == 2 and not hasattr(m, "nothing")
     with pytest.raises(AttributeError):
-        _functional_call(m, {"nothing": x}, x)
+        _functional_call(m, {"no.thing": x}, x)
+    with pytest.raises(TypeError, match="training"):
+        _functional_call(m, {"training": x}, x)
     with pytest.raises(TypeError):
         _functional_call(m, {"factor": 3}, x)
     own = m.factor

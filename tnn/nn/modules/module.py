@@ -57,7 +57,9 @@ _HOOK_TABLES = (
 
 
 def typename(value):
-    """The name of a value's type, with its module unless it is a builtin."""
+    """The name of a value's type, with its module unless it is a builtin; of a Tensor that of its elements."""
+    if isinstance(value, Tensor):
+        return value.type()
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 

@@ -8,18 +8,24 @@ from ...tensor import Tensor
 __all__ = ["functional_call"]
 
 
+_MISSING = object()
+
+
 def _swap(module, path, value):
-    """Puts ``value`` in the place of a parameter or buffer and returns what was there."""
+    """Puts ``value`` in the place of a parameter or buffer and returns what was there; _MISSING stands for nothing."""
     owner_path, _, name = path.rpartition(".")
     owner = module.get_submodule(owner_path)
     for table in (owner._parameters, owner._buffers):
         if name in table:
             old, table[name] = table[name], value
             return old
-    old = getattr(owner, name)
-    if not isinstance(old, Tensor):
-        raise TypeError(f"{old} is not an instance of tnn.Tensor")
-    setattr(owner, name, value)
+    old = getattr(owner, name, _MISSING)
+    if old is not _MISSING and not isinstance(old, Tensor):
+        raise TypeError(f"{path} is {old!r}, not an instance of tnn.Tensor")
+    if value is _MISSING:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, value)
     return old
 
 
@@ -99,7 +105,7 @@ def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, t
     Raises:
         RuntimeError: the names do not fit and ``strict`` is set.
         ValueError: names that share a tensor were given different ones.
-        AttributeError: the module has no such name.
+        AttributeError: the module has no such submodule.
     """
     warnings.warn(
         "`tnn.nn.utils.stateless.functional_call` is deprecated: use `tnn.func.functional_call`.",
