@@ -426,7 +426,7 @@ short = int16
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "autograd", "formats", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse", "utils",
+    "autograd", "formats", "func", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse", "utils",
 }  # fmt: skip
 
 

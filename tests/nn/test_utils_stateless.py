@@ -124,3 +124,42 @@ def test_fused_convolution_weights():
     np.testing.assert_allclose(bias.detach().numpy(), -mean.numpy() / np.sqrt(var.numpy()))
     weight, _ = utils.fuse_conv_bn_weights(w.transpose(0, 1), None, mean, var, 0.0, None, None, transpose=True)
     np.testing.assert_allclose(weight.detach().numpy()[0, :, 0, 0], w.numpy()[:, 0, 0, 0] / np.sqrt(var.numpy()))
+
+
+def test_func_takes_several_dicts():
+    m, x = Scale(), tnn.ones(1)
+    parts = ({"factor": tnn.full((1,), 4.0)}, {"calls": tnn.zeros(1)})
+    assert tnn.func.functional_call(m, parts, x, strict=True).item() == 4
+    assert tnn.func.functional_call(m, parts[0], x).item() == 4
+    with pytest.raises(ValueError, match="factor appeared"):
+        tnn.func.functional_call(m, (parts[0], parts[0]), x)
+    for bad in (3, [3]):
+        with pytest.raises(ValueError, match="dictionaries"):
+            tnn.func.functional_call(m, bad, x)
+
+
+def test_fused_layers():
+    linear, bn = nn.Linear(4, 3).double(), nn.BatchNorm1d(3).double()
+    with tnn.no_grad():
+        for t in (bn.weight, bn.bias, bn.running_mean):
+            t.copy_(tensor(3))
+        bn.running_var.copy_(tensor(3).abs())
+    x = tensor(5, 4)
+    with pytest.raises(AssertionError, match="eval"):
+        utils.fuse_linear_bn_eval(linear, bn)
+    linear.eval(), bn.eval()
+    fused = utils.fuse_linear_bn_eval(linear, bn)
+    assert type(fused) is nn.Linear and fused.weight is not linear.weight
+    np.testing.assert_allclose(fused(x).detach().numpy(), bn(linear(x)).detach().numpy(), rtol=1e-9)
+    with pytest.raises(AssertionError, match="num_features"):
+        utils.fuse_linear_bn_eval(linear, nn.BatchNorm1d(2).eval())
+    with pytest.raises(AssertionError, match="running_mean"):
+        utils.fuse_linear_bn_eval(linear, nn.BatchNorm1d(3, track_running_stats=False).eval())
+    conv, bn = nn.Conv2d(2, 3, 2).double().eval(), nn.BatchNorm2d(3).double().eval()
+    with tnn.no_grad():
+        bn.running_mean.copy_(tensor(3))
+        bn.running_var.copy_(tensor(3).abs())
+    x = tensor(1, 2, 3, 3)
+    np.testing.assert_allclose(
+        utils.fuse_conv_bn_eval(conv, bn)(x).detach().numpy(), bn(conv(x)).detach().numpy(), rtol=1e-9
+    )
