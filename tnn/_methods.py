@@ -27,7 +27,7 @@ METHODS = {
         "eq ne not_equal lt less le less_equal gt greater ge greater_equal equal isclose allclose logical_and logical_or "
         "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
     ),
-    "pointwise_select": "where masked_fill clamp clip clamp_min clamp_max lerp addcmul addcdiv",
+    "pointwise_select": "masked_fill clamp clip clamp_min clamp_max lerp addcmul addcdiv",
     "linear": "mm bmm mv dot vdot outer ger addmm baddbmm addbmm addmv addr matmul",
     "shape": (
         "reshape view view_as reshape_as flatten ravel unflatten unsqueeze squeeze permute transpose swapaxes swapdims t "
@@ -109,6 +109,7 @@ OPERATORS = {
     },
     "linear": {"__matmul__": "matmul", "__rmatmul__": "rmatmul"},
     "indexing": {"__getitem__": "getitem", "__setitem__": "setitem"},
+    "pointwise_select": {"where": "where_method"},
 }
 
 

@@ -14,7 +14,7 @@ def sample(*shape, seed=0, dtype=np.float64):
 
 def leaf(a):
     """A float64 tensor that requires gradients."""
-    return tnn.tensor(a, requires_grad=True)
+    return tnn.tensor(np.asarray(a, np.float64), requires_grad=True)
 
 
 def check(op, reference, *arrays, view=None):

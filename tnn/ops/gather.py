@@ -10,6 +10,7 @@ from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, check_tensor, dense, into, wrap_dim
 from .indexing import collapsed, wrapped
+from .pointwise_select import where
 from .rearrange import as_bits
 from .shape import broadcast_shapes, clone, contiguous_copy, expand, reshape
 
@@ -404,19 +405,32 @@ def _part_tensor(src, shape):
     return src if src._data.shape == shape else part(src, (*(slice(0, n) for n in shape), ...))
 
 
+class ScatterReduceZeros(Node):
+    """Where two or more zeros go to one place the formula of the gradient is right, but its own derivative is not."""
+
+    __slots__ = ()
+
+    def backward(self, grad):
+        raise RuntimeError(
+            "scatter_reduce(): double backward is unsupported for src where more than one zero goes to the same place"
+        )
+
+
 def _prod_gradients(grad, x, src, result, index, dim, include_self):
-    """d(product)/d(factor) = product of the others, also where one or more factors are zero."""
-    zero = src == 0
-    count = _scatter_add(wrap(np.zeros(x._data.shape, x._data.dtype)), dim, index, zero.to(x.dtype))
+    """d(product)/d(factor): the product of the others, which is product / factor unless the factor is zero."""
+    gx = grad
     if include_self:
-        count = count + (x == 0).to(x.dtype)
-    one = wrap(np.ones((), x._data.dtype))
-    safe_src = src.masked_fill(zero, 1.0)
-    start = x.masked_fill(x == 0, 1.0) if include_self else x
-    others = reduce_by_index(start, dim, index, safe_src, "prod", include_self)  # of the factors that are not zero
-    gx = grad * others * (count - (x == 0).to(x.dtype) == 0).to(x.dtype) / (start if include_self else one)
-    alone = (_gather(count, index, dim) - zero.to(x.dtype) == 0).to(x.dtype)
-    gs = _gather(grad * others, index, dim) * alone / safe_src
+        factor = x.masked_fill(x == 0, 1.0)
+        gx = grad * reduce_by_index(factor, dim, index, src, "prod", True) / factor
+    zero = src == 0
+    zeros_there = _scatter_add(wrap(np.zeros(x._data.shape, x._data.dtype)), dim, index, zero.to(x.dtype))
+    count = _gather(zeros_there, index, dim)
+    single = zero & (count == 1)
+    rest = reduce_by_index(x, dim, index, src.masked_fill(single, 1.0), "prod", include_self)
+    gs = _gather(grad * result, index, dim) / src.masked_fill(zero, 1.0)
+    gs = where(single, _gather(grad * rest, index, dim), gs)
+    if mode.grad and gs._rg and (count._data > 1).any():
+        gs = ScatterReduceZeros(gs).attach(wrap(gs._data))
     return gx, gs
 
 

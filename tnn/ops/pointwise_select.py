@@ -74,6 +74,11 @@ def where(condition, input=None, other=None, *, out=None):
     return result if out is None else into(out, result)
 
 
+def where_method(self, condition, other, *, out=None):
+    """``self`` where the condition holds, ``other`` elsewhere: ``where(condition, self, other)``."""
+    return where(condition, self, other, out=out)
+
+
 class MaskedFill(Node):
     __slots__ = ("x", "y")
 
@@ -101,7 +106,8 @@ def masked_fill(input, mask, value):
     if isinstance(value, Tensor):
         if value._data.ndim:
             raise RuntimeError(
-                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._data.ndim} dimension(s)."
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value._data.ndim} dimension(s)."
             )
     elif not is_number(value):
         raise TypeError(f"masked_fill(): argument 'value' must be Number or Tensor, not {type(value).__name__}")
@@ -363,7 +369,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
         and tensor2.dtype.kind < 2
     ):
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported: convert the operands to floating point first, or round the "
-            "quotient with div(..., rounding_mode=...)."
+            "Integer division with addcdiv is no longer supported: convert the operands to floating point first, or round "
+            "the quotient with div(..., rounding_mode=...)."
         )
     return _addc("addcdiv", kernels.addcdiv_forward, None, Addcdiv, input, tensor1, tensor2, value, out)
