@@ -9,9 +9,9 @@ A formula is a plain function of scalars under a decorator that makes a kernel o
 
     silu_backward(g, x, out)        # arrays: 1-D, C-contiguous, all float32 or all float64; out is written
 
-A formula takes one to three elements and then up to two parameters, floats that are the same for all elements. Its float
-constants are read in the type of the elements, so that float32 stays float32. Functions from `_math` may be called, and
-formulas of one's own under `@scalar`.
+A formula takes one to three elements and then up to two parameters, floats that are the same for all elements. Its
+float constants are read in the type of the elements, so that float32 stays float32. Functions from `_math` may be
+called, and formulas of one's own under `@scalar`.
 
 For each formula and type the loop over a run of elements is compiled, at its first use, as a serial function. What cuts
 arrays into chunks, spreads these over threads and walks through broadcast dimensions is compiled once for all formulas:

@@ -1,7 +1,7 @@
 """Special functions of float64 numbers, one at a time: loops that stop when the terms no longer count.
 
-Power series and continued fractions: M. Abramowitz and I. A. Stegun, "Handbook of Mathematical Functions", 6.4, 6.5, 9.6,
-9.7 and 23.2.
+Power series and continued fractions: M. Abramowitz and I. A. Stegun, "Handbook of Mathematical Functions", 6.4, 6.5,
+9.6, 9.7 and 23.2.
 """
 
 import math

@@ -1,7 +1,7 @@
 """What elementwise operations share: type promotion, broadcasting, and the nodes of two- and three-operand operations.
 
-An operation of two operands is one row of data: a kernel for floating point, a NumPy function for integers and bools, and
-the two partial derivatives (see :class:`Rule`). :func:`binary_op` makes the public function of it.
+An operation of two operands is one row of data: a kernel for floating point, a NumPy function for integers and bools,
+and the two partial derivatives (see :class:`Rule`). :func:`binary_op` makes the public function of it.
 """
 
 import builtins
@@ -54,8 +54,8 @@ def broadcast(*shapes):
         for n in sizes:
             if n != 1 and size not in (1, n):
                 raise RuntimeError(
-                    f"The size of tensor a ({size}) must match the size of tensor b ({n}) at non-singleton dimension {i}: "
-                    f"shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
+                    f"The size of tensor a ({size}) must match the size of tensor b ({n}) at non-singleton dimension "
+                    f"{i}: shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
                 )
             size = n if n != 1 else size
         result.append(size)
@@ -167,8 +167,8 @@ def run3(kernel, x, y, z, p=0.0, q=0.0):
 
 
 class UnaryRule(Node):
-    """Base of the nodes of one-operand operations: ``derivative(g, s)`` in Tensor operations, s being what ``uses`` names:
-    ``"a"`` the operand, ``"o"`` the output, ``""`` nothing."""
+    """Base of the nodes of one-operand operations: ``derivative(g, s)`` in Tensor operations, s being what ``uses``
+    names: ``"a"`` the operand, ``"o"`` the output, ``""`` nothing."""
 
     __slots__ = ()
 
@@ -223,7 +223,7 @@ def unary_data(name, kernel, integer, input):
 
 
 def unary_op(name, kernel, uses, derivative, doc, integer="float"):
-    """The public function of a one-operand operation; see :func:`unary_node` and :func:`unary_data` for the arguments."""
+    """The public function of a one-operand operation; for the arguments see :func:`unary_node`, :func:`unary_data`."""
     node = unary_node(name, uses, derivative)
 
     def op(input, *, out=None):
@@ -270,14 +270,22 @@ def predicate_op(name, kernel, integer, doc):
 class Rule(Node):
     """Base of the nodes of two-operand operations.
 
-    A subclass gives the partial derivatives as methods ``da(g, a, b, out)`` and ``db(g, a, b, out)``, written with Tensor
-    operations, and in ``uses_a``, ``uses_b`` which of ``"a"``, ``"b"``, ``"o"`` (the output) each of them reads.
+    A subclass gives the partial derivatives as methods ``da(g, a, b, out)`` and ``db(g, a, b, out)``, written with
+    Tensor operations, and in ``uses_a``, ``uses_b`` which of ``"a"``, ``"b"``, ``"o"`` (the output) each of them reads.
     Operands that are numbers arrive as numbers.
     """
 
     __slots__ = ("a", "b")
 
     uses_a = uses_b = ""
+
+    def da(self, g, a, b, out):
+        """The gradient of the first operand, before it is summed to its shape."""
+        raise RuntimeError(f"{self.name()}: derivative with respect to the first operand is not implemented")
+
+    def db(self, g, a, b, out):
+        """The gradient of the second operand."""
+        raise RuntimeError(f"{self.name()}: derivative with respect to the second operand is not implemented")
 
     def record(self, a, b, out):
         """Attaches the output and saves what the wanted derivatives read."""

@@ -25,8 +25,8 @@ class Slope:
     Args:
         name: of the node that is recorded, which has two inputs, g and s.
         kernel: computes it.
-        second: function (w, s, p, q) in Tensor operations: w times the derivative of kernel(1, s, p, q) with respect to s.
-            None: that is zero.
+        second: function (w, s, p, q) in Tensor operations: w times the derivative of kernel(1, s, p, q) by s. None:
+            that is zero.
     """
 
     def __init__(self, name, kernel, second=None):
@@ -345,7 +345,8 @@ def celu(input, alpha=1.0, inplace=False):
 
 
 def selu(input, inplace=False):
-    """scale * (x for positive x, else alpha * (e^x - 1)), scale = 1.0507..., alpha = 1.6733... (Klambauer et al., 2017).
+    """scale * (x for positive x, else alpha * (e^x - 1)), scale = 1.0507..., alpha = 1.6733... (Klambauer
+    et al., 2017).
 
     Args:
         input: tensor of any shape, of floating point.

@@ -115,8 +115,8 @@ def _integer_trunc_divide(x, y):
 def _no_bool_minus(x, y):
     if x.dtype == np.bool_:
         raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
-            "instead."
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
         )
     return np.subtract(x, y)
 
@@ -252,11 +252,13 @@ class Fmod(Rule):
 
 remainder = binary_op(
     "remainder", kernels.remainder_forward, _no_zero(np.remainder), Remainder,
-    "What input leaves when divided by other, with the sign of other: input - other * floor(input / other)." + BROADCAST,
+    "What input leaves when divided by other, with the sign of other: input - other floor(input / other)." + BROADCAST,
 )  # fmt: skip
 fmod = binary_op(
     "fmod", kernels.fmod_forward, _no_zero(np.fmod), Fmod,
-    "What input leaves when divided by other, with the sign of input: input - other * trunc(input / other)." + BROADCAST, numbers="other")  # fmt: skip
+    "What input leaves when divided by other, with the sign of input: input - other trunc(input / other)." + BROADCAST,
+    numbers="other",
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- powers

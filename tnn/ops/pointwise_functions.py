@@ -106,9 +106,6 @@ class Igamma(Rule):
     uses_b = "ab"
     sign = 1.0
 
-    def da(self, g, a, b, out):
-        raise RuntimeError(f"{self.name()}: the derivative with respect to the first argument is not implemented")
-
     def db(self, g, a, b, out):
         return g * ((a - 1.0) * b.log() - b - a.lgamma()).exp() * self.sign
 
@@ -124,7 +121,9 @@ def _integer_heaviside(x, y):
 
 atan2 = binary_op(
     "atan2", kernels.atan2_forward, None, Atan2,
-    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + BROADCAST, always_float=True, numbers="")  # fmt: skip
+    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + BROADCAST,
+    always_float=True, numbers="",
+)  # fmt: skip
 hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2)." + BROADCAST, numbers="")
 logaddexp = binary_op(
     "logaddexp",
@@ -162,10 +161,14 @@ heaviside = binary_op(
     "0 where input is negative, 1 where it is positive, other where it is zero." + BROADCAST, numbers="")  # fmt: skip
 igamma = binary_op(
     "igamma", kernels.igamma_forward, None, Igamma,
-    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + BROADCAST, numbers="")  # fmt: skip
+    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + BROADCAST,
+    numbers="",
+)  # fmt: skip
 igammac = binary_op(
     "igammac", kernels.igammac_forward, None, Igammac,
-    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + BROADCAST, numbers="")  # fmt: skip
+    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + BROADCAST,
+    numbers="",
+)  # fmt: skip
 gammainc, gammaincc, arctan2 = igamma, igammac, atan2
 
 

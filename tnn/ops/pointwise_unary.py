@@ -55,7 +55,7 @@ def _integer_square(x):
 
 square = unary_op("square", kernels.square_forward, "a", lambda g, x: g * (x * 2.0), "input^2.", _integer_square)
 
-# ---------------------------------------------------------------------------------------------- trigonometric, hyperbolic
+# ---------------------------------------------------------------------------------- trigonometric, hyperbolic
 
 sin = unary_op("sin", kernels.sin_forward, "a", lambda g, x: g * cos(x), "Sine.")
 cos = unary_op("cos", kernels.cos_forward, "a", lambda g, x: -g * sin(x), "Cosine.")
@@ -159,7 +159,8 @@ def _with_parameters(kernel, node, input, out, p, q=0.0, **context):
 
 
 def mvlgamma(input, p, *, out=None):
-    """Logarithm of the multivariate gamma function: p (p - 1) / 4 log(pi) + the sum of lgamma(input - j / 2), j = 0 ... p - 1.
+    """Logarithm of the multivariate gamma function: p (p - 1) / 4 log(pi) + the sum of
+    lgamma(input - j / 2) over j = 0 ... p - 1.
 
     Args:
         input: tensor with elements above (p - 1) / 2.

@@ -282,7 +282,8 @@ class CELU(Module):
 
 
 class SELU(_Inplace):
-    r"""``scale * (x for positive x, else alpha * (e^x - 1))``, scale = 1.0507..., alpha = 1.6733... (Klambauer et al., 2017).
+    r"""``scale * (x for positive x, else alpha * (e^x - 1))``, scale = 1.0507..., alpha = 1.6733...
+    (Klambauer et al., 2017).
 
     Args:
         inplace: overwrite the input.

@@ -1,0 +1,314 @@
+"""Arithmetic of two operands: values, gradients, broadcasting, type promotion, errors."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tnn
+from tnn.autograd import gradcheck, gradgradcheck
+
+# name: (NumPy's function, draws of the two operands from (low, high))
+FLOAT = {
+    "add": (np.add, (-2, 2), (-2, 2)),
+    "sub": (np.subtract, (-2, 2), (-2, 2)),
+    "mul": (np.multiply, (-2, 2), (-2, 2)),
+    "div": (np.divide, (-2, 2), (0.5, 2)),
+    "floor_divide": (np.floor_divide, (-9, 9), (0.5, 2)),
+    "remainder": (np.remainder, (-9, 9), (0.5, 2)),
+    "fmod": (np.fmod, (-9, 9), (0.5, 2)),
+    "pow": (np.power, (0.2, 2), (-2, 2)),
+    "float_power": (np.float_power, (0.2, 2), (-2, 2)),
+    "maximum": (np.maximum, (-2, 2), (-2, 2)),
+    "minimum": (np.minimum, (-2, 2), (-2, 2)),
+    "fmax": (np.fmax, (-2, 2), (-2, 2)),
+    "fmin": (np.fmin, (-2, 2), (-2, 2)),
+    "atan2": (np.arctan2, (-2, 2), (-2, 2)),
+    "hypot": (np.hypot, (-2, 2), (0.1, 2)),
+    "logaddexp": (np.logaddexp, (-2, 2), (-2, 2)),
+    "logaddexp2": (np.logaddexp2, (-2, 2), (-2, 2)),
+    "copysign": (np.copysign, (0.1, 2), (-2, 2)),
+    "nextafter": (np.nextafter, (-2, 2), (-2, 2)),
+    "heaviside": (np.heaviside, (-2, 2), (-2, 2)),
+    "xlogy": (lambda x, y: x * np.log(y), (-2, 2), (0.1, 2)),
+    "xlog1py": (lambda x, y: x * np.log1p(y), (-2, 2), (0.1, 2)),
+    "ldexp": (lambda x, y: x * 2.0**y, (-2, 2), (-2, 2)),
+}
+DIFFERENTIABLE = [n for n in FLOAT if n not in ("floor_divide", "nextafter", "heaviside", "ldexp", "xlog1py")]
+TENSORS_ONLY = "maximum minimum fmax fmin atan2 hypot logaddexp logaddexp2 heaviside".split()
+
+
+def op(name):
+    from tnn.ops import pointwise_functions
+
+    return getattr(tnn, name, None) or getattr(pointwise_functions, name)
+
+
+def operands(name, a=(3, 4), b=(4,), dtype=np.float64):
+    rng = np.random.default_rng(3)
+    _, first, second = FLOAT[name]
+    return rng.uniform(*first, a).astype(dtype), rng.uniform(*second, b).astype(dtype)
+
+
+@pytest.mark.parametrize("name", FLOAT)
+def test_values(name):
+    reference = FLOAT[name][0]
+    for dtype, rtol in ((np.float64, 1e-13), (np.float32, 2e-6)):
+        for shapes in (((3, 4), (3, 4)), ((3, 4), (4,)), ((2, 1, 3), (4, 1)), ((), (2,)), ((0, 3), (3,)), ((), ())):
+            x, y = operands(name, *shapes, dtype)
+            out = op(name)(tnn.tensor(x), tnn.tensor(y))
+            want = np.asarray(reference(x, y))
+            assert out.shape == want.shape
+            assert out.dtype is (
+                tnn.float64 if name == "float_power" else tnn.float32 if dtype == np.float32 else tnn.float64
+            )
+            np.testing.assert_allclose(out.numpy(), want, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("name", FLOAT)
+def test_strided_and_repeated_operands(name):
+    x, y = operands(name, (4, 3), (4, 3))
+    a, b = tnn.tensor(x), tnn.tensor(y)
+    want = op(name)(a, b).t()
+    np.testing.assert_array_equal(op(name)(a.t(), b.t()).numpy(), want.numpy())
+    row = tnn.tensor(y[0]).expand(4, 3)
+    np.testing.assert_array_equal(op(name)(a, row).numpy(), op(name)(a, row.contiguous()).numpy())
+    np.testing.assert_array_equal(
+        op(name)(row.abs(), row).numpy(), op(name)(row.contiguous().abs(), row.contiguous()).numpy()
+    )
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients(name):
+    x, y = operands(name, (2, 3), (3,))
+    a, b = tnn.tensor(x, requires_grad=True), tnn.tensor(y, requires_grad=True)
+    assert gradcheck(op(name), (a, b))
+    assert gradgradcheck(op(name), (a, b))
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "remainder", "fmod", "pow", "copysign", "xlogy"])
+def test_numbers_and_their_gradients(name):
+    x, y = operands(name, (2, 3), (2, 3))
+    reference = FLOAT[name][0]
+    a = tnn.tensor(x, requires_grad=True)
+    np.testing.assert_allclose(op(name)(a, 1.5).detach().numpy(), reference(x, 1.5), rtol=1e-14)
+    assert gradcheck(lambda t: op(name)(t, 1.5), (a,))
+    assert gradgradcheck(lambda t: op(name)(t, 1.5), (a,))
+    b = tnn.tensor(y, requires_grad=True)
+    if name in ("fmod", "copysign"):
+        with pytest.raises(TypeError, match="'input'"):
+            op(name)(1.5, b)
+        return
+    np.testing.assert_allclose(op(name)(1.5, b).detach().numpy(), reference(1.5, y), rtol=1e-14)
+    assert gradcheck(lambda t: op(name)(1.5, t), (b,))
+    assert gradgradcheck(lambda t: op(name)(1.5, t), (b,))
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 0.5, -0.5, -1, -2, 2.5])
+def test_pow_with_a_number(exponent):
+    x = np.array([0.5, 1.0, 2.0])
+    a = tnn.tensor(x, requires_grad=True)
+    np.testing.assert_allclose((a**exponent).detach().numpy(), x**exponent, rtol=1e-15)
+    assert gradcheck(lambda t: t**exponent, (a,)) and gradgradcheck(lambda t: t**exponent, (a,))
+
+
+def test_pow_gradients_at_zero():
+    a = tnn.tensor([0.0, 0.0, 2.0], requires_grad=True)
+    b = tnn.tensor([0.0, 2.0, 0.0], requires_grad=True)
+    (a**b).sum().backward()
+    np.testing.assert_array_equal(a.grad.numpy(), [0, 0, 0])
+    np.testing.assert_allclose(b.grad.numpy(), [0, 0, math.log(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", TENSORS_ONLY)
+def test_operations_on_tensors_only(name):
+    x = tnn.ones(2)
+    with pytest.raises(TypeError, match="'other'"):
+        op(name)(x, 2.0)
+    with pytest.raises(TypeError, match="'input'"):
+        op(name)(2.0, x)
+
+
+def test_alpha_and_rounding():
+    x, y = np.array([7.0, -7.0, 6.0]), np.array([2.0, 2.0, -4.0])
+    a, b = tnn.tensor(x, requires_grad=True), tnn.tensor(y, requires_grad=True)
+    np.testing.assert_array_equal(tnn.add(a, b, alpha=3).detach().numpy(), x + 3 * y)
+    np.testing.assert_array_equal(tnn.sub(a, b, alpha=3).detach().numpy(), x - 3 * y)
+    np.testing.assert_array_equal(tnn.rsub(a, b, alpha=3).detach().numpy(), y - 3 * x)
+    np.testing.assert_array_equal(tnn.rsub(a, 1.0).detach().numpy(), 1 - x)
+    assert gradcheck(lambda s, t: tnn.add(s, t, alpha=3), (a, b)) and gradcheck(
+        lambda s, t: tnn.sub(s, t, alpha=3), (a, b)
+    )
+    np.testing.assert_array_equal(tnn.div(a, b, rounding_mode="floor").detach().numpy(), [3, -4, -2])
+    out = tnn.div(a, b, rounding_mode="trunc")
+    np.testing.assert_array_equal(out.detach().numpy(), [3, -3, -1])
+    out.sum().backward()
+    assert not a.grad.any() and not b.grad.any()
+    i = tnn.tensor([7, -7, 6])
+    assert tnn.div(i, 4, rounding_mode="trunc").tolist() == [1, -1, 1]
+    assert tnn.div(i, 4, rounding_mode="floor").tolist() == [1, -2, 1]
+    with pytest.raises(RuntimeError, match="rounding_mode"):
+        tnn.div(a, b, rounding_mode="up")
+    with pytest.raises(RuntimeError, match="alpha"):
+        tnn.add(i, i, alpha=0.5)
+    with pytest.raises(TypeError, match="alpha"):
+        tnn.add(i, i, alpha="a")
+
+
+def test_type_promotion():
+    half, single, double = tnn.ones(2, dtype=tnn.float16), tnn.ones(2), tnn.ones(2, dtype=tnn.float64)
+    brain, small, long, byte, flag = (
+        tnn.ones(2, dtype=d) for d in (tnn.bfloat16, tnn.int8, tnn.int64, tnn.uint8, tnn.bool)
+    )
+    zero = tnn.tensor(1.0, dtype=tnn.float64)
+    assert (single + double).dtype is tnn.float64
+    assert (single + zero).dtype is tnn.float32
+    assert (half + brain).dtype is tnn.float32
+    assert (half * long).dtype is tnn.float16
+    assert (small + byte).dtype is tnn.int16
+    assert (flag + 1).dtype is tnn.int64
+    assert (flag + flag).tolist() == [True, True]
+    assert (small + 1.5).dtype is tnn.float32
+    assert (small + 1000).tolist() == [-23, -23]
+    assert (long / 2).dtype is tnn.float32
+    assert (long * zero).dtype is tnn.float64
+    assert (2**long).dtype is tnn.int64
+    assert tnn.result_type(single, double) is tnn.float64 and tnn.result_type(small, 1.0) is tnn.float32
+    assert tnn.maximum(long, small).dtype is tnn.int64
+    for value in (1.0, np.float64(1.0)):
+        assert (single + value).dtype is tnn.float32
+    with pytest.raises(RuntimeError, match="bool"):
+        flag - flag
+
+
+def test_half_precision_is_rounded_once():
+    x = tnn.tensor([1.0, 3.0, 1e-3]).bfloat16().requires_grad_()
+    y = (x * 3.0 + 1.0) / x
+    assert y.dtype is tnn.bfloat16
+    y.sum().backward()
+    assert x.grad.dtype is tnn.bfloat16
+    exact = (x.detach().float() * 1.3).bfloat16()
+    assert (x.detach() * 1.3).tolist() == exact.tolist()
+
+
+def test_gradients_of_mixed_types():
+    a = tnn.ones(2, 3, requires_grad=True)
+    b = tnn.full((3,), 2.0, dtype=tnn.float64, requires_grad=True)
+    (a * b).sum().backward()
+    assert a.grad.dtype is tnn.float32 and b.grad.dtype is tnn.float64
+    assert a.grad.tolist() == [[2.0] * 3] * 2 and b.grad.tolist() == [2.0] * 3
+
+
+def test_integers():
+    x, y = np.array([7, -7, 6, -6]), np.array([2, 2, -4, -4])
+    a, b = tnn.tensor(x), tnn.tensor(y)
+    assert (a // b).tolist() == (x // y).tolist() and (a % b).tolist() == (x % y).tolist()
+    assert tnn.fmod(a, b).tolist() == [1, -1, 2, -2]
+    assert (a**2).tolist() == [49, 49, 36, 36]
+    assert tnn.tensor([2, 1, -1, -1]).pow(tnn.tensor([-1, -1, -1, -2])).tolist() == [0, 1, -1, 1]
+    assert tnn.gcd(a, b).tolist() == [1, 1, 2, 2] and tnn.lcm(a, b).tolist() == [14, 14, 12, 12]
+    assert tnn.heaviside(a, b).tolist() == [1, 0, 1, 0]
+    for divide in (tnn.floor_divide, tnn.remainder, tnn.fmod):
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            divide(a, 0)
+    with pytest.raises(RuntimeError, match="negative integer powers"):
+        a**-1
+    with pytest.raises(NotImplementedError, match="hypot"):
+        tnn.hypot(a, b)
+    with pytest.raises(NotImplementedError, match="gcd"):
+        tnn.gcd(tnn.ones(2), tnn.ones(2))
+
+
+def test_operators():
+    x = np.array([1.0, -2.0, 3.5])
+    t = tnn.tensor(x)
+    pairs = [
+        (t + 2, x + 2), (2 + t, 2 + x), (t - 2, x - 2), (2 - t, 2 - x), (t * 2, x * 2), (2 * t, 2 * x), (t / 2, x / 2),
+        (2 / t, 2 / x), (t // 2, x // 2), (7 // t, 7 // x), (t % 2, x % 2), (7 % t, 7 % x), (t**2, x**2), (2**t, 2**x),
+        (-t, -x), (+t, x), (abs(t), abs(x)),
+    ]  # fmt: skip
+    for got, want in pairs:
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-15)
+    for bad in ("a", None, [1.0, 2.0, 3.0]):
+        with pytest.raises(TypeError):
+            t + bad
+    with pytest.raises(TypeError):
+        t += "a"
+
+
+def test_in_place():
+    x = tnn.tensor([1.0, 2.0])
+    same = x
+    x += 1
+    x *= tnn.tensor([2.0, 3.0])
+    x -= 1
+    x /= 2
+    x **= 2
+    x //= 1
+    x %= 3
+    assert same is x and x.tolist() == [2.0, 1.0]
+    assert x.add_(x, alpha=2) is x and x.tolist() == [6.0, 3.0]
+    with pytest.raises(RuntimeError, match="broadcast shape"):
+        x.add_(tnn.ones(2, 2))
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        tnn.tensor([1, 2]).div_(2)
+
+
+def test_in_place_keeps_what_backward_needs():
+    a = tnn.tensor([1.0, 2.0], dtype=tnn.float64, requires_grad=True)
+    b = tnn.tensor([3.0, 4.0], dtype=tnn.float64, requires_grad=True)
+
+    def chain(a, b):
+        y = a * 1.0
+        y.mul_(b)
+        y.pow_(2)
+        y.sin_()
+        return y
+
+    assert gradcheck(chain, (a, b)) and gradgradcheck(chain, (a, b))
+
+
+def test_out():
+    x, y = tnn.tensor([1.0, 2.0]), tnn.tensor([3.0, 4.0])
+    out = tnn.empty(0)
+    assert tnn.add(x, y, out=out) is out and out.tolist() == [4.0, 6.0]
+    assert tnn.pow(x, 2, out=out).tolist() == [1.0, 4.0]
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        tnn.add(x, y, out=tnn.empty(2, dtype=tnn.int64))
+
+
+def test_shapes_that_do_not_broadcast():
+    with pytest.raises(RuntimeError, match=r"\(3\).*\(4\).*dimension 1: shapes \[2, 3\], \[4\]"):
+        tnn.ones(2, 3) + tnn.ones(4)
+    with pytest.raises(RuntimeError, match="must match"):
+        tnn.ones(2, 3, dtype=tnn.int64) * tnn.ones(4, dtype=tnn.int64)
+
+
+def test_a_derivative_that_is_missing_names_itself():
+    x = tnn.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="HeavisideBackward0"):
+        tnn.heaviside(x, x).sum().backward()
+    with pytest.raises(RuntimeError, match="IgammaBackward0"):
+        tnn.igamma(x, x.detach()).sum().backward()
+
+
+def test_incomplete_gamma():
+    a, x = np.array([0.5, 1.0, 3.0, 10.0]), np.array([0.3, 2.0, 2.5, 14.0])
+    lower = tnn.igamma(tnn.tensor(a), tnn.tensor(x)).numpy()
+    # P(1/2, x) = erf(sqrt(x)); P(1, x) = 1 - e^-x; P(n, x) = 1 - e^-x sum x^k / k!
+    want = [math.erf(math.sqrt(0.3)), 1 - math.exp(-2)]
+    want += [1 - math.exp(-x) * sum(x**k / math.factorial(k) for k in range(n)) for n, x in ((3, 2.5), (10, 14.0))]
+    np.testing.assert_allclose(lower, want, rtol=1e-13)
+    np.testing.assert_allclose(tnn.igammac(tnn.tensor(a), tnn.tensor(x)).numpy(), 1 - lower, rtol=1e-12)
+    t = tnn.tensor(x, requires_grad=True)
+    for function in (tnn.igamma, tnn.igammac):
+        assert gradcheck(lambda t, f=function: f(tnn.tensor(a), t), (t,))
+
+
+def test_nan_and_infinity():
+    nan, inf = math.nan, math.inf
+    x, y = tnn.tensor([nan, 1.0, inf, -inf]), tnn.tensor([1.0, nan, inf, -inf])
+    np.testing.assert_array_equal(tnn.maximum(x, y).numpy(), [nan, nan, inf, -inf])
+    np.testing.assert_array_equal(tnn.fmin(x, y).numpy(), [1, 1, inf, -inf])
+    np.testing.assert_array_equal(tnn.logaddexp(x, y).numpy(), [nan, nan, inf, -inf])
+    np.testing.assert_array_equal((x - y).numpy(), [nan, nan, nan, nan])
