@@ -1,0 +1,30 @@
+"""Triangles and transposed copies, serial and parallel."""
+
+import numpy as np
+import pytest
+
+from tnn.kernels import shape as kernels
+
+pytestmark = [pytest.mark.boundscheck, pytest.mark.nojit]
+
+
+def bits(*shape):
+    return np.random.RandomState(0).randint(1, 2**31, shape).astype(np.uint32)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (2, 5, 3), (3, 110, 101)])
+def test_triangle(shape):
+    x = bits(*shape)
+    for diagonal in (-shape[1], -1, 0, 2, shape[2]):
+        for upper, reference in ((False, np.tril), (True, np.triu)):
+            y = np.full_like(x, 7)
+            kernels.triangle(x, y, diagonal, upper)
+            np.testing.assert_array_equal(y, reference(x, diagonal))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 70), (3, 64, 32), (2, 129, 130)])
+def test_transpose(shape):
+    x = bits(*shape)
+    y = np.zeros((shape[0], shape[2], shape[1]), np.uint32)
+    kernels.transpose(x, y)
+    np.testing.assert_array_equal(y, x.swapaxes(1, 2))
