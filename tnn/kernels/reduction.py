@@ -274,7 +274,8 @@ def _extreme_tile_tasks(x, y, lo, hi, tiles, kind):
 
 @njit(parallel=True, **JIT)
 def extreme_forward(x, y, kind):
-    """y[o, i] = op_k x[o, k, i] by MAX, MIN, ABSMAX, ABSMIN or PROD. x: (outer, n, inner). y (written): (outer, inner)."""
+    """y[o, i] = op_k x[o, k, i] by MAX, MIN, ABSMAX, ABSMIN or PROD. x: (outer, n, inner). y (written): (outer,
+    inner)."""
     outer, n, inner = x.shape
     total = outer * n * inner
     if inner == 1:

@@ -41,7 +41,9 @@ def in_one_dtype(function, input, *others):
             if d in HALF and t._data.dtype in HALF:
                 t = t.float()
             elif t._data.dtype != wide:
-                raise RuntimeError(f"{function}: mixed dtype: expected parameters of dtype {input.dtype}, got {t.dtype}")
+                raise RuntimeError(
+                    f"{function}: mixed dtype: expected parameters of dtype {input.dtype}, got {t.dtype}"
+                )
         out.append(t)
     return out
 
@@ -133,8 +135,8 @@ def batch_norm(
 
     Args:
         running_mean, running_var: of (C,). In evaluation they are the statistics; in training they are moved in place,
-            ``r = (1 - momentum) r + momentum s``, where s is the batch's mean and unbiased variance. Both may be None in
-            training.
+            ``r = (1 - momentum) r + momentum s``, where s is the batch's mean and unbiased variance. Both may be None
+            in training.
         weight, bias: of (C,), or None.
         training: take the statistics of the batch (mean, biased variance).
 
@@ -156,7 +158,9 @@ def batch_norm(
     elif eps < 0.0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
     if d.ndim < 2:
-        raise IndexError(f"batch_norm expects input of at least 2 dimensions (N, C, ...), but got shape {list(d.shape)}")
+        raise RuntimeError(
+            f"batch_norm expects input of at least 2 dimensions (N, C, ...), but got shape {list(d.shape)}"
+        )
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not training and running_mean is None:

@@ -10,7 +10,8 @@ _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
 
 def _parse(equation, operands):
-    """The labels of each operand, as lists with None for the ellipsis, and those of the output (None where not given)."""
+    """The labels of each operand, as lists with None for the ellipsis, and those of the output (None where not
+    given)."""
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
     if "->" in right:
@@ -30,14 +31,16 @@ def _parse(equation, operands):
             elif part[i] == ".":
                 raise RuntimeError(f"einsum(): found '.' for {what} that is not part of any ellipsis")
             else:
-                raise RuntimeError(f"einsum(): invalid subscript given at {what}, subscripts must be in [a-zA-Z]: {part[i]!r}")
+                raise RuntimeError(
+                    f"einsum(): invalid subscript given at {what}, subscripts must be in [a-zA-Z]: {part[i]!r}"
+                )
         return out
 
     parts = left.split(",")
     if len(parts) != len(operands):
         raise RuntimeError(
-            f"einsum(): {'more' if len(operands) > len(parts) else 'fewer'} operands were provided than specified in the "
-            f"equation ({len(operands)}, not {len(parts)})"
+            f"einsum(): {'more' if len(operands) > len(parts) else 'fewer'} operands were provided than specified in "
+            f"the equation ({len(operands)}, not {len(parts)})"
         )
     return [labels(p, f"operand {i}") for i, p in enumerate(parts)], labels(right, "the output") if arrow else None
 
@@ -53,7 +56,9 @@ def _from_sublists(args):
             elif isinstance(i, int) and 0 <= i < len(_LETTERS):
                 out.append(_LETTERS[i])
             else:
-                raise ValueError(f"einsum(): subscripts in sublists must be within the range [0, {len(_LETTERS)}), got {i!r}")
+                raise ValueError(
+                    f"einsum(): subscripts in sublists must be within the range [0, {len(_LETTERS)}), got {i!r}"
+                )
         return out
 
     n = len(args) // 2 * 2
@@ -68,7 +73,8 @@ def _expand_ellipses(operands, inputs, output):
         n = t.ndim
         if n < named or (n > named and None not in labels):
             raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({named}) does not match the number of dimensions ({n}) "
+                f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
+                f"dimensions ({n}) "
                 f"for operand {i}" + ("" if None in labels else " and no ellipsis was given")
             )
         wide = max(wide, n - named) if None in labels else wide
@@ -86,7 +92,9 @@ def _expand_ellipses(operands, inputs, output):
             if output.count(x) > 1:
                 raise RuntimeError(f"einsum(): output subscript {x} appears more than once in the output")
             if isinstance(x, str) and x not in everything:
-                raise RuntimeError(f"einsum(): output subscript {x} does not appear in the equation for any input operand")
+                raise RuntimeError(
+                    f"einsum(): output subscript {x} does not appear in the equation for any input operand"
+                )
     return inputs, output
 
 
@@ -115,7 +123,8 @@ def _check_sizes(operands, inputs):
             if sizes.setdefault(x, n) != n:
                 if 1 not in (n, sizes[x]):
                     raise RuntimeError(
-                        f"einsum(): operands do not broadcast with remapped shapes: subscript {x} has size {n} for operand {i} "
+                        f"einsum(): operands do not broadcast with remapped shapes: subscript {x} has size {n} for "
+                        f"operand {i} "
                         f"which does not broadcast with previously seen size {sizes[x]}"
                     )
                 sizes[x] = max(n, sizes[x]) if 0 not in (n, sizes[x]) else 0
@@ -175,10 +184,10 @@ def _sum_out(t, labels, gone):
 def einsum(*args):
     """Sums of products of the operands' elements, by Einstein's summation convention.
 
-    ``einsum("ij,jk->ik", a, b)`` is ``a @ b``. A letter names a dimension; letters missing in the output are summed over.
-    Without ``->`` the output has the letters that appear once, in alphabetical order, after the dimensions of an ellipsis
-    ``...``, which stands for any number of dimensions that are broadcast. A letter that stands twice at one operand takes its
-    diagonal. ``einsum(a, [0, 1], b, [1, 2], [0, 2])`` is the same with numbers for letters.
+    ``einsum("ij,jk->ik", a, b)`` is ``a @ b``. A letter names a dimension; letters missing in the output are summed
+    over. Without ``->`` the output has the letters that appear once, in alphabetical order, after the dimensions of an
+    ellipsis ``...``, which stands for any number of dimensions that are broadcast. A letter that stands twice at one
+    operand takes its diagonal. ``einsum(a, [0, 1], b, [1, 2], [0, 2])`` is the same with numbers for letters.
 
     Operands are combined from left to right, each time by one batched product of matrices.
 
@@ -191,11 +200,14 @@ def einsum(*args):
     3.0
     """
     if len(args) < 2:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
+        )
     if isinstance(args[0], Tensor):
         operands, inputs, output = _from_sublists(args)
     else:
-        operands = list(args[1])if len(args) == 2 and isinstance(args[1], list | tuple) else list(args[1:])
+        operands = list(args[1]) if len(args) == 2 and isinstance(args[1], list | tuple) else list(args[1:])
         inputs, output = _parse(args[0], operands)
     for i, t in enumerate(operands):
         check_tensor("einsum", f"operands[{i}]", t)
@@ -244,7 +256,8 @@ def tensordot(a, b, dims=2, out=None):
                 a = a.sum(i, keepdim=True)
             else:
                 raise RuntimeError(
-                    f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size {m} in dim {j}"
+                    f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size {m} "
+                    f"in dim {j}"
                 )
     rest_a = [i for i in range(a.ndim) if i not in of_a]
     rest_b = [i for i in range(b.ndim) if i not in of_b]

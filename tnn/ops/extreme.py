@@ -88,7 +88,8 @@ def _dims(function, input, dim):
         return dims
     if dim is None or dim == ():
         raise RuntimeError(
-            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with "
             "the 'dim' argument."
         )
     for i in dims:
@@ -111,7 +112,8 @@ def amax(input, dim=(), keepdim=False, *, out=None):
 @numpy_names
 @half_as_float32
 def amin(input, dim=(), keepdim=False, *, out=None):
-    """The smallest element over all or some dimensions; equal ones share the gradient. A NaN is smaller than any number.
+    """The smallest element over all or some dimensions; equal ones share the gradient. A NaN is smaller than any
+    number.
 
     Raises:
         IndexError: no such dimension, or one of size 0.
@@ -127,8 +129,13 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     """
     check_tensor("aminmax", "input", input, 1)
     if dim is None and input.numel() == 0:
-        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
-    return into(out, _aminmax(amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)))
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
+    return into(
+        out,
+        _aminmax(amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)),
+    )
 
 
 class _AtIndices(Node):
@@ -201,14 +208,17 @@ def _max_or_min(function, input, dim, keepdim, out, kind, other):
     whole, along, result_type = (Max, MaxDim, _max) if kind == kernels.MAX else (Min, MinDim, _min)
     if dim is not None:
         if isinstance(dim, builtins.bool | float | str):
-            raise TypeError(f"{function}() received an invalid combination of arguments: dim must be an int, got {dim!r}")
+            raise TypeError(
+                f"{function}() received an invalid combination of arguments: dim must be an int, got {dim!r}"
+            )
         if input._data.dtype in HALF:
             wide = _with_indices(function, input.to(dtypes.float32), dim, keepdim, kind, along, result_type)
             return into(out, result_type(wide[0].to(input.dtype), wide[1]))
         return into(out, _with_indices(function, input, dim, keepdim, kind, along, result_type))
     if input.numel() == 0:
         raise RuntimeError(
-            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with "
             "the 'dim' argument."
         )
     return into(out, half_as_float32(_extreme)(input, tuple(range(input._data.ndim)), False, kind, whole))
@@ -228,8 +238,8 @@ def max(input, dim=None, keepdim=False, *, other=None, out=None):
 
 @numpy_names
 def min(input, dim=None, keepdim=False, *, other=None, out=None):
-    """``min(input)``: the smallest element. ``min(input, dim)``: the smallest along a dimension and its first index, as a
-    named tuple ``(values, indices)``. ``min(input, other)``: :func:`minimum`. A NaN is smaller than any number.
+    """``min(input)``: the smallest element. ``min(input, dim)``: the smallest along a dimension and its first index, as
+    a named tuple ``(values, indices)``. ``min(input, other)``: :func:`minimum`. A NaN is smaller than any number.
 
     Raises:
         IndexError: no such dimension, or it has size 0.

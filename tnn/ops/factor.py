@@ -1,7 +1,7 @@
 """Factorizations of matrices: Cholesky, QR, eigenvalues of symmetric matrices, singular values, LU.
 
-The factors come from ``numpy.linalg`` (LU from a kernel); their gradients are differentiable operations. Symbols: A^T is
-the transpose, sym(X) = X + X^T halved, * the elementwise product.
+The factors come from ``numpy.linalg`` (LU from a kernel); their gradients are differentiable operations. Symbols: A^T
+is the transpose, sym(X) = X + X^T halved, * the elementwise product.
 """
 
 from collections import namedtuple
@@ -44,7 +44,8 @@ def check_square(function, A, floating=True):
     check_matrix(function, A, floating)
     if A._data.shape[-1] != A._data.shape[-2]:
         raise RuntimeError(
-            f"{function}: A must be batches of square matrices, but they are {A._data.shape[-2]} by {A._data.shape[-1]} "
+            f"{function}: A must be batches of square matrices, but they are {A._data.shape[-2]} by "
+            f"{A._data.shape[-1]} "
             "matrices"
         )
 
@@ -88,7 +89,8 @@ class LinalgCholeskyEx(Node):
 
 
 def linalg_cholesky(A, *, upper=False, out=None):
-    """``linalg.cholesky``: the lower L with ``A = L L^T`` of symmetric positive-definite matrices, or the upper ``L^T``.
+    """``linalg.cholesky``: the lower L with ``A = L L^T`` of symmetric positive-definite matrices, or the upper
+    ``L^T``.
 
     Raises:
         LinAlgError: a matrix is not positive-definite.
@@ -132,7 +134,8 @@ class LinalgQr(Node):
 
 
 def _qr_backward(q, r, gq, gr):
-    """(gq + q copyltu(r gr^T - gq^T q)) r^-T for square or tall matrices, copyltu the symmetric matrix of a lower triangle."""
+    """(gq + q copyltu(r gr^T - gq^T q)) r^-T for square or tall matrices, copyltu the symmetric matrix of a lower
+    triangle."""
     m = r.matmul(transposed(gr)) - transposed(gq).matmul(q)
     m = m.tril() + transposed(m.tril(-1))
     return _solve(transposed(r), gq + q.matmul(m), left=False)
@@ -184,7 +187,8 @@ class LinalgEigh(Node):
 
 
 def eigh(A, UPLO="L", *, out=None):
-    """Eigenvalues in ascending order and orthonormal eigenvectors of symmetric matrices, ``(eigenvalues, eigenvectors)``.
+    """Eigenvalues in ascending order and orthonormal eigenvectors of symmetric matrices, ``(eigenvalues,
+    eigenvectors)``.
 
     Args:
         UPLO: which triangle is read, ``'L'`` or ``'U'``.
@@ -210,35 +214,48 @@ def eigvalsh(A, UPLO="L", *, out=None):
 
 class LinalgSvd(Node):
     __slots__ = ()
+    materialize = False
 
     def backward(self, gu, gs, gvh):
         u, s, vh = self.saved_tensors()
         k = s.shape[-1]
-        if u.shape[-1] != k or vh.shape[-2] != k:
-            raise RuntimeError("linalg.svd: the derivative with full_matrices=True is implemented for square matrices only")
+        # of square U and V only the columns that have a singular value count
+        u, vh = u.narrow(-1, 0, k), vh.narrow(-2, 0, k)
         m, n = u.shape[-2], vh.shape[-1]
-        v, ut, gv = transposed(vh), transposed(u), transposed(gvh)
+        ut, eye = transposed(u), wrap(np.eye(k, dtype=s._data.dtype))
+        inner = None if gs is None else eye * gs.unsqueeze(-1)
+        if gu is None and gvh is None:
+            return None if gs is None else u.matmul(inner).matmul(vh)
         square = s * s
-        eye = wrap(np.eye(k, dtype=s._data.dtype))
         gap = (square.unsqueeze(-2) - square.unsqueeze(-1)).masked_fill(wrap(eye._data != 0), np.inf)
-        left, right = ut.matmul(gu), vh.matmul(gv)
-        inner = (left - transposed(left)) / gap * s.unsqueeze(-2) + s.unsqueeze(-1) * ((right - transposed(right)) / gap)
-        inner = inner + eye * gs.unsqueeze(-1)
+        if gu is not None:
+            gu = gu.narrow(-1, 0, k)
+            left = ut.matmul(gu)
+            inner = _plus(inner, (left - transposed(left)) / gap * s.unsqueeze(-2))
+        if gvh is not None:
+            gv = transposed(gvh.narrow(-2, 0, k))
+            right = vh.matmul(gv)
+            inner = _plus(inner, s.unsqueeze(-1) * ((right - transposed(right)) / gap))
         g = u.matmul(inner).matmul(vh)
-        if m > k:
+        if gu is not None and m > k:
             rest = gu / s.unsqueeze(-2)
             g = g + (rest - u.matmul(ut.matmul(rest))).matmul(vh)
-        if n > k:
+        if gvh is not None and n > k:
             rest = transposed(gv / s.unsqueeze(-2))
-            g = g + u.matmul(rest - rest.matmul(v).matmul(vh))
+            g = g + u.matmul(rest - rest.matmul(transposed(vh)).matmul(vh))
         return g
+
+
+def _plus(a, b):
+    """a + b, where a may be None."""
+    return b if a is None else a + b
 
 
 def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
     """``linalg.svd``: ``A = U diag(S) Vh`` with orthonormal U, V and descending S, as ``(U, S, Vh)``.
 
     Args:
-        full_matrices: give square U and Vh (not differentiable unless A is square).
+        full_matrices: give square U and Vh (of which the first columns are differentiable).
         driver: accepted.
 
     Raises:
@@ -268,7 +285,8 @@ def svdvals(A, *, driver=None, out=None):
 
 
 def lu_factor(A, *, pivot=True, out=None):
-    """``linalg.lu_factor``: L and U in one matrix, and the pivots (rows from 1), as ``(LU, pivots)``; see :func:`linalg_lu`."""
+    """``linalg.lu_factor``: L and U in one matrix, and the pivots (rows from 1), as ``(LU, pivots)``; see
+    :func:`linalg_lu`."""
     check_matrix("linalg.lu_factor", A)
     _, lower, upper = linalg_lu(A, pivot=pivot)
     k = min(A._data.shape[-2:])

@@ -15,6 +15,7 @@ from ..tensor import wrap
 from ._common import F32, check_tensor, into, recording, wrap_dim
 from .factor import (
     LinAlgError,
+    Lstsq,
     Slogdet,
     check_matrix,
     check_square,
@@ -101,12 +102,15 @@ def solve(A, B, *, left=True, out=None):
     vector = _is_vector(A._data, B._data)
     if not left:
         if vector:
-            raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False")
+            raise RuntimeError(
+                "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False"
+            )
         return into(out, transposed(solve(transposed(A), transposed(B))))
     n = A._data.shape[-1]
     if B._data.shape[-1 if vector else -2] != n:
         raise RuntimeError(
-            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({list(A.shape)} and {list(B.shape)})"
+            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({list(A.shape)} and "
+            f"{list(B.shape)})"
         )
     if not vector:
         lead = np.broadcast_shapes(A._data.shape[:-2], B._data.shape[:-2])
@@ -257,7 +261,8 @@ def matrix_exp(A):
 
 
 def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
-    """The Moore-Penrose pseudoinverse of matrices (*, m, n): singular values up to ``max(atol, rtol * largest)`` count as 0.
+    """The Moore-Penrose pseudoinverse of matrices (*, m, n): singular values up to ``max(atol, rtol * largest)`` count
+    as 0.
 
     Args:
         rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given; ``rcond`` is its older name.
@@ -281,7 +286,11 @@ def _pinv_array(a, rtol, atol):
 def _tolerance(a, s, atol, rtol):
     """The largest singular value that counts as 0."""
     if rtol is None:
-        rtol = 0.0 if atol is not None and np.all(np.asarray(_plain(atol)) > 0) else np.finfo(a.dtype).eps * max(a.shape[-2:])
+        rtol = (
+            0.0
+            if atol is not None and np.all(np.asarray(_plain(atol)) > 0)
+            else np.finfo(a.dtype).eps * max(a.shape[-2:])
+        )
     top = s.max(-1, keepdims=True) if s.shape[-1] else np.zeros((*s.shape[:-1], 1), s.dtype)
     rtol, atol = (np.asarray(0.0 if t is None else _plain(t), a.dtype)[..., None] for t in (rtol, atol))
     return np.maximum(atol, rtol * top)
@@ -334,22 +343,38 @@ def lstsq(A, B, rcond=None, *, driver=None):
     """Least squares: X that minimizes ``||A X - B||``; ``(solution, residuals, rank, singular_values)``.
 
     Args:
-        rcond: singular values below ``rcond * largest`` count as 0.
-        driver: accepted; singular values are used.
-    """
-    from .factor import Lstsq
+        rcond: singular values up to ``rcond * largest`` count as 0.
+        driver: ``'gelsy'`` (None), ``'gels'``, ``'gelsd'`` or ``'gelss'``. All of them work with singular values here;
+            the name tells, as in LAPACK, which of the other results are given and which are empty.
 
+    Raises:
+        RuntimeError: another driver, or sizes that do not fit.
+    """
     check_matrix("linalg.lstsq", A)
+    check_tensor("linalg.lstsq", "B", B, 2)
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(
+            f"linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}"
+        )
     vector = _is_vector(A._data, B._data)
     b = B.unsqueeze(-1) if vector else B
     m, n = A._data.shape[-2:]
-    if rcond is None:
-        rcond = np.finfo(A._data.dtype).eps * max(m, n)
+    if b._data.shape[-2] != m:
+        raise RuntimeError(f"linalg.lstsq: A of shape {list(A.shape)} and B of shape {list(B.shape)} do not fit")
+    rcond = np.finfo(A._data.dtype).eps * max(m, n) if rcond is None else rcond
     x = pinv(A, rcond).matmul(b)
     s = np.linalg.svd(A._data, compute_uv=False)
     rank = np.asarray((s > rcond * s[..., :1]).sum(-1))
-    rest = (A.detach().matmul(x.detach()) - b.detach()).square().sum(-2) if m > n and np.all(rank == n) else wrap(np.empty(0, A._data.dtype))
-    return Lstsq(x.squeeze(-1) if vector else x, rest, wrap(rank), wrap(s))
+    none = np.empty(0, A._data.dtype)
+    rest = wrap(none)
+    if m > n and driver in ("gels", "gelsd", "gelss") and np.all(rank == n):
+        rest = (A.matmul(x) - b).square().sum(-2)
+    return Lstsq(
+        x.squeeze(-1) if vector else x,
+        rest,
+        wrap(np.empty(0, np.int64) if driver == "gels" else rank),
+        wrap(s if driver in ("gelsd", "gelss") else none),
+    )
 
 
 def multi_dot(tensors, *, out=None):
@@ -421,7 +446,8 @@ def tensorinv(A, ind=2, *, out=None):
     rows, columns = A._data.shape[:ind], A._data.shape[ind:]
     if math.prod(rows) != math.prod(columns):
         raise RuntimeError(
-            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got {list(A.shape)}"
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got "
+            f"{list(A.shape)}"
         )
     return into(out, inv(A.reshape(math.prod(rows), -1)).reshape(*columns, *rows))
 
@@ -498,7 +524,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     """
     check_tensor("cov", "input", input, 1)
     if input._data.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input._data.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input._data.ndim} dimensions"
+        )
     if input.dtype is dtypes.bool:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = input.reshape(1, -1) if input._data.ndim < 2 else input
@@ -508,7 +536,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     for name, t in (("fweights", fweights), ("aweights", aweights)):
         if t is not None:
             if t._data.ndim > 1 or t.numel() != n:
-                raise RuntimeError(f"cov(): expected {name} to have one element for each of {n} observations, got {list(t.shape)}")
+                raise RuntimeError(
+                    f"cov(): expected {name} to have one element for each of {n} observations, got {list(t.shape)}"
+                )
             if np.any(t._data < 0):
                 raise RuntimeError(f"cov(): {name} cannot be negative")
             w = t if w is None else w * t

@@ -41,7 +41,8 @@ class NativeLayerNorm(Node):
             dw.fill(0)
             db.fill(0)
         return tuple(
-            wrap(a.reshape(s)) if need else None for a, s, need in zip((dx, dw, db), (dx.shape, shape, shape), needs, strict=True)
+            wrap(a.reshape(s)) if need else None
+            for a, s, need in zip((dx, dw, db), (dx.shape, shape, shape), needs, strict=True)
         )
 
     def compose(self, x, w):
@@ -62,21 +63,26 @@ def _layer_norm(function, input, normalized_shape, weight, bias, eps, node_type)
     check_tensor(function, "input", input, 1)
     if not isinstance(normalized_shape, tuple | list):
         raise TypeError(
-            f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not {type(normalized_shape).__name__}"
+            f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
+            f"{type(normalized_shape).__name__}"
         )
     shape = tuple(normalized_shape)
     size = input._data.shape
     if not shape:
-        raise RuntimeError(f"{function}: Expected normalized_shape to be at least 1-dimensional, but got normalized_shape = []")
+        raise RuntimeError(
+            f"{function}: Expected normalized_shape to be at least 1-dimensional, but got normalized_shape = []"
+        )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t._data.shape != shape:
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t._data.shape)} and "
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(t._data.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
     if size[max(0, len(size) - len(shape)) :] != shape:
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but "
+            "got "
             f"input of size{list(size)}"
         )
     half = input.dtype if input._data.dtype in HALF else None
@@ -99,7 +105,8 @@ def _layer_norm(function, input, normalized_shape, weight, bias, eps, node_type)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    """Normalizes over the last dimensions: ``y = (x - mean) / sqrt(var + eps) * weight + bias``, var the biased variance.
+    """Normalizes over the last dimensions: ``y = (x - mean) / sqrt(var + eps) * weight + bias``, var the biased
+    variance.
 
     Args:
         normalized_shape: a tuple of the sizes of those dimensions.
@@ -238,7 +245,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t._data.shape != size[1:2]:
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                "shape "
                 f"{list(t._data.shape)} and input of shape {list(size)}"
             )
     half = input.dtype if input._data.dtype in HALF else None
@@ -366,11 +374,12 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
 
 
 def cross_map_lrn2d(input, size, alpha=1e-4, beta=0.75, k=1):
-    """:func:`local_response_norm` of images (N, C, H, W) in the older form of ``CrossMapLRN2d``, kept number for number.
+    """:func:`local_response_norm` of images (N, C, H, W) in the older form of ``CrossMapLRN2d``, kept number for
+    number.
 
-    The window of channel c goes from ``c - h`` to ``c + h``, ``h = (size - 1) // 2``, and channel 0 stays in the windows
-    that have moved past it; the gradient sums over ``size`` channels from ``c - (size + 1) // 2`` on. So the gradient is
-    not the exact derivative: for new models take :func:`local_response_norm`.
+    The window of channel c goes from ``c - h`` to ``c + h``, ``h = (size - 1) // 2``, and channel 0 stays in the
+    windows that have moved past it; the gradient sums over ``size`` channels from ``c - (size + 1) // 2`` on. So the
+    gradient is not the exact derivative: for new models take :func:`local_response_norm`.
 
     Raises:
         ValueError: the input is not 4-D, or size is not positive.

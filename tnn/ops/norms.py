@@ -104,15 +104,17 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     """A norm of matrices, which lie in the two dimensions ``dim``.
 
     Args:
-        ord: ``'fro'`` (Frobenius), ``'nuc'`` (sum of the singular values), inf, -inf (largest, smallest row sum of absolute
-            values), 1, -1 (column sum), 2, -2 (largest, smallest singular value).
+        ord: ``'fro'`` (Frobenius), ``'nuc'`` (sum of the singular values), inf, -inf (largest, smallest row sum of
+            absolute values), 1, -1 (column sum), 2, -2 (largest, smallest singular value).
 
     Raises:
         RuntimeError: not a float tensor of at least 2 dimensions, or another order.
     """
     check_tensor("linalg.matrix_norm", "A", A, 1)
     if A._data.ndim < 2:
-        raise RuntimeError(f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got {A._data.ndim}")
+        raise RuntimeError(
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got {A._data.ndim}"
+        )
     if not A.dtype.is_floating_point:
         raise RuntimeError(f"linalg.matrix_norm: Expected a floating point tensor as input. Got {A.dtype.torch_name}")
     if isinstance(dim, int) or len(dim) != 2:
@@ -162,7 +164,9 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     n = A._data.ndim
     if dims is None:
         if n not in (1, 2):
-            raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {n}D.")
+            raise RuntimeError(
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {n}D."
+            )
         dims = tuple(range(n))
     if len(dims) == 2:
         return matrix_norm(A, ord, dims, keepdim, dtype=dtype, out=out)

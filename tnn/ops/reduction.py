@@ -75,8 +75,8 @@ def in_memory_order(t):
 
 
 def sum_array(d, dims, kind=kernels.SUM, p=1.0, scale=1.0, root=1.0):
-    """``(scale * sum f(x)) ** root`` of a C-contiguous float array over ``dims``, which stay with size 1; f and p as for
-    ``kernels.reduction.sum_rows``."""
+    """``(scale * sum f(x)) ** root`` of a C-contiguous float array over ``dims``, which stay with size 1; f and p as
+    for ``kernels.reduction.sum_rows``."""
     runs = runs_of(dims)
     if not runs:
         d, runs = d.reshape(*d.shape, 1), [[d.ndim, d.ndim + 1]]
@@ -203,7 +203,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
         result = cast(_total(cast(input, dtypes.float32), dim, keepdim, Mean, True), input.dtype)
     else:
         raise RuntimeError(
-            f"mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: {input.dtype.torch_name}"
+            "mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: "
+            f"{input.dtype.torch_name}"
         )
     return into(out, result)
 
@@ -291,34 +292,36 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 class Var(_Reduction):
-    __slots__ = ("correction",)
+    __slots__ = ("correction", "whole")
 
     def backward(self, grad):
         (x,) = self.saved_tensors()
-        return var_backward(grad, x, self.dims, self.keepdim, self.correction)
+        return var_backward(grad, x, self)
 
 
-class Std(_Reduction):
-    __slots__ = ("correction",)
+class Std(Var):
+    __slots__ = ()
 
     def backward(self, grad):
         x, y = self.saved_tensors()
         grad = (grad / (y * 2)).masked_fill(y == 0, 0.0)
-        return var_backward(grad, x, self.dims, self.keepdim, self.correction)
+        return var_backward(grad, x, self)
 
 
-def var_backward(grad, x, dims, keepdim, correction):
-    """``2 (x - mean) / (n - correction) * grad``."""
-    n = math.prod([x._data.shape[d] for d in dims])
-    grad = grad if keepdim else grad.reshape(kept_shape(x._data.shape, dims, True))
+def var_backward(grad, x, node):
+    """``2 (x - mean) / (n - correction) * grad``; infinite where there are no degrees of freedom."""
+    dims = node.dims
+    left = math.prod([x._data.shape[d] for d in dims]) - node.correction
+    grad = grad if node.keepdim else grad.reshape(kept_shape(x._data.shape, dims, True))
     centred = x - mean(x, dims, True) if dims else x - x
-    if n - correction <= 0:
+    if node.whole and left <= 0:
         return grad * wrap(np.where(centred._data == 0, np.nan, np.inf).astype(x._data.dtype))
-    return centred * (grad * (2.0 / (n - correction)))
+    return centred * (grad * (2.0 / left if left else math.inf))
 
 
 def _spread_arguments(dim, unbiased, correction):
-    """``(dim, correction)`` of ``var(dim, unbiased, keepdim, correction=)``, where a bool in the first place is unbiased."""
+    """``(dim, correction)`` of ``var(dim, unbiased, keepdim, correction=)``, where a bool in the first place is
+    unbiased."""
     if isinstance(dim, builtins.bool):
         if unbiased is not None:
             raise TypeError("var() and std() received 'unbiased' twice")
@@ -370,7 +373,7 @@ def _spread_of(input, dim, keepdim, correction, node_type, root):
     if input._rg and mode.grad:
         node = node_type(input)
         node.record(out, input, dims, keepdim)
-        node.correction = correction
+        node.correction, node.whole = correction, dim is None or not dims
         node.save(*((input, out) if node_type is Std else (input,)))
         Mean(input).record(average, input, dims, keepdim)
     return average, out

@@ -140,11 +140,11 @@ def logcumsumexp(input, dim, *, out=None):
 
     Raises:
         IndexError: no such dimension.
-        RuntimeError: the dtype is not a floating-point one.
+        NotImplementedError: the dtype is not a floating-point one.
     """
     check_tensor("logcumsumexp", "input", input, 1)
     if not input.dtype.is_floating_point:
-        raise RuntimeError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.torch_name}'")
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.torch_name}'")
     dim = wrap_dim(dim, input._data.ndim)
     return into(out, _scan(input, dim, kernels.LOGCUMSUMEXP, Logcumsumexp))
 
@@ -172,7 +172,7 @@ def _cumextreme(function, input, dim, sign, node_type, result_type):
     dim = wrap_dim(dim, d.ndim)
     x = dense(input)
     if d.dtype not in (F32, F64):
-        x = x.astype(np.float64 if d.dtype.itemsize < 8 and d.dtype not in HALF else np.float32 if d.dtype in HALF else np.float64)
+        x = x.astype(np.float32 if d.dtype in HALF else np.float64)
     values, indices = empty(d.shape, x.dtype), empty(d.shape, np.dtype(np.int64))
     if d.size:
         shape = as_three(d.shape, dim, dim + 1) if d.ndim else (1, 1, 1)
@@ -238,7 +238,9 @@ def _trapezoids(function, y, x, dx, dim):
         return heights * ((1.0 if dx is None else dx) / 2.0)
     if x._data.ndim == 1:
         if x.shape[0] != n:
-            raise RuntimeError(f"{function}(): There must be one `x` value for each sample point, got {x.shape[0]} and {n}")
+            raise RuntimeError(
+                f"{function}(): There must be one `x` value for each sample point, got {x.shape[0]} and {n}"
+            )
         return heights * diff(x).reshape(tuple(n - 1 if i == dim else 1 for i in range(y._data.ndim))) / 2.0
     return heights * diff(x, dim=dim - y._data.ndim) / 2.0
 

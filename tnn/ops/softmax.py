@@ -60,7 +60,8 @@ def _softmax(function, input, dim, stack_level, dtype, take_log, node_type):
     n = d.ndim
     if dim is None:
         warnings.warn(
-            f"Implicit dimension choice for {function} has been deprecated. Change the call to include dim=X as an argument.",
+            f"Implicit dimension choice for {function} has been deprecated. Change the call to include dim=X as an "
+            "argument.",
             stacklevel=4,
         )
         dim = 0 if n in (0, 1, 3) else 1
@@ -82,7 +83,8 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """``y_k = exp(x_k) / sum_j exp(x_j)`` along ``dim``.
 
     Args:
-        dim: the dimension along which the results add up to 1. (None is deprecated: 0 for 0-d, 1-d and 3-d input, else 1.)
+        dim: the dimension along which the results add up to 1. (None is deprecated: 0 for 0-d, 1-d and 3-d input, else
+            1.)
         dtype: cast the input to this dtype first.
 
     Shape:

@@ -152,9 +152,8 @@ class GroupNorm(Module):
         return ops.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return (
-            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
-        )
+        bias = self.bias is not None
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={bias}"
 
 
 class _InstanceNorm(_NormBase):
@@ -175,7 +174,8 @@ class _InstanceNorm(_NormBase):
             for name in ("running_mean", "running_var"):
                 if prefix + name in state_dict:
                     error_msgs.append(
-                        f"Unexpected buffer {prefix + name} in state_dict: {type(self).__name__} keeps no running statistics "
+                        f"Unexpected buffer {prefix + name} in state_dict: {type(self).__name__} keeps no running "
+                        "statistics "
                         "unless track_running_stats=True"
                     )
                     del state_dict[prefix + name]
@@ -259,11 +259,6 @@ class InstanceNorm3d(_InstanceNorm):
 
 
 class _LazyInstanceNorm(_LazyNormBase, _InstanceNorm):
-    def __init__(
-        self, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None, *, bias=True
-    ):  # fmt: skip
-        super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
-
     def initialize_parameters(self, input):
         """Takes the number of features from the input."""
         if self.has_uninitialized_params() or self.num_features == 0:
@@ -273,7 +268,10 @@ class _LazyInstanceNorm(_LazyNormBase, _InstanceNorm):
 
 
 class LazyInstanceNorm1d(_LazyInstanceNorm):
-    """An :class:`InstanceNorm1d` that takes ``num_features`` from its first input."""
+    """An :class:`InstanceNorm1d` that takes ``num_features`` from its first input.
+
+    Unlike there, ``affine`` and ``track_running_stats`` are True by default.
+    """
 
     cls_to_become = InstanceNorm1d
     _get_no_batch_dim = InstanceNorm1d._get_no_batch_dim
