@@ -198,6 +198,12 @@ class Emit:
     def _cast(self, pointer):
         return self.builder.bitcast(pointer, self.vec.as_pointer())
 
+    def prefetch(self, pointer, offset=0):
+        """Asks for the cache line of an element that will be written; any address may be given."""
+        target = self.builder.bitcast(self.at(pointer, offset), ir.IntType(8).as_pointer())
+        fn = self.named("llvm.prefetch.p0", ir.VoidType(), [target.type, _I32, _I32, _I32])
+        self.builder.call(fn, [target, *(ir.Constant(_I32, v) for v in (1, 3, 1))])
+
     def lanes_below(self, count):
         """Mask of the lanes whose number is below ``count``."""
         iota = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
@@ -260,6 +266,11 @@ def _emit_tile(module, scalar, rows, vectors):
     # One moving pointer for three rows of A: the other two are reached by the stride with scale 1 and 2.
     step = [ir.Constant(I64, 0), arg["ars"], b.shl(arg["ars"], ir.Constant(I64, 1))]
     heads = [e.at(arg["a"], b.mul(arg["ars"], ir.Constant(I64, r))) for r in range(0, rows, 3)]
+    # C is needed at the very end: its cache lines come while the sum runs.
+    for r in range(rows):
+        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(I64, r)))
+        for v in range(vectors):
+            e.prefetch(row, v * e.lanes)
     b.cbranch(b.icmp_signed(">", arg["k"], ir.Constant(I64, 0)), loop, done)
 
     b.position_at_end(loop)

@@ -7,33 +7,38 @@ from numba.extending import intrinsic
 
 from ._simd import I64, PATH, Emit, new_function
 
-
-def _emit_copy(e, left, right, length):
-    b, lanes = e.builder, ir.Constant(I64, e.lanes)
-    vectors = b.sdiv(b.add(length, ir.Constant(I64, e.lanes - 1)), lanes)
-    with cgutils.for_range(b, vectors) as v:
-        at = b.mul(v.index, lanes)
-        e.store(e.load(left, at), right, at)
+# Vectors with a mask cost no more than others here; elsewhere LLVM takes them apart, and plain loops do better.
+MASKS = PATH in ("avx512", "avx2")
 
 
-def _emit_add(e, left, right, length):
-    b, lanes = e.builder, ir.Constant(I64, e.lanes)
-    whole = b.sdiv(length, lanes)
-    with cgutils.for_range(b, whole) as v:
-        at = b.mul(v.index, lanes)
-        e.store(b.fadd(e.load(left, at), e.load(right, at)), left, at)
-    done = b.mul(whole, lanes)
-    rest = b.sub(length, done)
-    if PATH == "avx512":
-        with b.if_then(b.icmp_signed(">", rest, ir.Constant(I64, 0))):
-            mask = e.lanes_below(rest)
-            total = b.fadd(e.masked_load(left, mask, done), e.masked_load(right, mask, done))
-            e.masked_store(total, left, mask, done)
-        return
-    with cgutils.for_range(b, rest) as i:
-        at = b.add(done, i.index)
-        total = b.fadd(e.scalar_at(left, at), e.scalar_at(right, at))
-        b.store(total, e.at(left, at), align=e.size)
+def _emit_move(e, add, offsets, count, left, right, ldd, vectors, mask):
+    """For each row: ``vectors`` vectors (the lanes of ``mask``, if given) from left to right, or added to left."""
+    b = e.builder
+    with cgutils.for_range(b, count) as row:
+        far = e.at(left, b.load(b.gep(offsets, [row.index])))
+        near = e.at(right, b.mul(row.index, ldd))
+        for v in range(vectors):
+            skip = v * e.lanes
+            x = e.load(far, skip) if mask is None else e.masked_load(far, mask, skip)
+            if add:
+                x = b.fadd(x, e.load(near, skip) if mask is None else e.masked_load(near, mask, skip))
+            out = far if add else near
+            if mask is None:
+                e.store(x, out, skip)
+            else:
+                e.masked_store(x, out, mask, skip)
+
+
+def _emit_elements(e, add, offsets, count, left, right, ldd, length):
+    b = e.builder
+    with cgutils.for_range(b, count) as row:
+        far = e.at(left, b.load(b.gep(offsets, [row.index])))
+        near = e.at(right, b.mul(row.index, ldd))
+        with cgutils.for_range(b, length) as i:
+            x = e.scalar_at(far, i.index)
+            if add:
+                x = b.fadd(x, e.scalar_at(near, i.index))
+            b.store(x, e.at(far if add else near, i.index), align=e.size)
 
 
 def _emit_segments(module, scalar, add):
@@ -46,15 +51,27 @@ def _emit_segments(module, scalar, add):
         return fn
     count, offsets, src, pieces, table, dst, ldd = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
-    with cgutils.for_range(b, count) as row:
-        far = e.at(src, b.load(b.gep(offsets, [row.index])))
-        near = e.at(dst, b.mul(row.index, ldd))
-        with cgutils.for_range(b, pieces) as piece:
-            entry = b.gep(table, [b.mul(piece.index, ir.Constant(I64, 3))])
-            left = e.at(far, b.load(entry))
-            right = e.at(near, b.load(b.gep(entry, [ir.Constant(I64, 1)])))
-            length = b.load(b.gep(entry, [ir.Constant(I64, 2)]))
-            (_emit_add if add else _emit_copy)(e, left, right, length)
+    # Rows innermost: the mask and both starts stay in registers.
+    with cgutils.for_range(b, pieces) as piece:
+        entry = b.gep(table, [b.mul(piece.index, ir.Constant(I64, 3))])
+        left = e.at(src, b.load(entry))
+        right = e.at(dst, b.load(b.gep(entry, [ir.Constant(I64, 1)])))
+        length = b.load(b.gep(entry, [ir.Constant(I64, 2)]))
+        done = ir.Constant(I64, 0)
+        for vectors in (2, 1):
+            wide = ir.Constant(I64, vectors * e.lanes)
+            times = b.sdiv(b.sub(length, done), wide)
+            with cgutils.for_range(b, times) as i:
+                at = b.add(done, b.mul(i.index, wide))
+                _emit_move(e, add, offsets, count, e.at(left, at), e.at(right, at), ldd, vectors, None)
+            done = b.add(done, b.mul(times, wide))
+        rest = b.sub(length, done)
+        with b.if_then(b.icmp_signed(">", rest, ir.Constant(I64, 0))):
+            ends = e.at(left, done), e.at(right, done)
+            if MASKS:
+                _emit_move(e, add, offsets, count, *ends, ldd, 1, e.lanes_below(rest))
+            else:
+                _emit_elements(e, add, offsets, count, *ends, ldd, rest)
     b.ret_void()
     return fn
 
@@ -73,15 +90,17 @@ def _segments(src, add):
 def copy_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
     """dst[r*ldd + t + j] = src[offsets[r] + s + j] for r < count, j < length, each (s, t, length) in the table.
 
-    ``table`` holds ``pieces`` triples. Whole vectors are moved: up to one vector past the end of a piece is read, and
-    written before what follows it, so pieces must be in ascending order of t and both ends need that much room.
+    ``table`` holds ``pieces`` triples. Nothing past an end is read or written.
     """
     return _segments(src, False)
 
 
 @intrinsic
 def add_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
-    """src[offsets[r] + s + j] += dst[r*ldd + t + j], the reverse of ``copy_segments``; nothing past an end."""
+    """src[offsets[r] + s + j] += dst[r*ldd + t + j], the reverse of ``copy_segments``.
+
+    Rows that overlap in src should not be neighbours: a load just behind an overlapping store waits for it.
+    """
     return _segments(src, True)
 
 

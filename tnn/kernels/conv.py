@@ -93,6 +93,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     some = max(1, min(channels, max(SLAB // max(1, plane), _ceil(4 * MR, taps))))
     if work // UNITS >= SERIAL:
         some = max(min(some, _ceil(2 * MR, taps)), min(some, _ceil(channels, _ceil(UNITS, batch * groups))))
+    some = min(some, max(_ceil(2 * MR, taps), SLAB // max(1, taps * (cout // groups))))
     some = _ceil(channels, _ceil(channels, some)) if channels else 1
     units_channels = _ceil(channels, some)
     # Weight gradient: sums over parts of the batch where channels alone give too few units.
@@ -109,18 +110,19 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
 
 
 @njit(**JIT)
-def _offsets(geo, channels, plane, slab_h, offsets):
-    """offsets[row of X~] within a slab of ``channels`` planes."""
-    r = 0
+def _offsets(geo, channels, plane, slab_h, offsets, taps_first):
+    """offsets[row of X~] within a slab of ``channels`` planes; rows are (channel, tap), or (tap, channel)."""
+    taps = geo[KD] * geo[KH] * geo[KW]
     sw, wq = geo[SW], geo[WQ]
-    for c in range(channels):
-        for i in range(geo[KD]):
-            for j in range(geo[KH]):
-                line = c * plane + ((i * geo[DD]) * slab_h + j * geo[DH]) * sw * wq
-                for m in range(geo[KW]):
-                    x = m * geo[DW]
-                    offsets[r] = line + x % sw * wq + x // sw
-                    r += 1
+    t = 0
+    for i in range(geo[KD]):
+        for j in range(geo[KH]):
+            for m in range(geo[KW]):
+                x = m * geo[DW]
+                start = ((i * geo[DD]) * slab_h + j * geo[DH]) * sw * wq + x % sw * wq + x // sw
+                for c in range(channels):
+                    offsets[t * channels + c if taps_first else c * taps + t] = start + c * plane
+                t += 1
 
 
 @njit(**JIT)
@@ -267,8 +269,43 @@ def _pointwise_unit(x, w, bias, y, geo, mode, unit):
 
 
 @njit(**JIT)
+def _stretch(cout, depth):
+    """Elements between the blocks of packed weights: ``_pack_a`` writes a little past the end."""
+    blocks = (depth + KC - 1) // KC
+    return cout * ((depth + blocks - 1) // blocks) + 64
+
+
+@njit(**JIT)
+def _pack_block(w, packed, geo, mirrored, unit):
+    """The weights of one group and block of the rows of X~, in the order in which the tiles read them.
+
+    ``mirrored``: w is a weight (cin, cout / groups, taps) of which cin and cout change places and the taps their order.
+    """
+    groups, taps = geo[GROUPS], geo[KD] * geo[KH] * geo[KW]
+    cin, cout = geo[CIN] // groups, geo[COUT] // groups
+    depth = cin * taps
+    blocks, tiles = (depth + KC - 1) // KC, (cout + MR - 1) // MR
+    group, block = unit // blocks, unit % blocks
+    p0 = depth * block // blocks
+    kc = depth * (block + 1) // blocks - p0
+    source = shift(w, group * cout * depth)
+    target = shift(packed, unit * _stretch(cout, depth))
+    for t in range(tiles):
+        lo = cout * t // tiles
+        rows = cout * (t + 1) // tiles - lo
+        out = shift(target, lo * kc)
+        if not mirrored:
+            _pack_a(rows, kc, shift(source, lo * depth + p0), depth, 1, out)
+            continue
+        for p in range(kc):
+            at = (p0 + p) // taps * cout * taps + lo * taps + taps - 1 - (p0 + p) % taps
+            for r in range(rows):
+                store(out, p * rows + r, load(source, at + r * taps))
+
+
+@njit(**JIT)
 def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
-    """One image, group and part of the rows. Here and below: arrays as pointers."""
+    """One image, group and part of the rows; w as ``_pack_block`` leaves it. Here and below: arrays as pointers."""
     if _is_pointwise(geo):
         _pointwise_unit(x, w, bias, y, geo, mode, unit)
         return
@@ -290,7 +327,8 @@ def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
     source = shift(x, (image * geo[CIN] + group * cin) * geo[D] * geo[H] * geo[W])
     rows_d, rows_h = (nd - 1) * geo[SD] + (geo[KD] - 1) * geo[DD] + 1, (nh - 1) * geo[SH] + (geo[KH] - 1) * geo[DH] + 1
     fill_slab(geo, source, cin, d0 * geo[SD] - geo[PD], rows_d, h0 * geo[SH] - geo[PH], rows_h, slab_h, plane, slab)
-    weight = shift(w, group * cout * depth)
+    stretch = _stretch(cout, depth)
+    weight = shift(w, group * blocks * stretch)
     out = shift(y, (image * geo[COUT] + group * cout) * size + (d0 * geo[OH] + h0) * geo[OW])
     extra = shift(bias, group * cout if mode & 2 else 0)
     count = nd * nh * geo[OW]
@@ -309,7 +347,7 @@ def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
                 lo = cout * t // tiles
                 rows = cout * (t + 1) // tiles - lo
                 tile(
-                    rows, vectors, kc, shift(weight, lo * depth + p0), depth, 1, panel, vectors * vl,
+                    rows, vectors, kc, shift(weight, block * stretch + lo * kc), 1, rows, panel, vectors * vl,
                     shift(out, lo * size + q), size, nc, one, one, shift(extra, lo if flags & 2 else 0), flags, zero,
                 )  # fmt: skip
     keep(buffer)
@@ -340,18 +378,41 @@ def _work(geo):
 def conv_forward(x, w, bias, y, geo, mode):
     """y (batch, cout, od, oh, ow) = conv(x (batch, cin, d, h, w), w (cout, cin/groups, kd, kh, kw)) + bias, all flat.
 
-    ``mode``: 2 if ``bias`` (cout,) is to be added, else 0 (then ``bias`` is any array of one element); plus 8 for relu.
+    ``mode``: 2 if ``bias`` (cout,) is to be added, else 0 (then ``bias`` is any array of one element); plus 8 for relu;
+    plus 16 if w is the weight (cin, cout/groups, ...) of a convolution whose input gradient this is (``mirrored``).
     """
-    cin = geo[CIN] // geo[GROUPS]
-    units = geo[BATCH] * geo[GROUPS] * geo[UNITS_ROWS]
-    offsets = np.empty(cin * geo[KD] * geo[KH] * geo[KW], np.intp)
-    _offsets(geo, cin, geo[SLAB_SIZE], geo[SLAB_H], offsets)
+    groups, mirrored = geo[GROUPS], mode & 16
+    depth = geo[CIN] // groups * geo[KD] * geo[KH] * geo[KW]
+    units = geo[BATCH] * groups * geo[UNITS_ROWS]
+    offsets = np.empty(depth, np.intp)
+    _offsets(geo, geo[CIN] // groups, geo[SLAB_SIZE], geo[SLAB_H], offsets, False)
+    packs = 0 if _is_pointwise(geo) else groups * ((depth + KC - 1) // KC)
+    packed = np.empty(packs * _stretch(geo[COUT] // groups, depth), w.dtype) if packs else w
+    mode &= 15
     if _work(geo) < SERIAL:
+        for unit in range(packs):
+            _pack_block(ptr(w, 0), ptr(packed, 0), geo, mirrored, unit)
         for unit in range(units):
-            forward_unit(ptr(x, 0), ptr(w, 0), ptr(bias, 0), ptr(y, 0), geo, offsets, mode, unit)
+            forward_unit(ptr(x, 0), ptr(packed, 0), ptr(bias, 0), ptr(y, 0), geo, offsets, mode, unit)
     else:
+        for unit in prange(packs):
+            _pack_block(ptr(w, 0), ptr(packed, 0), geo, mirrored, np.intp(unit))
         for unit in prange(units):
-            forward_unit(ptr(x, 0), ptr(w, 0), ptr(bias, 0), ptr(y, 0), geo, offsets, mode, np.intp(unit))
+            forward_unit(ptr(x, 0), ptr(packed, 0), ptr(bias, 0), ptr(y, 0), geo, offsets, mode, np.intp(unit))
+    keep(packed)
+
+
+@functools.lru_cache(4096)
+def mirror(batch, cin, size, cout, out, kernel, stride, dilation, padding, groups):
+    """The geometry with which ``conv_forward`` in mode 16 gives the input gradient, or None if strides forbid it.
+
+    Arguments as ``geometry``'s. With stride 1 the input gradient is itself a convolution, of the output gradient with
+    the kernel turned around; the products are the same, and none has to be added to memory.
+    """
+    if max(stride) > 1 or (max(kernel) == 1 and size == out):
+        return None
+    front = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True))
+    return geometry(batch, cout, out, cin, size, kernel, stride, dilation, front, groups)
 
 
 # ---------------------------------------------------------------- gradient of the input
@@ -384,8 +445,8 @@ def _pointwise_input_unit(dy, w, bias, dx, geo, with_bias, unit):
 
 
 @njit(**JIT)
-def _input_unit(dy, w, bias, dx, geo, offsets, with_bias, unit):
-    """One image, group and range of channels."""
+def _input_unit(dy, w, bias, dx, geo, unused, with_bias, unit):
+    """One image, group and range of channels; w as ``_pack_unit`` leaves it."""
     if _is_pointwise(geo):
         _pointwise_input_unit(dy, w, bias, dx, geo, with_bias, unit)
         return
@@ -395,7 +456,7 @@ def _input_unit(dy, w, bias, dx, geo, offsets, with_bias, unit):
     taps = geo[KD] * geo[KH] * geo[KW]
     c0 = unit % units * geo[CHANNELS]
     channels = min(geo[CHANNELS], cin - c0)
-    kr, depth = channels * taps, cin * taps
+    kr = channels * taps
     slab_d, slab_h, across = _whole(geo)
     plane = slab_d * slab_h * across
     count = geo[OD] * geo[OH] * geo[OW]
@@ -403,26 +464,20 @@ def _input_unit(dy, w, bias, dx, geo, offsets, with_bias, unit):
     width, item = NV * vl, VECTOR_BYTES // vl
     blocks = (cout + KC - 1) // KC
     deepest = (cout + blocks - 1) // blocks
-    need = channels * plane + kr * cout + kr * width + deepest * width + 8 * vl
+    need = channels * plane + kr * width + deepest * width + 8 * vl
     buffer = np.empty(need * item + 64, np.uint8)
     panel = scratch(buffer, dy)
     result = shift(panel, deepest * width)
-    packed = shift(result, kr * width)
-    slab = shift(packed, kr * cout + 2 * vl)
+    slab = shift(result, kr * width)
+    packed = shift(w, (group * cin + c0) * taps * cout)
+    offsets = np.empty(kr, np.intp)
+    _offsets(geo, channels, plane, slab_h, offsets, True)
     runs = np.empty(3 * width, np.intp)
     table = ptr(runs, 0)
     zero, one = number(slab, 0), number(slab, 1)
     for i in range(channels * plane):
         store(slab, i, zero)
-    weight = shift(w, group * cout * depth + c0 * taps)
     tiles = (kr + MR - 1) // MR
-    for block in range(blocks):
-        p0 = cout * block // blocks
-        kc = cout * (block + 1) // blocks - p0
-        for t in range(tiles):
-            lo = kr * t // tiles
-            rows = kr * (t + 1) // tiles - lo
-            _pack_a(rows, kc, shift(weight, p0 * depth + lo), 1, depth, shift(packed, p0 * kr + lo * kc))
     source = shift(dy, (image * geo[COUT] + group * cout) * count)
     for q in range(0, count, width):
         nc = min(width, count - q)
@@ -445,7 +500,36 @@ def _input_unit(dy, w, bias, dx, geo, offsets, with_bias, unit):
     out = shift(dx, (image * geo[CIN] + first) * geo[D] * geo[H] * geo[W])
     empty_slab(geo, slab, channels, slab_h, plane, extra, with_bias, out)
     keep(buffer)
+    keep(offsets)
     keep(runs)
+
+
+@njit(**JIT)
+def _pack_unit(w, packed, geo, unit):
+    """The weights of one group and range of channels as the tiles of ``_input_unit`` read them, rows (tap, channel)."""
+    units, groups = geo[UNITS_CHANNELS], geo[GROUPS]
+    group, c0 = unit // units, unit % units * geo[CHANNELS]
+    cin, cout = geo[CIN] // groups, geo[COUT] // groups
+    taps = geo[KD] * geo[KH] * geo[KW]
+    channels = min(geo[CHANNELS], cin - c0)
+    kr = channels * taps
+    blocks, tiles = (cout + KC - 1) // KC, (kr + MR - 1) // MR
+    places = np.empty(MR, np.intp)
+    source = shift(w, group * cout * cin * taps + c0 * taps)
+    target = shift(packed, (group * cin + c0) * taps * cout)
+    for block in range(blocks):
+        p0 = cout * block // blocks
+        kc = cout * (block + 1) // blocks - p0
+        for t in range(tiles):
+            lo = kr * t // tiles
+            rows = kr * (t + 1) // tiles - lo
+            out = shift(target, p0 * kr + lo * kc)
+            for r in range(rows):
+                places[r] = (lo + r) % channels * taps + (lo + r) // channels
+            for p in range(kc):
+                line = shift(source, (p0 + p) * cin * taps)
+                for r in range(rows):
+                    store(out, p * rows + r, load(line, places[r]))
 
 
 _INPUT_UNIT = _share(_input_unit, 6)
@@ -470,15 +554,19 @@ def conv_backward_input(dy, w, bias, dx, geo, with_bias):
     """
     direct = _is_pointwise(geo)
     units = geo[BATCH] * geo[GROUPS] * (geo[UNITS_ROWS] if direct else geo[UNITS_CHANNELS])
-    slab_d, slab_h, across = _whole(geo)
-    offsets = np.empty(geo[CHANNELS] * geo[KD] * geo[KH] * geo[KW], np.intp)
-    _offsets(geo, geo[CHANNELS], slab_d * slab_h * across, slab_h, offsets)
+    packs = 0 if direct else geo[GROUPS] * geo[UNITS_CHANNELS]
+    packed = w if direct else np.empty(w.size, w.dtype)
     if _work(geo) < SERIAL:
+        for unit in range(packs):
+            _pack_unit(ptr(w, 0), ptr(packed, 0), geo, unit)
         for unit in range(units):
-            input_unit(ptr(dy, 0), ptr(w, 0), ptr(bias, 0), ptr(dx, 0), geo, offsets, with_bias, unit)
+            input_unit(ptr(dy, 0), ptr(packed, 0), ptr(bias, 0), ptr(dx, 0), geo, geo, with_bias, unit)
     else:
+        for unit in prange(packs):
+            _pack_unit(ptr(w, 0), ptr(packed, 0), geo, np.intp(unit))
         for unit in prange(units):
-            input_unit(ptr(dy, 0), ptr(w, 0), ptr(bias, 0), ptr(dx, 0), geo, offsets, with_bias, np.intp(unit))
+            input_unit(ptr(dy, 0), ptr(packed, 0), ptr(bias, 0), ptr(dx, 0), geo, geo, with_bias, np.intp(unit))
+    keep(packed)
 
 
 # ---------------------------------------------------------------- gradient of the weight
@@ -522,7 +610,11 @@ def _weight_unit(x, dy, unused, total, geo, offsets, mode, unit):
     vl = vector_len(x)
     width, item = NV * vl, VECTOR_BYTES // vl
     wide = (cout + vl - 1) // vl * vl
-    buffer = np.empty((channels * plane + kr * wide + KC * wide + MR * KC + 8 * vl) * item + 64, np.uint8)
+    # Several small images together make a block as deep as the tiles like it.
+    whole = geo[OD] * geo[OH] * geo[OW]
+    together = max(1, KC // max(1, whole)) if geo[UNITS_ROWS] == 1 else 1
+    need = together * channels * plane + kr * wide + KC * wide + MR * KC + 8 * vl
+    buffer = np.empty(need * item + 64, np.uint8)
     sums = scratch(buffer, x)
     right = shift(sums, kr * wide)
     left = shift(right, KC * wide)
@@ -534,22 +626,34 @@ def _weight_unit(x, dy, unused, total, geo, offsets, mode, unit):
         store(sums, i, zero)
     tiles = (kr + MR - 1) // MR
     items = geo[BATCH] * geo[UNITS_ROWS]
-    for index in range(items * part // parts, items * (part + 1) // parts):
+    end = items * (part + 1) // parts
+    for index in range(items * part // parts, end, together):
+        many = min(together, end - index)
         image = index // geo[UNITS_ROWS]
         d0, nd, h0, nh = _part(geo, index % geo[UNITS_ROWS])
-        source = shift(x, (image * geo[CIN] + group * cin + c0) * geo[D] * geo[H] * geo[W])
         rows_d = (nd - 1) * geo[SD] + (geo[KD] - 1) * geo[DD] + 1
         rows_h = (nh - 1) * geo[SH] + (geo[KH] - 1) * geo[DH] + 1
         top, first = d0 * geo[SD] - geo[PD], h0 * geo[SH] - geo[PH]
-        fill_slab(geo, source, channels, top, rows_d, first, rows_h, slab_h, plane, slab)
-        grad = shift(dy, (image * geo[COUT] + group * cout) * size + (d0 * geo[OH] + h0) * geo[OW])
+        for i in range(many):
+            source = shift(x, ((image + i) * geo[CIN] + group * cin + c0) * geo[D] * geo[H] * geo[W])
+            box = shift(slab, i * channels * plane)
+            fill_slab(geo, source, channels, top, rows_d, first, rows_h, slab_h, plane, box)
         count = nd * nh * geo[OW]
         for q in range(0, count, KC):
-            kc = min(KC, count - q)
-            pieces = _segments(geo, slab_h, nh, q, kc, table)
-            for j in range(0, cout, width):
-                nc = min(width, cout - j)
-                _pack_b(kc, nc, shift(grad, j * size + q), 1, size, shift(right, j * kc), (nc + vl - 1) // vl * vl)
+            deep = min(KC, count - q)
+            kc, pieces = 0, 0
+            for i in range(many):
+                grad = shift(dy, ((image + i) * geo[COUT] + group * cout) * size + (d0 * geo[OH] + h0) * geo[OW] + q)
+                for j in range(0, cout, width):
+                    nc = min(width, cout - j)
+                    step = (nc + vl - 1) // vl * vl
+                    _pack_b(deep, nc, shift(grad, j * size), 1, size, shift(right, j * deep * many + kc * step), step)
+                added = _segments(geo, slab_h, nh, q, deep, shift(table, 3 * pieces))
+                for piece in range(pieces, pieces + added):
+                    store(table, 3 * piece, load(table, 3 * piece) + i * channels * plane)
+                    store(table, 3 * piece + 1, load(table, 3 * piece + 1) + kc)
+                pieces += added
+                kc += deep
             for t in range(tiles):
                 lo = kr * t // tiles
                 rows = kr * (t + 1) // tiles - lo
@@ -594,7 +698,7 @@ def conv_backward_weight(x, dy, dw, geo):
     channels = geo[CHANNELS]
     units = parts * geo[GROUPS] * (1 if direct else geo[UNITS_CHANNELS])
     offsets = np.empty(channels * geo[KD] * geo[KH] * geo[KW], np.intp)
-    _offsets(geo, channels, geo[SLAB_SIZE], geo[SLAB_H], offsets)
+    _offsets(geo, channels, geo[SLAB_SIZE], geo[SLAB_H], offsets, False)
     sums = dw if parts == 1 else np.empty(parts * dw.size, dw.dtype)
     if _work(geo) < SERIAL:
         for unit in range(units):

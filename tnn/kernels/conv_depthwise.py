@@ -43,6 +43,11 @@ from .conv import (
 )
 
 
+def mirrors(geo):
+    """Whether ``conv_forward`` in mode 16 is right here too: for one output channel in a group."""
+    return bool(geo[COUT] == geo[GROUPS])
+
+
 def suits(geo):
     """Whether these kernels are the right ones for a geometry."""
     groups = geo[GROUPS]
@@ -84,7 +89,9 @@ def conv_forward(x, w, bias, y, geo, mode):
     """As ``conv.conv_forward``."""
     units = geo[BATCH] * geo[GROUPS] * geo[UNITS_ROWS]
     offsets = np.empty(geo[KD] * geo[KH] * geo[KW], np.intp)
-    _offsets(geo, 1, geo[SLAB_SIZE], geo[SLAB_H], offsets)
+    _offsets(geo, 1, geo[SLAB_SIZE], geo[SLAB_H], offsets, False)
+    if mode & 16:
+        offsets = offsets[::-1].copy()
     if y.size < GRAIN // 4:
         for unit in range(units):
             _forward_plane(ptr(x, 0), ptr(w, 0), ptr(bias, 0), ptr(y, 0), geo, offsets, mode, unit)
@@ -128,7 +135,7 @@ def conv_backward_input(dy, w, bias, dx, geo, with_bias):
     units = geo[BATCH] * geo[GROUPS]
     slab_d, slab_h, across = _whole(geo)
     offsets = np.empty(geo[KD] * geo[KH] * geo[KW], np.intp)
-    _offsets(geo, 1, slab_d * slab_h * across, slab_h, offsets)
+    _offsets(geo, 1, slab_d * slab_h * across, slab_h, offsets, False)
     if dy.size < GRAIN // 4:
         for unit in range(units):
             _input_plane(ptr(dy, 0), ptr(w, 0), ptr(bias, 0), ptr(dx, 0), geo, offsets, with_bias, unit)
@@ -177,7 +184,7 @@ def conv_backward_weight(x, dy, dw, geo):
     """As ``conv.conv_backward_weight``."""
     taps = geo[KD] * geo[KH] * geo[KW]
     offsets = np.zeros((taps + 3) // 4 * 4, np.intp)
-    _offsets(geo, 1, geo[SLAB_SIZE], geo[SLAB_H], offsets)
+    _offsets(geo, 1, geo[SLAB_SIZE], geo[SLAB_H], offsets, False)
     if dy.size < GRAIN // 4:
         for group in range(geo[GROUPS]):
             _weight_plane(ptr(x, 0), ptr(dy, 0), ptr(dw, 0), geo, offsets, group)

@@ -21,17 +21,19 @@ from ._common import check_floating, check_tensor, dense, half_as_float32
 class Plan:
     """A checked convolution: the shapes of x, w and y, and the kernels' geometry."""
 
-    __slots__ = ("x", "w", "y", "geo", "kernels")
+    __slots__ = ("x", "w", "y", "geo", "kernels", "mirror")
 
     def __init__(self, x, w, y, stride, padding, dilation, groups):
         self.x, self.w, self.y = x, w, y
         lead = 5 - len(x)
         ones, zeros = (1,) * lead, (0,) * lead
-        self.geo = kernels.geometry(
+        numbers = (
             x[0], x[1], ones + x[2:], w[0], ones + y[2:], ones + w[2:], ones + stride, ones + dilation, zeros + padding,
             groups,
         )  # fmt: skip
+        self.geo = kernels.geometry(*numbers)
         self.kernels = depthwise if depthwise.suits(self.geo) else kernels
+        self.mirror = kernels.mirror(*numbers) if self.kernels is kernels or depthwise.mirrors(self.geo) else None
 
 
 plan = functools.lru_cache(4096)(Plan)
@@ -93,7 +95,10 @@ def convolve_transposed(y, w, bias, p):
     x = empty(p.x, dy.dtype)
     if x.size:
         b, flag = (_NONE[dy.dtype], 0) if bias is None else (dense(bias), 1)
-        p.kernels.conv_backward_input(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), p.geo, flag)
+        if p.mirror is not None and dy.size:
+            p.kernels.conv_forward(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), p.mirror, 16 + 2 * flag)
+        else:
+            p.kernels.conv_backward_input(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), p.geo, flag)
     out = wrap(x)
     if mode.grad and (y._rg or w._rg or (bias is not None and bias._rg)):
         _record(ConvolutionTransposed, out, (y, w), bias, p)
