@@ -1,11 +1,11 @@
 """Ready-made parametrizations: weight normalisation, spectral normalisation, orthogonal matrices."""
 
 from ...autograd.grad_mode import no_grad
+from ...ops import weight_norm as ops
 from ...tensor import Tensor
 from ..modules.module import Module
 from . import _orthogonal, parametrize
 from .spectral_norm import as_matrix, output_dim, random_unit, unit
-from .weight_norm import norm_except_dim, normalized
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -130,11 +130,11 @@ class _WeightNorm(Module):
 
     def forward(self, weight_g, weight_v):
         """The weight of magnitude and direction."""
-        return normalized(weight_v, weight_g, self.dim)
+        return ops.weight_norm(weight_v, weight_g, self.dim)
 
     def right_inverse(self, weight):
         """Magnitude and direction of a weight."""
-        return norm_except_dim(weight, self.dim), weight
+        return ops.norm_except_dim(weight, 2, self.dim), weight
 
 
 def weight_norm(module, name="weight", dim=0):

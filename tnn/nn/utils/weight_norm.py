@@ -2,23 +2,10 @@ r"""Weight normalisation: :math:`w = g \, v / \|v\|`, with magnitude and directi
 
 import warnings
 
+from ...ops import weight_norm as ops
 from ..parameter import Parameter, is_lazy
 
 __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
-
-
-def norm_except_dim(v, dim):
-    """The 2-norm of each slice of ``v`` along ``dim``, in a shape that broadcasts with ``v``; of all of it for -1."""
-    if dim == -1:
-        return v.norm(2)
-    if v.dim() == 1:
-        return v.abs()
-    return v.norm(2, dim=[d for d in range(v.dim()) if d != dim % v.dim()], keepdim=True)
-
-
-def normalized(v, g, dim):
-    """``v`` scaled to the norms ``g``."""
-    return v * (g / norm_except_dim(v, dim))
 
 
 class WeightNorm:
@@ -35,7 +22,7 @@ class WeightNorm:
 
     def compute_weight(self, module):
         """The weight from the module's ``name_g`` and ``name_v``; recorded."""
-        return normalized(getattr(module, self.name + "_v"), getattr(module, self.name + "_g"), self.dim)
+        return ops.weight_norm(getattr(module, self.name + "_v"), getattr(module, self.name + "_g"), self.dim)
 
     @staticmethod
     def apply(module, name, dim):
@@ -56,7 +43,7 @@ class WeightNorm:
                 "forward first"
             )
         del module._parameters[name]
-        module.register_parameter(name + "_g", Parameter(norm_except_dim(weight, fn.dim).data))
+        module.register_parameter(name + "_g", Parameter(ops.norm_except_dim(weight, 2, fn.dim).data))
         module.register_parameter(name + "_v", Parameter(weight.data))
         setattr(module, name, fn.compute_weight(module))
         module.register_forward_pre_hook(fn)
