@@ -9,7 +9,7 @@ import builtins
 import numpy as np
 
 from . import dtypes, formats
-from .autograd import engine
+from .autograd import engine, node
 from .autograd.grad_mode import mode
 from .autograd.node import Node, NodeHooks, RemovableHandle, Version
 from .autograd.view import ViewOf, rebase
@@ -400,6 +400,8 @@ class Tensor:
         return self
 
     def _alias(self):
+        if self._version is None:
+            self._version = Version()
         t = wrap(self._data)
         t._version = self._version
         return t
@@ -424,9 +426,14 @@ class Tensor:
             RuntimeError: the tensor does not require gradients, ``gradient`` has another shape or is missing, or the graph was
                 freed by an earlier backward.
         """
-        from .autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        gradient = engine.start(self, gradient)
+        if inputs is not None:
+            inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+            if not inputs:
+                raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        if retain_graph is None:
+            retain_graph = create_graph
+        engine.run((self,), (gradient,), retain_graph, create_graph, inputs)
 
     def retain_grad(self):
         """Keeps this non-leaf tensor's gradient in ``grad`` too."""
@@ -487,8 +494,9 @@ class Tensor:
             )
 
     def _bump(self):
-        if self._version is not None:
-            self._version.n += 1
+        if self._version is None:
+            self._version = Version()
+        self._version.n += 1
 
     def _rebase(self, node, nr):
         """After the memory was changed: this tensor's history is now output ``nr`` of ``node``."""
@@ -701,3 +709,4 @@ def is_tensor(obj):
 
 
 engine.wrap, engine.wrap_zeros = wrap, wrap_zeros
+node.wrap = wrap

@@ -1,6 +1,5 @@
 """Automatic differentiation: backward, grad, grad modes, user-defined Functions, numerical checks."""
 
-from ..kernels._pool import empty
 from . import engine
 from .function import Function, FunctionCtx, once_differentiable
 from .grad_mode import (
@@ -59,35 +58,10 @@ def _sequence(tensors):
 
 
 def _start(outputs, grads):
-    """A gradient for each output: ones where none was given for a single element."""
-    from ..tensor import wrap
-
+    """A gradient for each output."""
     if len(grads) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
-    out = []
-    for t, g in zip(outputs, grads, strict=True):
-        if not t._rg:
-            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
-        if g is None:
-            if t._data.size != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            g = wrap(_ones(t._data.shape, t._data.dtype))
-        else:
-            if g._data.shape != t._data.shape:
-                raise RuntimeError(
-                    f"Mismatch in shape: grad_output[0] has a shape of {list(g._data.shape)} and output[0] has a shape of "
-                    f"{list(t._data.shape)}."
-                )
-            if g._data.dtype != t._data.dtype:
-                g = g.to(t.dtype)
-        out.append(g)
-    return out
-
-
-def _ones(shape, dtype):
-    data = empty(shape, dtype)
-    data[...] = 1
-    return data
+    return [engine.start(t, g) for t, g in zip(outputs, grads, strict=True)]
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):

@@ -9,6 +9,7 @@ import itertools
 from .grad_mode import mode
 
 _count = itertools.count()
+wrap = None  # set by tensor.py, which imports this module
 
 
 class Version:
@@ -18,16 +19,6 @@ class Version:
 
     def __init__(self):
         self.n = 0
-
-
-class _SavedOutput:
-    """An output that its own node keeps: without the way back to the node, which would be a reference cycle."""
-
-    __slots__ = ("tensor", "nr")
-
-    def __init__(self, out):
-        self.tensor = out._alias()
-        self.nr = out._nr
 
 
 class Node:
@@ -44,7 +35,7 @@ class Node:
     materialize = True  # missing gradients of a multi-output node arrive as zeros
 
     def __init__(self, *inputs):
-        edges = []
+        self.next = edges = []
         for t in inputs:
             if t is None or not t._rg:
                 edges.append(None)
@@ -53,7 +44,6 @@ class Node:
                     t._base.refresh(t)
                 node = t._node
                 edges.append((t, 0) if node is None else (node, t._nr))
-        self.next = edges
         self.seq = next(_count)
         self.saved = ()
         self.hooks = None
@@ -64,16 +54,22 @@ class Node:
         return self.next[i] is not None
 
     def save(self, *tensors):
-        """Keeps tensors for backward (None allowed). An output of this node must be attached first."""
+        """Keeps tensors for backward (None allowed). An output of this node must be attached first.
+
+        Of an output its array alone is kept: the tensor would hold this node, and the two would be a reference cycle.
+        """
         saved = []
         for t in tensors:
             if t is None:
                 saved.append(None)
-                continue
-            v = t._version
-            if v is None:
-                v = t._version = Version()
-            saved.append((_SavedOutput(t) if t._node is self else t, v, v.n))
+            elif t._node is self:
+                v = t._version
+                if v is None:
+                    v = t._version = Version()
+                saved.append((t._data, v, v.n, t._nr))
+            else:
+                v = t._version
+                saved.append((t, v, 0 if v is None else v.n, None))
         self.saved = saved
 
     def saved_tensors(self):
@@ -93,19 +89,20 @@ class Node:
             if entry is None:
                 out.append(None)
                 continue
-            t, version, n = entry
-            if version.n != n:
-                shape = list((t.tensor if type(t) is _SavedOutput else t)._data.shape)
+            t, version, n, nr = entry
+            if nr is not None:
+                t = wrap(t)
+                t._version = version
+                if mode.grad:
+                    t._rg, t._node, t._nr = True, self, nr
+            elif version is None:
+                version = t._version
+            if version is not None and version.n != n:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[tensor of shape {shape}] is at version {version.n}; expected version {n} instead "
+                    f"[tensor of shape {list(t._data.shape)}] is at version {version.n}; expected version {n} instead "
                     f"(needed by {self.name()})."
                 )
-            if type(t) is _SavedOutput:
-                nr, t = t.nr, t.tensor
-                if mode.grad:
-                    t = t._alias()
-                    t._rg, t._node, t._nr = True, self, nr
             out.append(t)
         return out
 
