@@ -35,11 +35,12 @@ def _exp_sum(x, y, m):
     total = 0.0
     for i0 in range(0, x.size, BLOCK):
         a, b = x[i0 : i0 + BLOCK], y[i0 : i0 + BLOCK]
+        for i in range(a.size):
+            b[i] = exp(a[i] - m)
+        # A loop of its own: one that stores too is vectorised or not as the arrays lie, and so would the rounding vary.
         s = x.dtype.type(0.0)
         for i in range(a.size):
-            e = exp(a[i] - m)
-            b[i] = e
-            s += e
+            s += b[i]
         total += np.float64(s)
     return total
 

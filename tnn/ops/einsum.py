@@ -74,8 +74,7 @@ def _expand_ellipses(operands, inputs, output):
         if n < named or (n > named and None not in labels):
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
-                f"dimensions ({n}) "
-                f"for operand {i}" + ("" if None in labels else " and no ellipsis was given")
+                f"dimensions ({n}) for operand {i}" + ("" if None in labels else " and no ellipsis was given")
             )
         wide = max(wide, n - named) if None in labels else wide
     inputs = [
@@ -124,8 +123,7 @@ def _check_sizes(operands, inputs):
                 if 1 not in (n, sizes[x]):
                     raise RuntimeError(
                         f"einsum(): operands do not broadcast with remapped shapes: subscript {x} has size {n} for "
-                        f"operand {i} "
-                        f"which does not broadcast with previously seen size {sizes[x]}"
+                        f"operand {i} which does not broadcast with previously seen size {sizes[x]}"
                     )
                 sizes[x] = max(n, sizes[x]) if 0 not in (n, sizes[x]) else 0
 

@@ -89,8 +89,7 @@ def _dims(function, input, dim):
     if dim is None or dim == ():
         raise RuntimeError(
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-            "with "
-            "the 'dim' argument."
+            "with the 'dim' argument."
         )
     for i in dims:
         if input._data.shape[i] == 0:
@@ -218,8 +217,7 @@ def _max_or_min(function, input, dim, keepdim, out, kind, other):
     if input.numel() == 0:
         raise RuntimeError(
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-            "with "
-            "the 'dim' argument."
+            "with the 'dim' argument."
         )
     return into(out, half_as_float32(_extreme)(input, tuple(range(input._data.ndim)), False, kind, whole))
 
@@ -254,7 +252,7 @@ def _arg(function, input, dim, keepdim, out, kind):
     if d.dtype in HALF:
         d = d.astype(np.float32)
     if d.dtype == np.bool_:
-        raise RuntimeError(f"\"{function}_cpu\" not implemented for 'Bool'")
+        raise RuntimeError(f"{function}(): does not support bool input")
     if dim is None:
         if d.size == 0:
             raise IndexError(f"{function}(): Expected reduction dim to be specified for input.numel() == 0.")

@@ -1,0 +1,208 @@
+"""einsum, products, factorizations and what is computed from them."""
+
+import numpy as np
+import pytest
+
+import tnn
+from tnn import linalg
+from tnn.autograd import gradcheck, gradgradcheck
+
+
+def draw(*shape, seed=0, requires_grad=False):
+    return tnn.tensor(np.random.RandomState(sum(shape) + seed).randn(*shape), requires_grad=requires_grad)
+
+
+def positive(n, requires_grad=False):
+    a = np.random.RandomState(n).randn(n, n)
+    return tnn.tensor(a @ a.T + n * np.eye(n), requires_grad=requires_grad)
+
+
+EQUATIONS = [
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("ij,jk", (2, 3), (3, 4)),
+    ("bij,bjk->bik", (2, 3, 4), (2, 4, 3)),
+    ("ij,kj->ki", (2, 3), (4, 3)),
+    ("i,j->ij", (2,), (3,)),
+    ("ii->i", (3, 3)),
+    ("ii", (3, 3)),
+    ("iij->j", (3, 3, 2)),
+    ("ij->ji", (2, 3)),
+    ("ij->", (2, 3)),
+    ("...ij,...j->...i", (2, 2, 3), (3,)),
+    ("...ij->...", (2, 3, 4)),
+    ("bi,bij,bj->b", (2, 2), (2, 2, 3), (2, 3)),
+    ("ij,ij->ij", (2, 3), (2, 1)),
+    ("abc,cd,bd->ad", (2, 3, 4), (4, 5), (3, 5)),
+    ("ba", (2, 3)),
+]
+
+
+@pytest.mark.parametrize("equation, shapes", [(e[0], e[1:]) for e in EQUATIONS], ids=[e[0] for e in EQUATIONS])
+def test_einsum(equation, shapes):
+    operands = [draw(*s, seed=i, requires_grad=True) for i, s in enumerate(shapes)]
+    out = tnn.einsum(equation, *operands)
+    np.testing.assert_allclose(out.detach().numpy(), np.einsum(equation, *(t.detach().numpy() for t in operands)))
+    if out.numel() < 20:
+        assert gradcheck(lambda *ts: tnn.einsum(equation, *ts), operands)
+
+
+def test_einsum_sublists_and_errors():
+    a, b = draw(2, 3), draw(3, 4)
+    np.testing.assert_allclose(tnn.einsum(a, [0, 1], b, [1, 2], [2, 0]).numpy(), (a.numpy() @ b.numpy()).T)
+    np.testing.assert_allclose(
+        tnn.einsum(draw(2, 3, 4), [..., 0, 1], [..., 1, 0]).numpy(), draw(2, 3, 4).numpy().swapaxes(1, 2)
+    )
+    np.testing.assert_allclose(tnn.einsum("ij,jk", [a, b]).numpy(), a.numpy() @ b.numpy())
+    for args in (
+        ("ij,jk->ik", a),
+        ("ijk", a),
+        ("ij->ii", a),
+        ("ij->k", a),
+        ("i1", a),
+        ("..i", a),
+        ("ij,jk", a, a),
+        ("ii", a),
+    ):
+        with pytest.raises(RuntimeError, match="einsum"):
+            tnn.einsum(*args)
+    with pytest.raises(ValueError):
+        tnn.einsum("i")
+
+
+def test_products():
+    a, b = draw(2, 3, 4), draw(4, 3, 5)
+    np.testing.assert_allclose(
+        tnn.tensordot(a, b, ([1, 2], [1, 0])).numpy(), np.tensordot(a.numpy(), b.numpy(), ([1, 2], [1, 0]))
+    )
+    np.testing.assert_allclose(tnn.kron(draw(2, 3), draw(2)).numpy(), np.kron(draw(2, 3).numpy(), draw(2).numpy()))
+    u, v = draw(4, 3), draw(4, 3, seed=1)
+    np.testing.assert_allclose(tnn.cross(u, v, dim=1).numpy(), np.cross(u.numpy(), v.numpy()))
+    np.testing.assert_allclose(tnn.inner(u, v).numpy(), np.inner(u.numpy(), v.numpy()))
+    chain = [draw(2, 6), draw(6, 3), draw(3, 5), draw(5)]
+    np.testing.assert_allclose(linalg.multi_dot(chain).numpy(), np.linalg.multi_dot([t.numpy() for t in chain]))
+    with pytest.raises(RuntimeError, match="length 3"):
+        linalg.cross(draw(2, 2), draw(2, 2))
+    with pytest.raises(RuntimeError, match="contracted"):
+        tnn.tensordot(a, a, 1)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        linalg.multi_dot([draw(2, 3), draw(2, 3)])
+
+
+def test_factors_multiply_back():
+    for shape in ((3, 3), (2, 4, 3), (2, 3, 4)):
+        a = draw(*shape)
+        q, r = linalg.qr(a)
+        u, s, vh = linalg.svd(a, full_matrices=False)
+        p, lower, upper = linalg.lu(a)
+        for product in (q.matmul(r), (u * s.unsqueeze(-2)).matmul(vh), p.matmul(lower).matmul(upper)):
+            np.testing.assert_allclose(product.numpy(), a.numpy(), atol=1e-12)
+    a = positive(4)
+    values, vectors = linalg.eigh(a)
+    for product in (
+        (vectors * values).matmul(vectors.mT),
+        linalg.cholesky(a).matmul(linalg.cholesky(a).mT),
+        linalg.cholesky(a, upper=True).mT.matmul(linalg.cholesky(a, upper=True)),
+    ):
+        np.testing.assert_allclose(product.numpy(), a.numpy(), atol=1e-12)
+    q = tnn.orgqr(*tnn.geqrf(a))
+    np.testing.assert_allclose(abs(q.numpy()), abs(linalg.qr(a)[0].numpy()), atol=1e-12)
+    np.testing.assert_allclose(
+        tnn.ormqr(*tnn.geqrf(a), a, transpose=True).triu().numpy(), q.mT.matmul(a).triu().numpy(), atol=1e-12
+    )
+
+
+def test_solutions():
+    a, b = positive(3), draw(3, 2)
+    for x in (
+        linalg.solve(a, b),
+        linalg.inv(a).matmul(b),
+        linalg.lstsq(a, b).solution,
+        tnn.cholesky_solve(b, linalg.cholesky(a)),
+        linalg.lu_solve(*linalg.lu_factor(a), b),
+        tnn.cholesky_inverse(linalg.cholesky(a)).matmul(b),
+    ):
+        np.testing.assert_allclose(a.matmul(x).numpy(), b.numpy(), atol=1e-12)
+    np.testing.assert_allclose(linalg.solve(a, b.mT, left=False).matmul(a).numpy(), b.mT.numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        linalg.solve_triangular(a, b, upper=False).numpy(), np.linalg.solve(np.tril(a.numpy()), b.numpy())
+    )
+    np.testing.assert_allclose(linalg.pinv(draw(4, 2)).numpy(), np.linalg.pinv(draw(4, 2).numpy()))
+    np.testing.assert_allclose(tnn.det(a).item(), np.linalg.det(a.numpy()))
+    np.testing.assert_allclose(tnn.logdet(a).item(), np.log(np.linalg.det(a.numpy())))
+    assert linalg.matrix_rank(tnn.ones(3, 3)).item() == 1
+    np.testing.assert_allclose(linalg.cond(a).item(), np.linalg.cond(a.numpy()))
+    np.testing.assert_allclose(linalg.matrix_power(a, -2).numpy(), np.linalg.matrix_power(a.numpy(), -2))
+    values, vectors = np.linalg.eigh(a.numpy())
+    np.testing.assert_allclose(linalg.matrix_exp(a).numpy(), (vectors * np.exp(values)) @ vectors.T, rtol=1e-10)
+    t = draw(2, 3, 6)
+    np.testing.assert_allclose(
+        tnn.tensordot(t, linalg.tensorsolve(t, draw(2, 3)), 1).numpy(), draw(2, 3).numpy(), atol=1e-10
+    )
+    np.testing.assert_allclose(tnn.tensordot(linalg.tensorinv(t), t, 2).numpy(), np.eye(6), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        linalg.inv,
+        linalg.det,
+        lambda a: linalg.slogdet(a)[1],
+        lambda a: linalg.cholesky(a + a.mT),
+        lambda a: linalg.eigh(a + a.mT)[0],
+        lambda a: tuple(linalg.qr(a)),
+        lambda a: linalg.qr(a[:, :2])[1],
+        lambda a: linalg.qr(a[:2])[1],
+        linalg.svdvals,
+        lambda a: linalg.svd(a[:, :2])[0][:, :2].abs(),
+        lambda a: linalg.svd(a[:2], False)[2].abs(),
+        lambda a: linalg.pinv(a[:2]),
+        lambda a: linalg.lu_factor(a)[0],
+        lambda a: linalg.solve(a, a[0]),
+        lambda a: linalg.lstsq(a[:, :2], a[:, 2:])[0],
+        lambda a: linalg.matrix_power(a, 3),
+        linalg.matrix_exp,
+        lambda a: tnn.cov(a[:2]),
+        lambda a: tnn.vander(a[0], 4),
+        tnn.trace,
+    ],
+)
+def test_first_and_second_derivatives(op):
+    a = positive(3, requires_grad=True)
+    assert gradcheck(op, (a,)) and gradgradcheck(op, (a,))
+
+
+def test_determinant_gradient_of_singular_matrices():
+    x = tnn.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=tnn.float64, requires_grad=True)
+    linalg.det(x).backward()
+    np.testing.assert_allclose(x.grad.numpy(), [[4, -2], [-2, 1]], atol=1e-12)
+
+
+def test_statistics():
+    x = draw(3, 5)
+    a = x.numpy()
+    f, w = np.array([1, 2, 1, 3, 1]), np.array([0.1, 0.5, 0.2, 0.3, 0.9])
+    np.testing.assert_allclose(tnn.cov(x).numpy(), np.cov(a))
+    np.testing.assert_allclose(
+        tnn.cov(x, fweights=tnn.tensor(f), aweights=tnn.tensor(w)).numpy(), np.cov(a, fweights=f, aweights=w)
+    )
+    np.testing.assert_allclose(tnn.corrcoef(x).numpy(), np.corrcoef(a))
+    np.testing.assert_allclose(tnn.vander(x[0], 3, True).numpy(), np.vander(a[0], 3, True))
+    with pytest.raises(RuntimeError, match="negative"):
+        tnn.cov(x, aweights=tnn.tensor(-w))
+
+
+def test_errors_name_the_operation():
+    for call in (
+        lambda: linalg.inv(draw(2, 3)),
+        lambda: linalg.inv(tnn.zeros(2, 2)),
+        lambda: linalg.cholesky(-positive(2)),
+        lambda: linalg.solve(positive(3), draw(2, 2)),
+        lambda: linalg.det(tnn.ones(2, 2, dtype=tnn.int64)),
+        lambda: linalg.qr(draw(3, 2), "bad"),
+        lambda: linalg.svd(draw(3)),
+        lambda: linalg.lstsq(draw(3, 2), draw(3), driver="bad"),
+    ):
+        with pytest.raises(RuntimeError):
+            call()
+    with pytest.raises(linalg.LinAlgError, match="linalg.inv"):
+        linalg.inv(tnn.zeros(2, 2))
