@@ -81,6 +81,30 @@ FILES = {
         """,
 }
 
+FILES["stub.py"] = """
+    from numba.extending import overload
+
+    def half(v):
+        raise NotImplementedError
+
+    def implementation(v):
+        return lambda v: v / 2.0
+
+    overload(half)(implementation)
+    """
+FILES["uses.py"] = """
+    from numba import njit
+    from ._jit import JIT
+    from .made import make
+    from .stub import half
+
+    @njit(**JIT)
+    def halved(v):
+        return half(v)
+
+    forward = make(halved, 0.0)
+    """
+
 RUN = """
     import sys
     import numpy as np
@@ -221,6 +245,20 @@ def test_kernels_from_a_factory_do_not_meet(copy):
         assert copy.run(code.replace("NAMES", repr([name])))[0] == [want, "0"]
     out, err = copy.run(code.replace("NAMES", repr(["square", "double_one", "double"])))
     assert out == ["25.0", "1", "11.0", "1", "10.0", "1"], err
+
+
+def test_an_edit_of_an_overload_is_seen_through_a_factory(copy):
+    code = """
+        import numpy as np
+        from tnn.kernels.uses import forward
+        x = np.array([3.0])
+        forward(x, x)
+        print(x[0], sum(forward.stats.cache_hits.values()))
+        """
+    assert copy.run(code)[0] == ["1.5", "0"]
+    assert copy.run(code)[0] == ["1.5", "1"]
+    copy.edit("stub.py", "v / 2.0", "v / 4.0")
+    assert copy.run(code)[0] == ["0.75", "0"]
 
 
 def test_a_folder_that_cannot_be_written_costs_the_cache_and_one_warning(copy):

@@ -7,7 +7,8 @@ function keeps Numba's. There is no index. An entry is one file, and its name is
 machine code:
 
 - the text of the function's file and of all tnn files that it imports, directly or not;
-- the function as it is now: bytecode, constants, closure, the constants and helpers that it reads as globals;
+- the function as it is now: bytecode, constants, closure, the constants and helpers that it reads as globals, and the
+  same, with their files, for the helpers;
 - its jit options, the argument types, Numba's code generation settings and the TNN_* variables;
 - versions of tnn's cache format, Python, Numba and llvmlite, and the CPU with its features.
 
@@ -183,8 +184,11 @@ def _digest_function(func: pytypes.FunctionType, extra: object = "") -> str:
             cells.append("empty")
     space = func.__globals__
     read = [(n, describe(space[n])) for n in sorted(_names(func.__code__)) if n in space]
+    path = func.__code__.co_filename
+    # A callee's file counts too: what stands for it in compiled code (numba's overloads) need not be reachable from it.
+    stamp = source_stamp(path) if path.startswith(PACKAGE) else None
     parts = (func.__module__, func.__qualname__, _code_parts(func.__code__), describe(func.__defaults__), cells, read)
-    digest = hashlib.sha256(repr((parts, extra)).encode()).hexdigest()
+    digest = hashlib.sha256(repr((parts, stamp, extra)).encode()).hexdigest()
     _digests[id(func)] = func, digest
     return digest
 
