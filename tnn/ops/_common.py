@@ -120,7 +120,7 @@ def _keep_before(node, tensor):
             before = wrap(np.array(tensor._data))
             before._rg, before._node, before._nr = tensor._rg, tensor._node, tensor._nr
             before._version = Version()
-            node.saved[i] = before, before._version, 0
+            node.saved[i] = before, before._version, 0, *entry[3:]
 
 
 def inplace(op):
