@@ -284,6 +284,10 @@ class Tensor:
         """Always False: threads share memory as it is."""
         return False
 
+    def share_memory_(self):
+        """The tensor itself: threads share its memory as it is, and another process gets a copy."""
+        return self
+
     def is_inference(self):
         """Always False."""
         return False

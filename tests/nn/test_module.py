@@ -674,9 +674,9 @@ def test_conversion_keeps_parameters_the_same_objects():
         assert convert() is m
         assert m.first.factor is p and p.dtype is dtype and p.grad.dtype is dtype and m.first.shift.dtype is dtype
         assert m.index.dtype is tnn.int64 and p.requires_grad
-    m.type(tnn.float64)
+    m.type("tnn.DoubleTensor")
     assert m.index.dtype is tnn.float64
-    assert m.cpu() is m and m.to("cpu") is m and m.to() is m
+    assert m.share_memory() is m and m.cpu() is m and m.to("cpu") is m and m.to() is m
 
 
 def test_conversion_errors():

@@ -104,8 +104,7 @@ class ConvertMethods:
 
     def type(self, dst_type):
         """Converts all parameters and buffers, integer ones too, to a dtype, in place."""
-        dtype = dtypes.as_dtype(dst_type)
-        return self._apply(lambda t: t.to(dtype))
+        return self._apply(lambda t: t.type(dst_type))
 
     def float(self):
         """Converts floating-point parameters and buffers to float32, in place."""
