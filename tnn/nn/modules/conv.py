@@ -24,7 +24,7 @@ class _ConvNd(Module):
         "kernel_size",
     ]  # fmt: skip
 
-    _dims = None
+    _dims: int
     _transposed = False
 
     def _setup(
