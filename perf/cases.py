@@ -68,6 +68,17 @@ def layer(name, family, build, *shapes, dtype="float32"):
     add(f"{name} forward+backward", family, both(build, *shapes, dtype=dtype))
 
 
+class Output:
+    """A layer's first output."""
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.parameters = layer.parameters
+
+    def __call__(self, *inputs):
+        return self.layer(*inputs)[0]
+
+
 def training_step(build, batch, classes, optimizer="Adam"):
     """Times zero_grad, forward, cross entropy, backward and the optimizer's step."""
 
@@ -157,6 +168,15 @@ layer(
 )
 layer("conv2d 3->32 7x7 s2 8x3x64x64", "conv", lambda lib: lib.nn.Conv2d(3, 32, 7, stride=2, padding=3), (8, 3, 64, 64))
 layer("sum 512x1024", "reduction", lambda lib: lambda x: x.sum(), (512, 1024))
+
+for name in ("LSTM", "GRU"):
+    layer(
+        f"{name.lower()} 64->128 32x40",
+        "recurrent",
+        lambda lib, name=name: Output(getattr(lib.nn, name)(64, 128)),
+        (40, 32, 64),
+    )
+layer("lstm 64->64 1x20", "recurrent", lambda lib: Output(lib.nn.LSTM(64, 64)), (20, 1, 64))
 
 add("step digits CNN batch 64", "step", training_step(digits_model, (64, 1, 8, 8), 10))
 add("step MLP 8-16-4 batch 16", "step", training_step(mlp, (16, 8), 4))

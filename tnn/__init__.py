@@ -332,6 +332,7 @@ from .ops.rearrange import (
     tril,
     triu,
 )
+from .ops.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from .ops.reduction import (
     all,
     any,

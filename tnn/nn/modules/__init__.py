@@ -171,6 +171,9 @@ from .pooling import (
     MaxUnpool3d,
 )
 
+# recurrent
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
+
 # resample
 from .resample import (
     ChannelShuffle,

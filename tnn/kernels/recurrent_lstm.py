@@ -1,0 +1,195 @@
+"""Long short-term memory (S. Hochreiter and J. Schmidhuber, 1997; with forget gates: F. A. Gers et al., 2000).
+
+    i, f, o = sigmoid(.),  g = tanh(.)  of the four parts of  x_t W_ih^T + b_ih + h_(t-1) W_hh^T + b_hh
+    c_t = f c_(t-1) + i g,    m_t = o tanh(c_t),    h_t = m_t  or, projected,  m_t W_hr^T
+
+The caller has put x_t W_ih^T + b_ih into ``gates``, which holds i, f, g, o afterwards. Backward, with the gradients
+dm of m_t and dc of c_t:
+
+    do = dm tanh(c) o (1 - o),    dc += dm o (1 - tanh(c)^2),    di = dc g i (1 - i),    dg = dc i (1 - g^2),
+    df = dc c_(t-1) f (1 - f),    dc_(t-1) = dc f,    dh_(t-1) += (di, df, dg, do) W_hh
+
+Loops are short and write one array each: more, and the tests for overlap keep LLVM from vectorising. For the rows of a
+packed sequence see recurrent.py.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import JIT
+from ._math import sigmoid, tanh
+from ._simd import load, number, ptr, shift, store
+from .recurrent import add, before, copy, ended, pack, product
+
+
+@njit(**JIT)
+def _row(n, gates, old, c, m):
+    """One row: gates, then c and m from the earlier c."""
+    g, o = shift(gates, 2 * n), shift(gates, 3 * n)
+    for j in range(2 * n):
+        store(gates, j, sigmoid(load(gates, j)))
+    for j in range(n):
+        store(g, j, tanh(load(g, j)))
+    for j in range(n):
+        store(o, j, sigmoid(load(o, j)))
+    f = shift(gates, n)
+    for j in range(n):
+        store(c, j, load(f, j) * load(old, j) + load(gates, j) * load(g, j))
+    for j in range(n):
+        store(m, j, load(o, j) * tanh(load(c, j)))
+
+
+@njit(**JIT)
+def _rows(gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, lo, end):
+    hidden, out_size, ldy, steps = c.shape[1], h0.shape[1], y.shape[1], len(starts) - 1
+    projected = wr.size > 0
+    weights = ptr(work, 0) if packed else ptr(w, 0)
+    projection = ptr(work, offset) if packed else ptr(wr, 0)
+    for s in range(steps):
+        t = steps - 1 - s if reverse else s
+        top = np.intp(starts[t])
+        hi = min(end, np.intp(starts[t + 1]) - top)
+        if hi <= lo:
+            continue
+        first, kept = before(starts, t, reverse, lo, hi)
+        for part in range(2):
+            a, b = (lo, kept) if part == 0 else (kept, hi)
+            left, lda = ptr(h0, a * out_size), out_size
+            if part == 0:
+                left, lda = ptr(y, (first + a) * ldy + column), ldy
+            if b > a:
+                out = ptr(gates, (top + a) * 4 * hidden)
+                product(
+                    b - a, 4 * hidden, out_size, left, lda, packed, weights, 1, out_size, out, 4 * hidden,
+                    ptr(bias, 0), mode,
+                )  # fmt: skip
+        for r in range(lo, hi):
+            at = (top + r) * hidden
+            old = ptr(c, (first + r) * hidden) if r < kept else ptr(c0, r * hidden)
+            result = ptr(m, at) if projected else ptr(y, (top + r) * ldy + column)
+            _row(hidden, ptr(gates, 4 * at), old, ptr(c, at), result)
+        if projected:
+            out = ptr(y, (top + lo) * ldy + column)
+            product(
+                hi - lo, out_size, hidden, ptr(m, (top + lo) * hidden), hidden, packed, projection, 1, hidden, out, ldy,
+                out, 0,
+            )  # fmt: skip
+        for r in range(ended(starts, t, reverse, lo, hi), hi):
+            copy(out_size, ptr(y, (top + r) * ldy + column), ptr(hn, r * out_size))
+            copy(hidden, ptr(c, (top + r) * hidden), ptr(cn, r * hidden))
+
+
+@njit(parallel=True, **JIT)
+def lstm_forward(gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, chunks):
+    """Writes the columns from ``column`` on of y (rows, ...); c (rows, hidden), hn (batch, out), cn (batch, hidden).
+
+    gates (rows, 4 hidden) is overwritten. w (4 hidden, out), h0 (batch, out), c0 (batch, hidden); bias (4 hidden,) is
+    added if ``mode`` is 5 and not if it is 4. With a projection wr is (out, hidden) and m (rows, hidden) is written;
+    without, both have no elements. ``work`` has room(out, 4 hidden) = ``offset`` elements and room(hidden, out) more.
+    """
+    batch, out_size = h0.shape
+    hidden = c.shape[1]
+    if packed:
+        pack(out_size, 4 * hidden, ptr(w, 0), 1, out_size, ptr(work, 0))
+        if wr.size > 0:
+            pack(hidden, out_size, ptr(wr, 0), 1, hidden, ptr(work, offset))
+    if chunks == 1:
+        _rows(
+            gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, 0, batch
+        )
+        return
+    for chunk in prange(chunks):
+        lo, hi = batch * np.intp(chunk) // chunks, batch * (np.intp(chunk) + 1) // chunks
+        _rows(
+            gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, lo, hi
+        )
+
+
+@njit(**JIT)
+def _row_backward(n, gates, c, old, dm, dc, out):
+    """One row: ``out`` = gradients before the gates' functions; dc becomes that of the earlier c."""
+    one = number(dc, 1)
+    f, g, o = shift(gates, n), shift(gates, 2 * n), shift(gates, 3 * n)
+    df, dg, do = shift(out, n), shift(out, 2 * n), shift(out, 3 * n)
+    for j in range(n):
+        th, v, d = tanh(load(c, j)), load(o, j), load(dm, j)
+        store(do, j, d * th * v * (one - v))
+        store(dc, j, load(dc, j) + d * v * (one - th * th))
+    for j in range(n):
+        d, a, b = load(dc, j), load(gates, j), load(g, j)
+        store(out, j, d * b * a * (one - a))
+        store(dg, j, d * a * (one - b * b))
+    for j in range(n):
+        d, v = load(dc, j), load(f, j)
+        store(df, j, d * load(old, j) * v * (one - v))
+        store(dc, j, d * v)
+
+
+@njit(**JIT)
+def _rows_backward(
+    dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work, offset, lo, end
+):  # fmt: skip
+    hidden, out_size, ldy, steps = c.shape[1], h0.shape[1], y.shape[1], len(starts) - 1
+    projected = wr.size > 0
+    weights = ptr(work, 0) if packed else ptr(w, 0)
+    projection = ptr(work, offset) if packed else ptr(wr, 0)
+    for s in range(steps):
+        t = s if reverse else steps - 1 - s
+        top = np.intp(starts[t])
+        hi = min(end, np.intp(starts[t + 1]) - top)
+        if hi <= lo:
+            continue
+        first, kept = before(starts, t, reverse, lo, hi)
+        for r in range(lo, hi):
+            grad = ptr(dh, r * out_size)
+            add(out_size, ptr(dy, (top + r) * ldy + column), grad)
+            old = ptr(y, (first + r) * ldy + column) if r < kept else ptr(h0, r * out_size)
+            copy(out_size, old, ptr(before_h, (top + r) * out_size))
+            if projected:
+                copy(out_size, grad, ptr(dp, (top + r) * out_size))
+        if projected:
+            out = ptr(dm, lo * hidden)
+            product(
+                hi - lo, hidden, out_size, ptr(dh, lo * out_size), out_size, packed, projection, hidden, 1, out, hidden,
+                out, 0,
+            )  # fmt: skip
+        for r in range(lo, hi):
+            at = (top + r) * hidden
+            old = ptr(c, (first + r) * hidden) if r < kept else ptr(c0, r * hidden)
+            grad = ptr(dm, r * hidden) if projected else ptr(dh, r * out_size)
+            _row_backward(hidden, ptr(gates, 4 * at), ptr(c, at), old, grad, ptr(dc, r * hidden), ptr(dgates, 4 * at))
+        left, out = ptr(dgates, (top + lo) * 4 * hidden), ptr(dh, lo * out_size)
+        product(
+            hi - lo, out_size, 4 * hidden, left, 4 * hidden, packed, weights, out_size, 1, out, out_size, out, 0
+        )
+
+
+@njit(parallel=True, **JIT)
+def lstm_backward(
+    dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work, offset, chunks
+):  # fmt: skip
+    """Writes dgates (rows, 4 hidden), gradients before the gates' functions, and before_h (rows, out), each row's earlier h.
+
+    dh (batch, out) and dc (batch, hidden) come as the gradients of hn and cn and leave as those of h0 and c0. dy and y
+    are (rows, ...), used from ``column`` on. With a projection dp (rows, out) is written, the gradient of h, and dm
+    (batch, hidden) is work space. ``work`` has room(4 hidden, out) = ``offset`` elements and room(out, hidden) more;
+    the rest is as in ``lstm_forward``.
+    """
+    batch, out_size = h0.shape
+    hidden = c.shape[1]
+    if packed:
+        pack(4 * hidden, out_size, ptr(w, 0), out_size, 1, ptr(work, 0))
+        if wr.size > 0:
+            pack(out_size, hidden, ptr(wr, 0), hidden, 1, ptr(work, offset))
+    if chunks == 1:
+        _rows_backward(
+            dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work,
+            offset, 0, batch,
+        )  # fmt: skip
+        return
+    for chunk in prange(chunks):
+        lo, hi = batch * np.intp(chunk) // chunks, batch * (np.intp(chunk) + 1) // chunks
+        _rows_backward(
+            dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work,
+            offset, lo, hi,
+        )  # fmt: skip
