@@ -80,12 +80,12 @@ def test_wrap_indices():
     for n in (4, 40000):
         index = np.resize(np.array([0, -1, 4, -5], np.int64), n)
         out = np.zeros_like(index)
-        assert not kernels.wrap_indices(index, 5, out)
+        assert not kernels.wrap_indices(index, -5, 5, out) and kernels.wrap_indices(index, 0, 5, out)
         assert out[:4].tolist() == [0, 4, 4, 0] and out[-1] == 0
         for bad in (5, -6, 2**62, -(2**62)):
             wrong = index.copy()
             wrong[n // 2] = bad
-            assert kernels.wrap_indices(wrong, 5, out)
+            assert kernels.wrap_indices(wrong, -5, 5, out)
 
 
 def test_result_does_not_depend_on_threads():

@@ -22,6 +22,14 @@ def test_triangle(shape):
             np.testing.assert_array_equal(y, reference(x, diagonal))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40000), (3, 5), (300, 120)])
+def test_place(shape):
+    x = bits(*shape)
+    y = np.zeros((shape[0], shape[1] + 7), np.uint32)
+    kernels.place(x, y, 4)
+    np.testing.assert_array_equal(y, np.pad(x, ((0, 0), (4, 3))))
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 70), (3, 64, 32), (2, 129, 130)])
 def test_transpose(shape):
     x = bits(*shape)

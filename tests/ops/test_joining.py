@@ -81,6 +81,18 @@ def test_empty_parts():
     assert [p.shape for p in tnn.zeros(0, 2).chunk(3)] == [(0, 2)] * 3
 
 
+def test_large():
+    """Enough elements for the parallel kernel."""
+    a, b = sample(40, 30, 50, seed=1), sample(40, 30, 50, seed=2)
+    x, y = tnn.tensor(a), tnn.tensor(b.swapaxes(1, 2).copy()).mT
+    for dim in range(3):
+        np.testing.assert_array_equal(tnn.cat([x, y[:, :, :50]], dim).numpy(), np.concatenate([a, b], dim))
+        np.testing.assert_array_equal(tnn.stack([y, x], dim).numpy(), np.stack([b, a], dim))
+    np.testing.assert_array_equal(tnn.stack([y, x], -1).numpy(), np.stack([b, a], -1))
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        tnn.cat([x, y[:, :20]], 2)
+
+
 def test_only_wanted_gradients():
     x, y = leaf(A), tnn.tensor(B)
     tnn.stack([x, y]).sum().backward()

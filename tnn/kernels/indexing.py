@@ -22,27 +22,28 @@ SUM, PROD, AMAX, AMIN = 0, 1, 2, 3
 
 
 @njit(**JIT)
-def _wrap(index, size, out):
+def _wrap(index, low, size, out):
     bad = False
     for i in range(index.shape[0]):
         v = index[i]
-        bad |= (v < -size) | (v >= size)
+        bad |= (v < low) | (v >= size)
         out[i] = v + size if v < 0 else v
     return bad
 
 
 @njit(parallel=True, **JIT)
-def wrap_indices(index, size, out):
-    """Writes out (n,): the indices with negative ones counted from the end. Returns whether one is out of range."""
+def wrap_indices(index, low, size, out):
+    """Writes out (n,): the indices with negative ones counted from the end. Returns whether one is below low (-size, or
+    0 where negative ones are not allowed) or not below size."""
     n = index.shape[0]
     if n < GRAIN:
-        return _wrap(index, size, out)
+        return _wrap(index, low, size, out)
     chunks = (n + CHUNK - 1) // CHUNK
     bad = 0
     for c in prange(chunks):
-        low = np.intp(c) * CHUNK
-        high = min(n, low + CHUNK)
-        bad += 1 if _wrap(index[low:high], size, out[low:high]) else 0
+        start = np.intp(c) * CHUNK
+        end = min(n, start + CHUNK)
+        bad += 1 if _wrap(index[start:end], low, size, out[start:end]) else 0
     return bad > 0
 
 
@@ -71,6 +72,12 @@ def take_forward(x, index, y):
     if inner == 1 and rows < GRAIN:
         for o in range(outer):
             _take_elements(x[o, :, 0], index, y[o, :, 0])
+    elif inner == 1:
+        parts = (n + CHUNK - 1) // CHUNK
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * CHUNK
+            _take_elements(x[o, :, 0], index[low : low + CHUNK], y[o, low : low + CHUNK, 0])
     elif rows * inner < GRAIN:
         _take_rows(x, index, y, 0, rows)
     else:

@@ -1,4 +1,4 @@
-"""Copies that keep a triangle, and copies of transposed matrices.
+"""Copies that keep a triangle, copies into a part of the columns, and copies of transposed matrices.
 
 These move bits: the arrays are views as unsigned integers of the elements' size.
 """
@@ -6,7 +6,7 @@ These move bits: the arrays are views as unsigned integers of the elements' size
 import numpy as np
 from numba import njit, prange
 
-from ._jit import GRAIN, JIT
+from ._jit import CHUNK, GRAIN, JIT
 
 _TILE = 32
 
@@ -46,6 +46,29 @@ def triangle(x, y, diagonal, upper):
         for r in prange(rows):
             row = np.intp(r)
             _triangle_row(x2[row], y2[row], row % m, diagonal, upper)
+
+
+@njit(**JIT)
+def _copy(x, y):
+    for i in range(x.shape[0]):
+        y[i] = x[i]
+
+
+@njit(parallel=True, **JIT)
+def place(x, y, start):
+    """Writes x (rows, m) into the columns of y (rows, n) that begin at start."""
+    rows, m = x.shape
+    if rows == 1:
+        source, target = x[0], y[0, start : start + m]
+        for c in prange((m + CHUNK - 1) // CHUNK):
+            low = np.intp(c) * CHUNK
+            _copy(source[low : low + CHUNK], target[low : low + CHUNK])
+    else:
+        step = max(1, CHUNK // m)
+        for c in prange((rows + step - 1) // step):
+            low = np.intp(c) * step
+            for r in range(low, min(rows, low + step)):
+                _copy(x[r], y[r, start : start + m])
 
 
 @njit(**JIT)

@@ -31,8 +31,14 @@ class GatherBackward(Node):
         return _gather(grad, self.index, self.dim)
 
 
+def _same_but(a, b, dim):
+    return a[:dim] == b[:dim] and a[dim + 1 :] == b[dim + 1 :]
+
+
 def _part(d, index, dim):
     """The part of an ndarray that an index reaches: its own size along ``dim``, the index's along the others."""
+    if _same_but(d.shape, index.shape, dim):
+        return d
     return d[tuple(slice(None) if i == dim else slice(0, n) for i, n in enumerate(index.shape))]
 
 
@@ -98,6 +104,8 @@ def _prepare(name, input, dim, index, src=None, negative=False):
     dim = wrap_dim(dim, d.ndim)
     if i.size == 0:
         return dim, None
+    if src is None and i.ndim == d.ndim > 0 and _same_but(i.shape, d.shape, dim):
+        return dim, _checked(i, dim, d.shape[dim], negative)
     what = "input" if name == "gather" else "self"
     if max(d.ndim, 1) != max(i.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
@@ -118,9 +126,12 @@ def _prepare(name, input, dim, index, src=None, negative=False):
                 "and to "
                 f"be no larger size than src {list(s.shape)}"
             )
-    size = np.atleast_1d(d).shape[dim]
+    return dim, _checked(i, dim, np.atleast_1d(d).shape[dim], negative)
+
+
+def _checked(index, dim, size, negative):
     message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
-    return dim, wrapped(i, size, lambda v: RuntimeError(message.format(v)), negative)
+    return wrapped(index, size, lambda v: RuntimeError(message.format(v)), negative)
 
 
 def gather(input, dim, index, *, sparse_grad=False, out=None):

@@ -21,6 +21,7 @@ from .shape import clone, expand, permute, reshape, sum_to_size
 _I64 = dtypes.int64.np
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 _FULL = slice(None)
+_OUT_OF_BOUNDS = "index {} is out of bounds for dimension {} with size {}"
 
 
 def wrapped(index, size, message=None, negative=True):
@@ -32,11 +33,12 @@ def wrapped(index, size, message=None, negative=True):
         message: a function from the offending index to the IndexError's text, or to another error.
         negative: whether negative indices count from the end.
     """
+    if index.dtype is not _I64 or not index.flags.c_contiguous:
+        index = np.ascontiguousarray(index, _I64).reshape(index.shape)
     out = empty(index.shape, _I64)
-    flat = np.ascontiguousarray(index, _I64).reshape(-1)
-    bad = kernels.wrap_indices(flat, size, out.reshape(-1)) if flat.size else False
-    if bad or (not negative and flat.size and flat.min() < 0):
-        low = -size if negative else 0
+    flat = index.reshape(-1)
+    low = -size if negative else 0
+    if kernels.wrap_indices(flat, low, size, out.reshape(-1)):
         value = int(flat[(flat < low) | (flat >= size)][0])
         error = message(value) if message else f"index {value} is out of range for a dimension of size {size}"
         raise error if isinstance(error, Exception) else IndexError(error)
@@ -149,6 +151,8 @@ def getitem(self, key):
             key = (*key, ...)
     elif kind in _BASIC and _plain((key,)):
         key = (key, ...) if key is not Ellipsis else (...,)
+    elif isinstance(key, Tensor) and key._data.ndim and d.ndim:
+        return _by_tensor(self, key)
     else:
         return _advanced(self, key)
     try:
@@ -276,8 +280,7 @@ class _Plan:
             size = shape[dim]
             if size == 0 and k.size:
                 raise IndexError("index is out of bounds for dimension with size 0")
-            message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
-            self._add(position, wrapped(k, size, message.format))
+            self._add(position, wrapped(k, size, _OUT_OF_BOUNDS.format("{}", dim, size).format))
             return 1
         for i, (a, b) in enumerate(zip(k.shape, shape[dim:], strict=False)):
             if a != b:
@@ -319,6 +322,17 @@ def _linear(arrays, sizes):
     for a, n in zip(arrays[1:], sizes[1:], strict=True):
         linear = linear * n + a
     return np.ascontiguousarray(linear)
+
+
+def _by_tensor(self, key):
+    """``self[key]`` for one index tensor or mask."""
+    i, d = key._data, self._data
+    if i.dtype is _I64 and d.shape[0]:
+        size = d.shape[0]
+        return take_rows(self, wrapped(i, size, _OUT_OF_BOUNDS.format("{}", 0, size).format), 0, 1)
+    if i.dtype == bool and i.shape == d.shape:
+        return take_rows(self, np.flatnonzero(i), 0, d.ndim)
+    return _advanced(self, key)
 
 
 def _advanced(self, key):
@@ -373,6 +387,8 @@ def setitem(self, key, value):
         TypeError: the value is neither a tensor nor a number.
     """
     kind = type(key)
+    if isinstance(key, Tensor) and _fill_mask(self, key, value):
+        return
     if kind is int or (kind is tuple and _plain(key)) or (kind in _BASIC and _plain((key,))):
         plan = None
         basic = key if kind is tuple else (key,)
@@ -400,12 +416,22 @@ def setitem(self, key, value):
             raise _dtype_mismatch(self, value)
         value = value.to(self.dtype)
     if record:
-        self._check_inplace()
         self._write(_index_put(self, plan, value, False))
     else:
         self._check_inplace()
         _assign(self._data, plan, value, False)
         self._bump()
+
+
+def _fill_mask(self, mask, value):
+    """``self[mask] = number`` where nothing is recorded; returns whether it was that."""
+    d, m = self._data, mask._data
+    if m.dtype != bool or m.shape != d.shape or (mode.grad and self._rg) or not isinstance(value, int | float):
+        return False
+    self._check_inplace()
+    np.copyto(d, value, where=m, casting="unsafe")
+    self._bump()
+    return True
 
 
 def _no_fit(have, shape):

@@ -13,10 +13,7 @@ from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import check_tensor, dense, into, wrap_dim
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
-from .shape import clone, contiguous_copy, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
-
-BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-
+from .shape import BITS, clone, contiguous_copy, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
 
 def as_bits(d):
     """An ndarray's elements as unsigned integers of their size."""

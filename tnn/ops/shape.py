@@ -468,10 +468,15 @@ def _broadcast(d, shape):
         return d[...]
     if prod(shape) == d.size and d.size:  # only dimensions of size 1 are new
         return d[(None,) * (len(shape) - d.ndim) + (...,)]
-    data = np.broadcast_to(d, shape)
-    if not data.size:
-        data = np.empty(shape, d.dtype)
-    return data
+    if 0 in shape:
+        return np.empty(shape, d.dtype)
+    lead = len(shape) - d.ndim
+    strides = (0,) * lead + tuple(
+        [0 if n != full else s for n, full, s in zip(d.shape, shape[lead:], d.strides, strict=True)]
+    )
+    if d.flags.c_contiguous:
+        return np.ndarray(shape, d.dtype, d, 0, strides)
+    return np.lib.stride_tricks.as_strided(d, shape, strides)
 
 
 def expand_as(input, other):
@@ -547,18 +552,24 @@ class Clone(Node):
 
 # From this many elements on, transposed memory is copied tile by tile: NumPy's strided copy is several times slower.
 _TILED = 8192
-_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+# From this many elements on, a copy pays for starting threads.
+_PARALLEL = 262144
+BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 def contiguous_copy(d):
     """A C-contiguous copy of an ndarray."""
     out = empty(d.shape, d.dtype)
+    if d.size >= _PARALLEL and d.flags.c_contiguous:
+        bits = BITS[d.itemsize]
+        kernels.place(d.view(bits).reshape(1, -1), out.view(bits).reshape(1, -1), 0)
+        return out
     swap = _swapped_groups(d) if d.size >= _TILED and d.strides[-1] != d.itemsize else None
     if swap is None:
         np.copyto(out, d)
     else:
         source, shape = swap
-        bits = _BITS[d.itemsize]
+        bits = BITS[d.itemsize]
         kernels.transpose(source.view(bits).reshape(shape), out.view(bits).reshape(shape[0], shape[2], shape[1]))
     return out
 

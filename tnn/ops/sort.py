@@ -1,6 +1,7 @@
 """Order: sort, topk, kthvalue, median, mode, quantile, histc. NaN counts as larger than every number."""
 
 from collections import namedtuple
+from math import prod
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def _order(d, dim, k, descending):
     """int64 positions along a dimension of the first ``k`` elements of the sorted order, with the dimension in "
     "place."""
     rows = _rows(d, dim)
-    shape = np.moveaxis(d, dim, -1).shape[:-1] if d.ndim else ()
+    shape = d.shape[:dim] + d.shape[dim + 1 :]
     n = rows.shape[1]
     order = empty((rows.shape[0], k), _I64)
     if order.size:
@@ -81,18 +82,18 @@ def _order(d, dim, k, descending):
         else:
             full = order if k == n else empty(rows.shape, _I64)
             kernels.sort_rows(as_bits(rows), full, _kind(rows), descending)
-            order = np.ascontiguousarray(full[:, :k])
+            order = full if k == n else np.ascontiguousarray(full[:, :k])
     order = order.reshape(*shape, k)
-    return np.ascontiguousarray(np.moveaxis(order, -1, dim)) if d.ndim else order
+    return np.ascontiguousarray(np.moveaxis(order, -1, dim)) if dim < d.ndim - 1 else order
 
 
 def _taken(d, index, dim):
     """The elements at positions along a dimension."""
-    d = np.ascontiguousarray(np.atleast_1d(d))
+    if not d.ndim or not d.flags.c_contiguous:
+        d = np.ascontiguousarray(d)
     out = empty(index.shape, d.dtype)
     if out.size:
-        outer = int(np.prod(d.shape[:dim], dtype=_I64))
-        inner = int(np.prod(d.shape[dim + 1 :], dtype=_I64))
+        outer, inner = prod(d.shape[:dim]), prod(d.shape[dim + 1 :])
         source, index, target = (a.reshape(outer, -1, inner) for a in (as_bits(d), index, as_bits(out)))
         index_kernels.gather_forward(source, index, target)
     return out
