@@ -19,6 +19,10 @@ def distinct(rng, shape):
 CASES = [
     LayerCase("max1d", lambda: nn.MaxPool1d(3, stride=2, padding=1), ((2, 2, 7),), draw=distinct, double=True),
     LayerCase("max2d", lambda: nn.MaxPool2d(2), ((2, 2, 5, 4),), draw=distinct, double=True),
+    LayerCase("max2d_odd", lambda: nn.MaxPool2d(2), ((1, 2, 5, 7),), draw=distinct, half=False),
+    LayerCase("max2d_ceil", lambda: nn.MaxPool2d(2, ceil_mode=True), ((1, 2, 5, 7),), draw=distinct, half=False),
+    LayerCase("avg2d_halves", lambda: nn.AvgPool2d(2), ((1, 2, 5, 7),), half=False),
+    LayerCase("avg2d_ceil", lambda: nn.AvgPool2d(2, ceil_mode=True), ((1, 2, 5, 7),), half=False),
     LayerCase("max2d_dilated", lambda: nn.MaxPool2d(2, 1, dilation=2, ceil_mode=True), ((1, 2, 5, 5),), draw=distinct),
     LayerCase("max3d", lambda: nn.MaxPool3d(2, stride=1), ((1, 2, 3, 3, 3),), draw=distinct),
     LayerCase("avg1d", lambda: nn.AvgPool1d(3, stride=2, padding=1), ((2, 2, 7),), double=True),
