@@ -178,6 +178,48 @@ for name in ("LSTM", "GRU"):
     )
 layer("lstm 64->64 1x20", "recurrent", lambda lib: Output(lib.nn.LSTM(64, 64)), (20, 1, 64))
 
+
+def sdpa(causal=False):
+    """Scaled dot-product attention."""
+    return lambda lib: (
+        lambda q, k, v: lib.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    )
+
+
+def encoder_step(dropout):
+    """Times an AdamW step of a two-layer encoder with a linear layer on top: a class for each place."""
+
+    def make(lib):
+        lib.manual_seed(0)
+        nn = lib.nn
+        one = nn.TransformerEncoderLayer(128, 4, 512, dropout, batch_first=True)
+        model = nn.Sequential(nn.TransformerEncoder(one, 2), nn.Linear(128, 64))
+        x, y = lib.randn(16, 64, 128), lib.randint(0, 64, (16 * 64,))
+        opt = lib.optim.AdamW(model.parameters(), lr=1e-3)
+
+        def run():
+            opt.zero_grad()
+            loss = nn.functional.cross_entropy(model(x).reshape(16 * 64, 64), y)
+            loss.backward()
+            opt.step()
+            return loss
+
+        return run
+
+    return make
+
+
+layer("sdpa 8x8x128x64", "attention", sdpa(), *[(8, 8, 128, 64)] * 3)
+layer("sdpa causal 2x8x512x64", "attention", sdpa(causal=True), *[(2, 8, 512, 64)] * 3)
+for rate in (0.1, 0.0):
+    layer(
+        f"encoder layer d=128 16x64 dropout {rate}",
+        "attention",
+        lambda lib, rate=rate: lib.nn.TransformerEncoderLayer(128, 4, dropout=rate, batch_first=True),
+        (16, 64, 128),
+    )
+    add(f"step two-layer encoder d=128 16x64 dropout {rate}", "attention", encoder_step(rate))
+
 add("step digits CNN batch 64", "step", training_step(digits_model, (64, 1, 8, 8), 10))
 add("step MLP 8-16-4 batch 16", "step", training_step(mlp, (16, 8), 4))
 add("step LeNet batch 64", "step", training_step(lenet, (64, 1, 28, 28), 10))

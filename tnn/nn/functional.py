@@ -55,6 +55,9 @@ from ..ops.adaptive_pooling import (
     fractional_max_pool3d_with_indices,
 )
 
+# attention
+from ..ops.attention import scaled_dot_product_attention
+
 # batchnorm
 from ..ops.batchnorm import batch_norm
 
@@ -123,6 +126,9 @@ from ..ops.margin_loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+
+# multi_head_attention
+from ..ops.multi_head_attention import multi_head_attention_forward
 
 # normalization
 from ..ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, normalize, rms_norm

@@ -43,6 +43,9 @@ from .adaptive_pooling import (
     FractionalMaxPool3d,
 )
 
+# attention
+from .attention import MultiheadAttention
+
 # batchnorm
 from .batchnorm import (
     BatchNorm1d,
@@ -186,5 +189,14 @@ from .resample import (
 
 # softmax
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+
+# transformer
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = sorted(name for name, value in list(globals().items()) if isinstance(value, type))
