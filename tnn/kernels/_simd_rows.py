@@ -203,3 +203,68 @@ def four_dots(typingctx, offsets, src, lds, dy, ldd, lines, n, sums):
         return context.get_dummy_value()
 
     return types.void(words, pointer, number, pointer, number, number, number, pointer), codegen
+
+
+def _emit_put(module, scalar):
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    fn, new = new_function(module, f"tnn_put_{PATH}_{e.suffix}", ir.VoidType(), [p, I64, I64, p, I64])
+    if not new:
+        return fn
+    src, lo, hi, dst, n = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    lanes = ir.Constant(I64, e.lanes)
+    with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
+        at = b.mul(i.index, lanes)
+        inside = b.and_(e.lanes_below(b.sub(hi, at)), b.not_(e.lanes_below(b.sub(lo, at))))
+        e.masked_store(e.masked_load(src, inside, at), dst, e.lanes_below(b.sub(n, at)), at)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def put_row(typingctx, src, lo, hi, dst, n):
+    """dst[i] = src[i] if lo <= i < hi else 0, for i < n; only where ``MASKS`` is true."""
+    number, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_put(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(pointer, number, number, pointer, number), codegen
+
+
+def _emit_part(module, scalar):
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    fn, new = new_function(module, f"tnn_part_{PATH}_{e.suffix}", ir.VoidType(), [p, I64, I64, p, I64])
+    if not new:
+        return fn
+    src, lo, hi, dst, n = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    lanes = ir.Constant(I64, e.lanes)
+    with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
+        at = b.mul(i.index, lanes)
+        both = []
+        for half in range(2):
+            place = b.add(b.shl(at, ir.Constant(I64, 1)), ir.Constant(I64, half * e.lanes))
+            inside = b.and_(e.lanes_below(b.sub(hi, place)), b.not_(e.lanes_below(b.sub(lo, place))))
+            both.append(e.masked_load(src, inside, place))
+        mask = e.lanes_below(b.sub(n, at))
+        for phase in range(2):
+            x = e.shuffle(*both, [2 * lane + phase for lane in range(e.lanes)])
+            e.masked_store(x, dst, mask, b.add(at, n) if phase else at)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def part_row(typingctx, src, lo, hi, dst, n):
+    """dst[i] = src[2i], dst[n + i] = src[2i + 1] for i < n, 0 for indices of src outside lo..hi; where ``MASKS``."""
+    number, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_part(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(pointer, number, number, pointer, number), codegen

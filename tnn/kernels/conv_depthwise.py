@@ -9,8 +9,8 @@ from numba import njit, prange
 
 from ._jit import GRAIN, JIT
 from ._simd import VECTOR_BYTES, keep, load, number, ptr, scratch, shift, store, vector_len
-from ._simd_rows import four_dots, sum_taps
-from .conv import (
+from ._simd_rows import copy_segments, four_dots, sum_taps
+from .conv_slab import (
     BATCH,
     CIN,
     COUT,
@@ -63,8 +63,15 @@ def _forward_plane(x, w, bias, y, geo, offsets, mode, unit):
     cout, taps, ow = geo[COUT] // groups, offsets.size, geo[OW]
     slab_h, across = geo[SLAB_H], geo[SW] * geo[WQ]
     vl = vector_len(x)
-    buffer = np.empty((geo[SLAB_SIZE] + 6 * vl) * (VECTOR_BYTES // vl) + 64, np.uint8)
-    slab = scratch(buffer, x)
+    # At stride 1 the lines of a slab make one long line: outputs that lie between two rows are thrown away.
+    long = (nh - 1) * across + ow if geo[SW] == 1 and geo[SH] == 1 and ow < 8 * vl else 0
+    buffer = np.empty((geo[SLAB_SIZE] + long + 8 * vl) * (VECTOR_BYTES // vl) + 64, np.uint8)
+    lines = np.empty(nh + 3, np.intp)
+    for j in range(nh):
+        lines[j] = j * across
+    lines[nh], lines[nh + 1], lines[nh + 2] = 0, 0, ow
+    result = scratch(buffer, x)
+    slab = shift(result, long)
     source = shift(x, (image * geo[CIN] + group) * geo[D] * geo[H] * geo[W])
     rows_d, rows_h = (nd - 1) * geo[SD] + (geo[KD] - 1) * geo[DD] + 1, (nh - 1) * geo[SH] + (geo[KH] - 1) * geo[DH] + 1
     top, first = d0 * geo[SD] - geo[PD], h0 * geo[SH] - geo[PH]
@@ -74,6 +81,10 @@ def _forward_plane(x, w, bias, y, geo, offsets, mode, unit):
         out = shift(y, ((image * geo[COUT] + o) * geo[OD] + d0) * geo[OH] * ow + h0 * ow)
         weight = shift(w, o * taps)
         for i in range(nd):
+            if long:
+                sum_taps(taps, ptr(offsets, 0), weight, shift(slab, i * geo[SD] * slab_h * across), base, result, long)
+                copy_segments(nh, ptr(lines, 0), result, 1, ptr(lines, nh), shift(out, i * nh * ow), ow)
+                continue
             for j in range(nh):
                 line = shift(slab, (i * geo[SD] * slab_h + j * geo[SH]) * across)
                 sum_taps(taps, ptr(offsets, 0), weight, line, base, shift(out, (i * nh + j) * ow), ow)
@@ -82,6 +93,7 @@ def _forward_plane(x, w, bias, y, geo, offsets, mode, unit):
                 if load(out, q) < 0:
                     store(out, q, number(y, 0))
     keep(buffer)
+    keep(lines)
 
 
 @njit(parallel=True, **JIT)
