@@ -85,7 +85,8 @@ def test_wrap_indices():
         for bad in (5, -6, 2**62, -(2**62)):
             wrong = index.copy()
             wrong[n // 2] = bad
-            assert kernels.wrap_indices(wrong, -5, 5, out)
+            assert kernels.wrap_indices(wrong, -5, 5, out) and kernels.outside(wrong, -5, 5)
+        assert not kernels.outside(index, -5, 5) and kernels.outside(index, -4, 5) and kernels.outside(index, -5, 4)
 
 
 def test_result_does_not_depend_on_threads():

@@ -30,6 +30,14 @@ def test_place(shape):
     np.testing.assert_array_equal(y, np.pad(x, ((0, 0), (4, 3))))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 120)])
+def test_reverse_rows(shape):
+    x = bits(*shape)
+    y = np.zeros_like(x)
+    kernels.reverse_rows(x, y)
+    np.testing.assert_array_equal(y, x[:, ::-1])
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 70), (3, 64, 32), (2, 129, 130)])
 def test_transpose(shape):
     x = bits(*shape)

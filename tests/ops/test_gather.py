@@ -152,6 +152,14 @@ def test_no_dimensions_and_no_elements():
     assert tnn.ones(2).scatter_add(0, tnn.zeros(0, dtype=tnn.int64), tnn.ones(2)).tolist() == [1, 1]
 
 
+def test_index_may_change_before_backward():
+    x, index = leaf(A[0]), tnn.tensor([[0, 1]])
+    y = x.gather(0, index).sum() + x.index_select(0, index[0]).sum() + x[index[0]].sum()
+    index.fill_(3)
+    y.backward()
+    assert x.grad.tolist() == [[3, 2], [2, 3], [0, 0], [0, 0]]
+
+
 def test_take_along_dim():
     index = np.array([[[0], [3], [-1]]])
     check(

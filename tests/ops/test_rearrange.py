@@ -106,6 +106,12 @@ def test_triangles_of_batches_and_dtypes():
     assert x.tril_() is x and x.tolist() == np.tril(A).tolist()
 
 
+def test_large_flip():
+    a = sample(20, 30, 40)
+    for dims in [(2,), (0, 2), (0, 1, 2), (1,)]:
+        np.testing.assert_array_equal(tnn.tensor(a).flip(dims).numpy(), np.flip(a, dims))
+
+
 def test_fill_diagonal():
     assert tnn.zeros(3, 2).fill_diagonal_(1).tolist() == [[1, 0], [0, 1], [0, 0]]
     assert tnn.zeros(5, 2).fill_diagonal_(1, wrap=True).tolist() == [[1, 0], [0, 1], [0, 0], [1, 0], [0, 1]]

@@ -48,6 +48,28 @@ def wrap_indices(index, low, size, out):
 
 
 @njit(**JIT)
+def _outside(index, low, size):
+    bad = False
+    for i in range(index.shape[0]):
+        bad |= (index[i] < low) | (index[i] >= size)
+    return bad
+
+
+@njit(parallel=True, **JIT)
+def outside(index, low, size):
+    """Whether one of the indices (n,) is below low or not below size."""
+    n = index.shape[0]
+    if n < GRAIN:
+        return _outside(index, low, size)
+    chunks = (n + CHUNK - 1) // CHUNK
+    bad = 0
+    for c in prange(chunks):
+        start = np.intp(c) * CHUNK
+        bad += 1 if _outside(index[start : min(n, start + CHUNK)], low, size) else 0
+    return bad > 0
+
+
+@njit(**JIT)
 def _take_rows(x, index, y, low, high):
     """Rows low to high of y, counted over (outer, n)."""
     n, inner = index.shape[0], x.shape[2]
@@ -135,6 +157,9 @@ def put_forward(src, index, y):
 
 @njit(**JIT)
 def _gather(x, index, y):
+    if index.shape[1] == 1:
+        _take_elements(x[:, 0], index[:, 0], y[:, 0])
+        return
     for j in range(index.shape[0]):
         for i in range(index.shape[1]):
             y[j, i] = x[index[j, i], i]
@@ -158,6 +183,11 @@ def gather_forward(x, index, y):
 
 @njit(**JIT)
 def _gather_add(g, index, dx):
+    if index.shape[1] == 1:
+        source, places, target = g[:, 0], index[:, 0], dx[:, 0]
+        for j in range(places.shape[0]):
+            target[places[j]] += source[j]
+        return
     for j in range(index.shape[0]):
         for i in range(index.shape[1]):
             dx[index[j, i], i] += g[j, i]
@@ -181,6 +211,11 @@ def gather_backward(g, index, dx):
 
 @njit(**JIT)
 def _scatter(src, index, y):
+    if index.shape[1] == 1:
+        source, places, target = src[:, 0], index[:, 0], y[:, 0]
+        for j in range(places.shape[0]):
+            target[places[j]] = source[j]
+        return
     for j in range(index.shape[0]):
         for i in range(index.shape[1]):
             y[index[j, i], i] = src[j, i]

@@ -1,4 +1,4 @@
-"""Copies that keep a triangle, copies into a part of the columns, and copies of transposed matrices.
+"""Copies that keep a triangle, copies into a part of the columns, reversed rows, and copies of transposed matrices.
 
 These move bits: the arrays are views as unsigned integers of the elements' size.
 """
@@ -69,6 +69,28 @@ def place(x, y, start):
             low = np.intp(c) * step
             for r in range(low, min(rows, low + step)):
                 _copy(x[r], y[r, start : start + m])
+
+
+@njit(**JIT)
+def _reverse(x, y):
+    last = np.uintp(x.shape[0] - 1)
+    for i in range(np.uintp(x.shape[0])):
+        y[i] = x[last - i]  # unsigned: no test for negative indices, which would keep the loop from vectorising
+
+
+@njit(parallel=True, **JIT)
+def reverse_rows(x, y):
+    """Writes y (rows, n): each row of x (rows, n) from its end to its beginning."""
+    rows, n = x.shape
+    if rows * n < GRAIN:
+        for r in range(rows):
+            _reverse(x[r], y[r])
+    else:
+        step = max(1, CHUNK // n)
+        for c in prange((rows + step - 1) // step):
+            low = np.intp(c) * step
+            for r in range(low, min(rows, low + step)):
+                _reverse(x[r], y[r])
 
 
 @njit(**JIT)

@@ -105,7 +105,7 @@ def _prepare(name, input, dim, index, src=None, negative=False):
     if i.size == 0:
         return dim, None
     if src is None and i.ndim == d.ndim > 0 and _same_but(i.shape, d.shape, dim):
-        return dim, _checked(i, dim, d.shape[dim], negative)
+        return dim, _checked(i, dim, d.shape[dim], negative, input._rg)
     what = "input" if name == "gather" else "self"
     if max(d.ndim, 1) != max(i.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
@@ -126,12 +126,12 @@ def _prepare(name, input, dim, index, src=None, negative=False):
                 "and to "
                 f"be no larger size than src {list(s.shape)}"
             )
-    return dim, _checked(i, dim, np.atleast_1d(d).shape[dim], negative)
+    return dim, _checked(i, dim, np.atleast_1d(d).shape[dim], negative, input._rg or (src is not None and src._rg))
 
 
-def _checked(index, dim, size, negative):
+def _checked(index, dim, size, negative, keep):
     message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
-    return wrapped(index, size, lambda v: RuntimeError(message.format(v)), negative)
+    return wrapped(index, size, lambda v: RuntimeError(message.format(v)), negative, keep)
 
 
 def gather(input, dim, index, *, sparse_grad=False, out=None):

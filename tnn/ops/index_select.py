@@ -39,7 +39,7 @@ def index_select(input, dim, index, *, out=None):
     dim = wrap_dim(dim, len(shape))
     i = _row_index("index_select", index, RuntimeError("index_select(): Expected dtype int32 or int64 for index"))
     x = at_least_1d(input)
-    i = wrapped(i, x._data.shape[dim], lambda v: f"index out of range in self: {v}", negative=False)
+    i = wrapped(i, x._data.shape[dim], lambda v: f"index out of range in self: {v}", False, x._rg)
     result = take_rows(x, i, dim, 1, IndexSelect)
     return into(out, result if shape else reshape(result, ()))
 

@@ -24,7 +24,7 @@ _FULL = slice(None)
 _OUT_OF_BOUNDS = "index {} is out of bounds for dimension {} with size {}"
 
 
-def wrapped(index, size, message=None, negative=True):
+def wrapped(index, size, message=None, negative=True, copy=True):
     """Integer indices as a C-contiguous int64 ndarray from 0 to ``size - 1``.
 
     Args:
@@ -32,13 +32,19 @@ def wrapped(index, size, message=None, negative=True):
         size: the number that indices may not reach.
         message: a function from the offending index to the IndexError's text, or to another error.
         negative: whether negative indices count from the end.
+        copy: False: the array itself may be returned, for a caller that does not keep it.
     """
     if index.dtype is not _I64 or not index.flags.c_contiguous:
         index = np.ascontiguousarray(index, _I64).reshape(index.shape)
-    out = empty(index.shape, _I64)
     flat = index.reshape(-1)
     low = -size if negative else 0
-    if kernels.wrap_indices(flat, low, size, out.reshape(-1)):
+    out = index
+    if copy or negative:
+        out = empty(index.shape, _I64)
+        bad = kernels.wrap_indices(flat, low, size, out.reshape(-1))
+    else:
+        bad = kernels.outside(flat, low, size)
+    if bad:
         value = int(flat[(flat < low) | (flat >= size)][0])
         error = message(value) if message else f"index {value} is out of range for a dimension of size {size}"
         raise error if isinstance(error, Exception) else IndexError(error)
