@@ -13,94 +13,11 @@ from .autograd import engine, node
 from .autograd.grad_mode import mode
 from .autograd.node import Node, NodeHooks, RemovableHandle, Version
 from .autograd.view import ViewOf, rebase
+from ._device import Size, check_device, cpu, device  # noqa: F401
 from .kernels._pool import empty, zeros
 
 _new = object.__new__
 _of = dtypes.FROM_NUMPY
-
-
-class Size(tuple):
-    """A tensor's shape: a tuple with ``numel()``."""
-
-    __slots__ = ()
-
-    def numel(self):
-        """The product of the sizes."""
-        n = 1
-        for s in self:
-            n *= s
-        return n
-
-    def __getitem__(self, i):
-        out = tuple.__getitem__(self, i)
-        return Size(out) if isinstance(i, slice) else out
-
-    def __add__(self, other):
-        return Size(tuple.__add__(self, tuple(other)))
-
-    def __mul__(self, n):
-        return Size(tuple.__mul__(self, n))
-
-    __rmul__ = __mul__
-
-    def __repr__(self):
-        return f"tnn.Size({list(self)})"
-
-    def __reduce__(self):
-        return Size, (tuple(self),)
-
-
-class device:
-    """Where tensors live: always the CPU.
-
-    Raises:
-        RuntimeError: another device is asked for.
-    """
-
-    __slots__ = ("type", "index")
-
-    def __init__(self, type="cpu", index=None):
-        if isinstance(type, device):
-            type, index = type.type, type.index
-        if isinstance(type, int):
-            raise RuntimeError(f"tnn runs on the CPU; there is no accelerator with index {type}")
-        name, _, number = str(type).partition(":")
-        if name == "meta":
-            raise NotImplementedError("tnn has no meta device; tnn runs on the CPU")
-        if name != "cpu":
-            raise RuntimeError(f"tnn runs on the CPU: expected device 'cpu', got {type!r}")
-        self.type = name
-        self.index = int(number) if number else index
-
-    def __repr__(self):
-        return f"device(type='{self.type}'" + (f", index={self.index})" if self.index is not None else ")")
-
-    def __str__(self):
-        return self.type if self.index is None else f"{self.type}:{self.index}"
-
-    def __eq__(self, other):
-        return isinstance(other, device)
-
-    def __hash__(self):
-        return hash("cpu")
-
-    def __reduce__(self):
-        return device, (self.type,)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        return None
-
-
-_cpu = device("cpu")
-
-
-def check_device(value):
-    """Accepts None and the CPU; raises for every other device."""
-    if value is not None and value is not _cpu:
-        device(value)
 
 
 def wrap(data):
@@ -200,7 +117,7 @@ class Tensor:
     @property
     def device(self):
         """Always the CPU."""
-        return _cpu
+        return cpu
 
     @property
     def itemsize(self):
@@ -313,8 +230,8 @@ class Tensor:
         value = bool(value)
         if self._node is not None and not value:
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         if value and not self.dtype.is_floating_point:
             raise RuntimeError(f"only Tensors of floating point dtype can require gradients, got {self.dtype}")
@@ -427,8 +344,8 @@ class Tensor:
             inputs: accumulate only into these tensors.
 
         Raises:
-            RuntimeError: the tensor does not require gradients, ``gradient`` has another shape or is missing, or the graph was
-                freed by an earlier backward.
+            RuntimeError: the tensor does not require gradients, ``gradient`` has another shape or is missing, or the
+                graph was freed by an earlier backward.
         """
         gradient = engine.start(self, gradient)
         if inputs is not None:
@@ -493,8 +410,8 @@ class Tensor:
         d = self._data
         if 0 in d.strides and d.size and any(s == 0 and n > 1 for s, n in zip(d.strides, d.shape, strict=True)):
             raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-                "Please clone() the tensor before performing the operation."
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                "location. Please clone() the tensor before performing the operation."
             )
 
     def _bump(self):
@@ -527,7 +444,8 @@ class Tensor:
         if mine.dtype != new.dtype:
             if not dtypes.can_cast(result.dtype, self.dtype):
                 raise RuntimeError(
-                    f"result type {result.dtype.torch_name} can't be cast to the desired output type {self.dtype.torch_name}"
+                    f"result type {result.dtype.torch_name} can't be cast to the desired output type "
+                    f"{self.dtype.torch_name}"
                 )
             result = result.to(self.dtype)
             new = result._data
@@ -660,7 +578,8 @@ class Tensor:
             return memo[id(self)]
         if self._node is not None:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment."
             )
         import copy
 
