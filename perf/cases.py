@@ -4,8 +4,8 @@ A case makes its inputs for a library (``tnn`` or ``torch``: their names are the
 arguments that runs it once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,8 @@ def main(argv=None):
             continue
         rows.append(row)
         print(
-            f"{row['name']:44s} {row['ratio']:6.2f}  ({row['low']:.2f}-{row['high']:.2f})   tnn {_duration(row['tnn_seconds'])}"
-            f"   PyTorch {_duration(row['torch_seconds'])}",
+            f"{row['name']:44s} {row['ratio']:6.2f}  ({row['low']:.2f}-{row['high']:.2f})   "
+            f"tnn {_duration(row['tnn_seconds'])}   PyTorch {_duration(row['torch_seconds'])}",
             flush=True,
         )
     ours.close()

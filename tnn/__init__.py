@@ -10,6 +10,18 @@ from importlib import import_module as _import_module
 _collecting = _gc.isenabled()
 _gc.disable()
 
+from .autograd.autocast import (
+    autocast,
+    clear_autocast_cache,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from .autograd.grad_mode import (
     enable_grad,
     inference_mode,
@@ -93,8 +105,8 @@ from .ops.creation import (
 from .ops.ctc import ctc_loss
 from .ops.distance import cdist, cosine_similarity, pairwise_distance, pdist
 from .ops.einsum import chain_matmul, cross, einsum, inner, kron, tensordot
-from .ops.extreme import amax, amin, aminmax, argmax, argmin, max, min
 from .ops.embedding import embedding, embedding_bag
+from .ops.extreme import amax, amin, aminmax, argmax, argmin, max, min
 from .ops.factor import cholesky, geqrf, lu, lu_unpack, orgqr, ormqr, qr, svd
 from .ops.gather import (
     gather,
@@ -284,9 +296,9 @@ from .ops.pointwise_unary import (
     isreal,
     lgamma,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logical_not,
     logit,
     mvlgamma,
@@ -427,7 +439,7 @@ short = int16
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "autograd", "formats", "func", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse", "utils",
+    "amp", "autograd", "formats", "func", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse", "utils",
 }  # fmt: skip
 
 

@@ -13,26 +13,29 @@ from .tensor import Tensor
 METHODS = {
     "activation": "hardshrink prelu relu sigmoid tanh relu_ sigmoid_ tanh_",
     "pointwise": (
-        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power "
-        "ldexp maximum minimum fmax fmin"
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp "
+        "maximum minimum fmax fmin"
     ),
-    "pointwise_functions": "atan2 arctan2 hypot logaddexp logaddexp2 copysign nextafter heaviside xlogy gcd lcm igamma igammac",
+    "pointwise_functions": (
+        "atan2 arctan2 hypot logaddexp logaddexp2 copysign nextafter heaviside xlogy gcd lcm igamma igammac"
+    ),
     "pointwise_unary": (
-        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh "
-        "arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma i0 mvlgamma logit abs "
-        "absolute neg negative positive sign sgn floor ceil trunc fix frac round angle frexp nan_to_num isnan isinf isfinite "
-        "isposinf isneginf signbit isreal logical_not"
+        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh "
+        "asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma "
+        "digamma i0 mvlgamma logit abs absolute neg negative positive sign sgn floor ceil trunc fix frac round "
+        "angle frexp nan_to_num isnan isinf isfinite isposinf isneginf signbit isreal logical_not"
     ),
     "pointwise_compare": (
-        "eq ne not_equal lt less le less_equal gt greater ge greater_equal equal isclose allclose logical_and logical_or "
-        "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
+        "eq ne not_equal lt less le less_equal gt greater ge greater_equal equal isclose allclose logical_and "
+        "logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift "
+        "bitwise_right_shift"
     ),
     "pointwise_select": "masked_fill clamp clip clamp_min clamp_max lerp addcmul addcdiv",
     "linear": "mm bmm mv dot vdot outer ger addmm baddbmm addbmm addmv addr matmul",
     "shape": (
-        "reshape view view_as reshape_as flatten ravel unflatten unsqueeze squeeze permute transpose swapaxes swapdims t "
-        "adjoint T mT mH H movedim moveaxis sum_to_size expand expand_as broadcast_to clone contiguous squeeze_ unsqueeze_ "
-        "transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
+        "reshape view view_as reshape_as flatten ravel unflatten unsqueeze squeeze permute transpose swapaxes "
+        "swapdims t adjoint T mT mH H movedim moveaxis sum_to_size expand expand_as broadcast_to clone contiguous "
+        "squeeze_ unsqueeze_ transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
     ),
     "assign": "copy_ fill_ zero_",
     "part": "select narrow diagonal as_strided as_strided_ unfold",
@@ -41,8 +44,8 @@ METHODS = {
         "unsafe_split_with_sizes"
     ),
     "rearrange": (
-        "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat select_scatter "
-        "slice_scatter diagonal_scatter as_strided_scatter fill_diagonal_ narrow_copy"
+        "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat "
+        "select_scatter slice_scatter diagonal_scatter as_strided_scatter fill_diagonal_ narrow_copy"
     ),
     "indexing": "index_put index_put_",
     "gather": "gather take_along_dim scatter scatter_add scatter_reduce",
@@ -57,8 +60,8 @@ METHODS = {
     "einsum": "cross kron inner",
     "factor": "cholesky geqrf lu orgqr ormqr qr svd",
     "linalg": (
-        "cholesky_inverse cholesky_solve corrcoef cov det inverse logdet lu_solve matrix_exp matrix_power pinverse slogdet "
-        "trace triangular_solve"
+        "cholesky_inverse cholesky_solve corrcoef cov det inverse logdet lu_solve matrix_exp matrix_power pinverse "
+        "slogdet trace triangular_solve"
     ),
     "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
     "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
@@ -68,18 +71,18 @@ METHODS = {
 
 INPLACE = {
     "pointwise": (
-        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power "
-        "ldexp"
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp"
     ),
     "pointwise_functions": "atan2 arctan2 hypot copysign nextafter heaviside xlogy gcd lcm igamma igammac",
     "pointwise_unary": (
-        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh "
-        "arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma i0 mvlgamma logit abs "
-        "absolute neg negative sign sgn floor ceil trunc fix frac round nan_to_num logical_not"
+        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh "
+        "asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma "
+        "digamma i0 mvlgamma logit abs absolute neg negative sign sgn floor ceil trunc fix frac round nan_to_num "
+        "logical_not"
     ),
     "pointwise_compare": (
-        "eq ne not_equal lt less le less_equal gt greater ge greater_equal logical_and logical_or logical_xor bitwise_and "
-        "bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
+        "eq ne not_equal lt less le less_equal gt greater ge greater_equal logical_and logical_or logical_xor "
+        "bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
     ),
     "pointwise_select": "masked_fill clamp clip clamp_min clamp_max lerp addcmul addcdiv",
     "linear": "addmm baddbmm addbmm addmv addr",
@@ -94,15 +97,15 @@ INPLACE = {
 OPERATORS = {
     "pointwise": {
         "__add__": "op_add", "__radd__": "op_radd", "__sub__": "op_sub", "__rsub__": "op_rsub", "__mul__": "op_mul",
-        "__rmul__": "op_rmul", "__truediv__": "op_truediv", "__rtruediv__": "op_rtruediv", "__floordiv__": "op_floordiv",
-        "__rfloordiv__": "op_rfloordiv", "__mod__": "op_mod", "__rmod__": "op_rmod", "__pow__": "op_pow",
+        "__rmul__": "op_rmul", "__truediv__": "op_truediv", "__rtruediv__": "op_rtruediv",
+        "__floordiv__": "op_floordiv", "__rfloordiv__": "op_rfloordiv", "__mod__": "op_mod", "__rmod__": "op_rmod", "__pow__": "op_pow",
         "__rpow__": "op_rpow", "__iadd__": "op_iadd", "__isub__": "op_isub", "__imul__": "op_imul",
         "__itruediv__": "op_itruediv", "__ifloordiv__": "op_ifloordiv", "__imod__": "op_imod", "__ipow__": "op_ipow",
     },
     "pointwise_unary": {"__neg__": "neg", "__pos__": "positive", "__abs__": "abs"},
     "pointwise_compare": {
-        "__eq__": "op_eq", "__ne__": "op_ne", "__lt__": "op_lt", "__le__": "op_le", "__gt__": "op_gt", "__ge__": "op_ge",
-        "__and__": "op_and", "__rand__": "op_rand", "__or__": "op_or", "__ror__": "op_ror", "__xor__": "op_xor",
+        "__eq__": "op_eq", "__ne__": "op_ne", "__lt__": "op_lt", "__le__": "op_le", "__gt__": "op_gt",
+        "__ge__": "op_ge", "__and__": "op_and", "__rand__": "op_rand", "__or__": "op_or", "__ror__": "op_ror", "__xor__": "op_xor",
         "__rxor__": "op_rxor", "__invert__": "bitwise_not", "__lshift__": "op_lshift", "__rshift__": "op_rshift",
         "__iand__": "op_iand", "__ior__": "op_ior", "__ixor__": "op_ixor", "__ilshift__": "op_ilshift",
         "__irshift__": "op_irshift",

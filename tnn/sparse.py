@@ -6,7 +6,8 @@ from .tensor import Tensor, _new, wrap
 
 
 class _Absent:
-    """Stands for the dense array that a sparse tensor does not have: knows shape and dtype, and nothing can compute with it."""
+    """Stands for the dense array that a sparse tensor does not have: knows shape and dtype, and "
+    "nothing can compute with it."""
 
     __slots__ = ("shape", "dtype", "ndim", "size", "itemsize")
 

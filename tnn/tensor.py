@@ -9,11 +9,11 @@ import builtins
 import numpy as np
 
 from . import dtypes, formats
+from ._device import Size, check_device, cpu, device  # noqa: F401
 from .autograd import engine, node
 from .autograd.grad_mode import mode
 from .autograd.node import Node, NodeHooks, RemovableHandle, Version
 from .autograd.view import ViewOf, rebase
-from ._device import Size, check_device, cpu, device  # noqa: F401
 from .kernels._pool import empty, zeros
 
 _new = object.__new__

@@ -40,7 +40,8 @@ CASES = [
     LayerCase("linear_cross_entropy", lambda: nn.LinearCrossEntropyLoss(4, 3, bias=True), ((3, 4),), (CLASSES,),
               half=False),
     LayerCase("multi_margin", lambda: nn.MultiMarginLoss(p=2), ((3, 3),), (CLASSES,), double=True),
-    LayerCase("multilabel_margin", lambda: nn.MultiLabelMarginLoss(), ((2, 3),), (tnn.tensor([[2, 0, -1], [1, -1, 0]]),)),
+    LayerCase("multilabel_margin", lambda: nn.MultiLabelMarginLoss(), ((2, 3),),
+              (tnn.tensor([[2, 0, -1], [1, -1, 0]]),)),
     LayerCase("multilabel_soft", lambda: nn.MultiLabelSoftMarginLoss(), ((3, 4), (3, 4)), draw=unit),
     LayerCase("ranking", lambda: nn.MarginRankingLoss(0.3), ((4,), (4,)), (tnn.tensor([1.0, -1.0, 1.0, -1.0]),),
               half=False, empty=False),
@@ -74,7 +75,8 @@ def test_cross_entropy_follows_its_formula(reduction, smooth):
     logp = log_softmax(x, 1)
     q = np.eye(5)[t].transpose(0, 2, 1) * (1 - smooth) * w[t][:, None] + smooth / 5 * w[None, :, None]
     loss = -(q * logp).sum(1) * (t != 1)
-    got = F.cross_entropy(tnn.tensor(x), tnn.tensor(t), tnn.tensor(w), ignore_index=1, reduction=reduction, label_smoothing=smooth)
+    options = {"ignore_index": 1, "reduction": reduction, "label_smoothing": smooth}
+    got = F.cross_entropy(tnn.tensor(x), tnn.tensor(t), tnn.tensor(w), **options)
     want = {"none": loss, "sum": loss.sum(), "mean": loss.sum() / (w[t] * (t != 1)).sum()}[reduction]
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-10)
 

@@ -36,7 +36,8 @@ def test_tensor_copies_and_infers_dtypes():
 
 PROMOTIONS = [
     ("uint8", "int8", "int16"), ("uint8", "int64", "int64"), ("int32", "float16", "float16"),
-    ("bool", "uint8", "uint8"), ("float16", "bfloat16", "float32"), ("bfloat16", "float32", "float32"), ("int64", "float32", "float32"),
+    ("bool", "uint8", "uint8"), ("float16", "bfloat16", "float32"), ("bfloat16", "float32", "float32"),
+    ("int64", "float32", "float32"),
     ("float32", "float64", "float64"), ("bool", "bool", "bool"),
 ]  # fmt: skip
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels._pool import empty
+from .autocast import active, outside
+from .autocast import state as autocast_state
 from .grad_mode import mode
 from .node import Node
 
@@ -233,6 +235,9 @@ def run(roots, grads, retain_graph, create_graph, inputs=None, accumulate=True):
     Returns:
         A list with a gradient or None for each of ``inputs``; empty when that is None.
     """
+    if active.n and autocast_state.enabled:
+        with outside():  # backward runs in the dtypes of forward
+            return run(roots, grads, retain_graph, create_graph, inputs, accumulate)
     seeds = []
     for t, g in zip(roots, grads, strict=True):
         if t._base is not None and t._base.stale(t):

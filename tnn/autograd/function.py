@@ -65,7 +65,8 @@ class Function:
     """Base of user-defined differentiable operations.
 
     A subclass defines static ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``, or ``forward(*args)`` with
-    ``setup_context(ctx, inputs, output)``. It is called through ``apply``. What backward computes with Tensor operations
+    ``setup_context(ctx, inputs, output)``. It is called through ``apply``. What backward computes with Tensor
+    operations
     is differentiable again.
 
     >>> import tnn

@@ -25,7 +25,8 @@ class Node:
     """One recorded operation.
 
     Attributes:
-        next: for each input, ``(target, output number)`` or None where no gradient is wanted. The target is the Node that
+        next: for each input, ``(target, output number)`` or None where no gradient is wanted. The target is the
+            Node that
             made the input, or the leaf tensor itself.
         n_out: how many outputs the operation has.
     """
@@ -114,7 +115,8 @@ class Node:
         return out
 
     def attach_all(self, outs, differentiable=None):
-        """Makes several tensors this node's outputs; those of integer or bool type, or marked False, carry no gradient."""
+        """Makes several tensors this node's outputs; those of integer or bool type, or marked "
+        "False, carry no gradient."""
         self.n_out = len(outs)
         self.outs = [(t._data.shape, t._data.dtype) for t in outs]
         for i, t in enumerate(outs):
@@ -147,7 +149,8 @@ class Node:
         return tuple(out)
 
     def register_hook(self, hook):
-        """Calls ``hook(grad_inputs, grad_outputs)`` after this node's backward; what it returns replaces grad_inputs."""
+        """Calls ``hook(grad_inputs, grad_outputs)`` after this node's backward; what it returns "
+        "replaces grad_inputs."""
         return self._hooks().add(self._hooks().post, hook)
 
     def register_prehook(self, hook):
@@ -164,7 +167,8 @@ class Node:
 
 
 class NodeHooks:
-    """Hooks of a node: on the gradient of one output (``tensor``), before (``pre``) and after (``post``) its backward."""
+    """Hooks of a node: on the gradient of one output (``tensor``), before (``pre``) and after "
+    "(``post``) its backward."""
 
     __slots__ = ("tensor", "pre", "post", "retain", "__weakref__")
 

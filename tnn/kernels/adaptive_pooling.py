@@ -1,6 +1,7 @@
 """Pooling over windows given one by one: adaptive and fractional pooling in one to three dimensions.
 
-Arrays are (planes, D, H, W). ``lo`` and ``hi`` are int64 arrays of shape (3, n): output o of dimension j pools the inputs
+Arrays are (planes, D, H, W). ``lo`` and ``hi`` are int64 arrays of shape (3, n): output o of dimension j pools the
+inputs
 lo[j, o] <= i < hi[j, o]. Adaptive pooling to ``m`` outputs of ``n`` inputs has lo = floor(o*n/m), hi = ceil((o+1)*n/m).
 """
 

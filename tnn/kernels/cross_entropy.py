@@ -3,11 +3,13 @@ r"""Negative log-likelihood, and softmax with cross entropy in one pass, on x (N
     lse = log sum_c exp(x_c)
     nll_forward              loss = -w_t x_t
     cross_entropy_forward    loss = (1 - e) w_t (lse - x_t) + e/C sum_c w_c (lse - x_c)          t a class
-    cross_entropy_backward   dx_c = g ((1 - e) w_t (p_c - [c = t]) + e/C (W p_c - w_c)),         p_c = exp(x_c - lse), W = sum w
+    cross_entropy_backward   dx_c = g ((1 - e) w_t (p_c - [c = t]) + e/C (W p_c - w_c)),         p_c = exp(x_c -
+        lse), W = sum w
     soft_forward             loss = sum_c w_c q_c (lse - x_c),   q_c = (1 - e) t_c + e/C         t a distribution
     soft_backward            dx_c = g (Q p_c - w_c q_c),         Q = sum_c w_c q_c
 
-A target equal to ``ignore`` gives 0. Only lse is kept for backward, not the probabilities: reading x again costs less than
+A target equal to ``ignore`` gives 0. Only lse is kept for backward, not the probabilities: reading x again costs
+less than
 writing and reading them.
 """
 

@@ -1,7 +1,8 @@
 """Looking rows of a table up, one by one or in bags, and adding gradients back to them.
 
 embedding_forward    y[i] = w[index[i]]
-bag_forward          y[b] = sum of psw[i] w[index[i]] over the bag's i, divided by their number for the mean, or the maximum
+bag_forward          y[b] = sum of psw[i] w[index[i]] over the bag's i, divided by their number for the mean, or the
+maximum
 add_rows             gw[index[i]] += scale[i] g[source[i]],   in the order of i
 """
 

@@ -3,7 +3,8 @@
 x is (N, C, D, H, W), grid (N, P, 3) in units of [-1, 1] as (x, y, z), y (N, C, P). Images have D = 1 and points with
 z such that plane 0 is hit exactly (``flat``).
 
-A coordinate g becomes u = (g + 1) / 2 (n - 1) where corners are aligned, else ((g + 1) n - 1) / 2. ``pad`` says what lies
+A coordinate g becomes u = (g + 1) / 2 (n - 1) where corners are aligned, else ((g + 1) n - 1) / 2. ``pad`` says
+what lies
 outside: 0 zeros, 1 the border's value, 2 the image reflected. ``mode``: 0 linear, 1 nearest, 2 cubic (images).
 """
 

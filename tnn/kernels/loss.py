@@ -1,6 +1,7 @@
 """Losses of an input x and a target t, element by element, with the reduction in the same pass.
 
-One kernel serves them all: ``kind`` names the loss, ``p`` its parameter. Each loss is a pair of loops, the value and its
+One kernel serves them all: ``kind`` names the loss, ``p`` its parameter. Each loss is a pair of loops, the value
+and its
 derivative by x (the "slope").
 """
 

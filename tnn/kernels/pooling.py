@@ -1,7 +1,8 @@
 """Pooling over windows of a fixed size, in one to three dimensions (fewer: leading sizes of 1).
 
 Arrays are (planes, D, H, W), a plane being one channel of one sample. ``k``, ``s``, ``p``, ``d`` are int64 arrays of
-length 3: window, stride, padding and dilation. A window's elements ("taps") are numbered in row-major order; max pooling
+length 3: window, stride, padding and dilation. A window's elements ("taps") are numbered in row-major order; max
+pooling
 keeps the number of the tap that won, one byte for each output instead of PyTorch's eight for a flat index.
 
     max:  y[o] = max_t x[o*s - p + t*d]          NaN wins, the last NaN of a window; else the first of equal elements

@@ -1,11 +1,13 @@
 """Resampling on a regular grid: every mode is a table of taps for each dimension.
 
-Arrays are (planes, D, H, W). For dimension j, ``index[j]`` (n_out, K) names the K inputs of each output and ``weight[j]``
+Arrays are (planes, D, H, W). For dimension j, ``index[j]`` (n_out, K) names the K inputs of each output and
+``weight[j]``
 (n_out, K) their weights; a tap that is not there has weight 0 and index 0.
 
     y[o] = sum over taps a, b, c of wD[a] wH[b] wW[c] x[iD[a], iH[b], iW[c]]
 
-A row of outputs first mixes the input rows it needs, which is contiguous and vectorises, and then the mixed row's columns.
+A row of outputs first mixes the input rows it needs, which is contiguous and vectorises, and then the mixed row's
+columns.
 """
 
 import numpy as np

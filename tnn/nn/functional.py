@@ -92,14 +92,14 @@ from ..ops.embedding import embedding, embedding_bag
 # fold
 from ..ops.fold import fold, unfold
 
-# linear
-from ..ops.linear import bilinear, linear
-
 # glu
 from ..ops.glu import glu
 
 # grid_sample
 from ..ops.grid_sample import affine_grid, grid_sample
+
+# linear
+from ..ops.linear import bilinear, linear
 
 # loss
 from ..ops.loss import (

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import active, run
 from ..autograd.grad_mode import mode
 from ..autograd.node import Version
 from ..tensor import Tensor, wrap
@@ -18,7 +19,16 @@ HALF = dtypes.HALF
 def dense(t):
     """A tensor's ndarray, C-contiguous: the array itself where it is so already."""
     d = t._data
-    return d if d.flags.c_contiguous else np.ascontiguousarray(d).reshape(d.shape)
+    return d if d.flags.c_contiguous else row_major(d)
+
+
+def row_major(d):
+    """A C-contiguous copy of an ndarray."""
+    if d.size < 4096:
+        return np.ascontiguousarray(d).reshape(d.shape)
+    from .shape import contiguous_copy
+
+    return contiguous_copy(d)
 
 
 def recording(*tensors):
@@ -80,8 +90,13 @@ def sum_to(grad, like):
     return grad
 
 
-def half_as_float32(fn):
-    """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once."""
+def half_as_float32(fn=None, *, autocast=None):
+    """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once.
+
+    ``autocast`` is the operation's policy inside an autocast region, see :mod:`tnn.autocast`.
+    """
+    if autocast is not None:
+        return lambda fn: _half_with_policy(half_as_float32(fn), fn, autocast)
 
     @functools.wraps(fn)
     def op(*args, **kwargs):
@@ -93,6 +108,19 @@ def half_as_float32(fn):
                 if isinstance(a, Tensor) and a._data.dtype in HALF:
                     return _in_float32(fn, args, kwargs)
         return fn(*args, **kwargs)
+
+    return op
+
+
+def _half_with_policy(half, fn, policy):
+    @functools.wraps(fn)
+    def op(*args, **kwargs):
+        if active.n:
+            return run(policy, half, args, kwargs)
+        for a in args:
+            if isinstance(a, Tensor) and a._data.dtype in HALF:
+                return _in_float32(fn, args, kwargs)
+        return half(*args, **kwargs) if kwargs else fn(*args)
 
     return op
 
@@ -129,7 +157,7 @@ def inplace(op):
     @functools.wraps(op)
     def method(self, *args, **kwargs):
         self._check_inplace()
-        out = op(self, *args, **kwargs)
+        out = run("keep", op, (self, *args), kwargs) if active.n else op(self, *args, **kwargs)
         if out is not self and out._node is not None and out._node.saved:
             _keep_before(out._node, self)
         return self._write(out)
@@ -154,7 +182,8 @@ def into(out, result):
         return out
     if result._rg or out._rg:
         raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+            "functions with out=... arguments don't support automatic differentiation, but one of "
+            "the arguments requires grad."
         )
     if not dtypes.can_cast(result.dtype, out.dtype):
         raise RuntimeError(

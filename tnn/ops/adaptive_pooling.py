@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import adaptive_pooling as kernels
@@ -141,6 +142,7 @@ def adaptive_avg_pool2d(input, output_size):
     return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@casts("float32")
 def adaptive_avg_pool3d(input, output_size):
     """As :func:`adaptive_avg_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
     return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
@@ -159,6 +161,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     return _adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
+@casts("float32")
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """As :func:`adaptive_max_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
     return _adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
@@ -180,7 +183,8 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
 
 
 def _fractional_starts(sample, n, m, k):
-    """Graham's pseudo-random window starts (arXiv 1412.6071): floor((i + u) alpha) - floor(u alpha), the last at n - k."""
+    """Graham's pseudo-random window starts (arXiv 1412.6071): floor((i + u) alpha) - floor(u "
+    "alpha), the last at n - k."""
     kind = sample.dtype.type
     starts = np.empty(sample.shape + (m,), np.int64)
     if m > 1:
@@ -209,7 +213,8 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
     for n, ki, m in zip(size, k, target, strict=True):
         if ki <= 0 or m <= 0 or m + ki - 1 > n:
             raise RuntimeError(
-                f"{function}: kernel_size {list(k)} and output_size {list(target)} do not fit the input's size {list(size)}"
+                f"{function}: kernel_size {list(k)} and output_size {list(target)} do not fit the "
+                f"input's size {list(size)}"
             )
     shape = input._data.shape
     batch, channels = (1, shape[0]) if len(shape) == nd + 1 else shape[:2]
@@ -247,6 +252,7 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
     return out if return_indices else out[0]
 
 
+@casts("float32")
 def fractional_max_pool2d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):  # fmt: skip
@@ -267,6 +273,7 @@ def fractional_max_pool2d(
     )
 
 
+@casts("float32")
 def fractional_max_pool3d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):  # fmt: skip

@@ -10,13 +10,14 @@ from ..autograd.node import Node
 from ..kernels import cast as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, check_device, device, wrap
-from ._common import F32, dense
+from ._common import F32
 
 _BF16 = dtypes.bfloat16.np
 
 
 def convert(data, np_dtype):
-    """An ndarray converted to another dtype (a copy): to and from bfloat16 by kernels, float to integer by truncation."""
+    """An ndarray converted to another dtype (a copy): to and from bfloat16 by kernels, float to "
+    "integer by truncation."""
     if data.dtype == _BF16 and np_dtype == F32:
         out = empty(data.shape, F32)
         kernels.bfloat16_to_float32(_bits(data, np.uint16), _bits(out, np.uint32))
@@ -29,7 +30,11 @@ def convert(data, np_dtype):
         return convert(convert(data, F32), np_dtype)
     if data.dtype.kind == "f" and np_dtype.kind in "iu":
         with np.errstate(invalid="ignore"):
-            return data.astype(np.int64, order="C").astype(np_dtype) if np_dtype.kind == "u" else data.astype(np_dtype, order="C")
+            return (
+                data.astype(np.int64, order="C").astype(np_dtype)
+                if np_dtype.kind == "u"
+                else data.astype(np_dtype, order="C")
+            )
     with np.errstate(over="ignore"):
         return data.astype(np_dtype, order="C")
 

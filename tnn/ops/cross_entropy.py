@@ -10,7 +10,7 @@ from ..kernels import cross_entropy as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
-from .loss import reduced, reduction_of
+from .loss import reduction_of
 
 
 def _positions(shape):
@@ -109,7 +109,7 @@ def _nll_composed(x, t, w, node):
     return loss.reshape(shape) if node.reduction == "none" else loss.sum() * node.scale
 
 
-@half_as_float32
+@half_as_float32(autocast="float32")
 def nll_loss(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -200,7 +200,7 @@ def _composed(node, x, t, w, grad):
     return out if mode.grad else tuple(None if g is None else g.detach() for g in out)
 
 
-@half_as_float32
+@half_as_float32(autocast="float32")
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):  # fmt: skip
@@ -236,7 +236,8 @@ def cross_entropy(
     if soft:
         if target._data.dtype != input._data.dtype:
             raise RuntimeError(
-                f"Expected floating point type for target with class probabilities, equal to the input's {input.dtype}, "
+                "Expected floating point type for target with class probabilities, equal to the "
+                f"input's {input.dtype}, "
                 f"got {target.dtype}"
             )
         if target._data.shape != input._data.shape:
@@ -294,7 +295,8 @@ def linear_cross_entropy(
     extra = linear_weight._data.shape[1:-1]
     if extra and input._data.ndim != 2:
         raise RuntimeError(
-            f"linear_cross_entropy: multi-dimensional linear_weight {list(linear_weight._data.shape)} expects a 2-D input, "
+            "linear_cross_entropy: multi-dimensional linear_weight "
+            f"{list(linear_weight._data.shape)} expects a 2-D input, "
             f"got {list(input._data.shape)}"
         )
     features = linear_weight._data.shape[-1]

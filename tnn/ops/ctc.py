@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import ctc as kernels
@@ -70,7 +71,8 @@ def _check_targets(targets, lengths, classes, steps, input_lengths, blank):
         start = np.arange(n, dtype=np.int64) * t.shape[1]
         if n and lengths.max() > t.shape[1]:
             raise RuntimeError(
-                f"Expected tensor to have size at least {lengths.max()} at dimension 1, but got size {t.shape[1]} for targets"
+                f"Expected tensor to have size at least {lengths.max()} at dimension 1, but got "
+                f"size {t.shape[1]} for targets"
             )
     if n and input_lengths.max() > steps:
         raise RuntimeError(f"Expected input_lengths to have value at most {steps}, but got value {input_lengths.max()}")
@@ -99,6 +101,7 @@ def _losses(log_probs, flat, start, steps, lengths, blank, zero_infinity):
     return out
 
 
+@casts("float32")
 def ctc_loss(
     log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
 ):  # fmt: skip

@@ -91,7 +91,7 @@ def _cdist3(a, b, p):
     return out
 
 
-@half_as_float32
+@half_as_float32(autocast="float32")
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """The p-norm distances between all rows of two matrices, in batches.
 

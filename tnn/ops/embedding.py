@@ -264,7 +264,8 @@ def embedding_bag(
             )
         if per_sample_weights._data.shape != input._data.shape:
             raise ValueError(
-                f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the same "
+                f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, "
+                "then it must have the same "
                 f"shape as the input ({input.shape})"
             )
         if per_sample_weights._data.dtype != weight._data.dtype:

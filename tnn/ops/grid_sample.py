@@ -1,4 +1,5 @@
-"""Spatial transformers: sampling at given points, and the points of an affine map (Jaderberg et al., arXiv 1506.02025)."""
+"""Spatial transformers: sampling at given points, and the points of an affine map (Jaderberg et "
+"al., arXiv 1506.02025)."""
 
 import math
 
@@ -50,7 +51,7 @@ def _sample_backward(grad, input, grid, options):
     return outs
 
 
-@half_as_float32
+@half_as_float32(autocast="float32")
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """The input's values at the points of a grid.
 
@@ -82,17 +83,20 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     x, g = input._data, grid._data
     if x.ndim not in (4, 5) or g.ndim != x.ndim:
         raise RuntimeError(
-            f"grid_sampler(): expected input and grid to have the same number of dimensions, 4 or 5, but got input with sizes "
+            "grid_sampler(): expected input and grid to have the same number of dimensions, 4 or "
+            "5, but got input with sizes "
             f"{list(x.shape)} and grid with sizes {list(g.shape)}"
         )
     if g.shape[0] != x.shape[0]:
         raise RuntimeError(
-            f"grid_sampler(): expected grid and input to have same batch size, but got input with sizes {list(x.shape)} and "
+            "grid_sampler(): expected grid and input to have same batch size, but got input with "
+            f"sizes {list(x.shape)} and "
             f"grid with sizes {list(g.shape)}"
         )
     if g.shape[-1] != x.ndim - 2:
         raise RuntimeError(
-            f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got grid with sizes {list(g.shape)}"
+            f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got "
+            f"grid with sizes {list(g.shape)}"
         )
     if 0 in x.shape[2:]:
         raise RuntimeError(
@@ -103,7 +107,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     check_floating("grid_sampler", input, grid)
     if x.dtype != g.dtype:
         raise RuntimeError(
-            f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}"
+            "grid_sampler(): expected input and grid to have same dtype, but input has "
+            f"{input.dtype} and grid has {grid.dtype}"
         )
     options = (_MODES[mode], _PADS[padding_mode], bool(align_corners))
     a, points, flat = _arrays(dense(input), dense(grid))

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import active, as_float32
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import loss as kernels
@@ -79,6 +80,8 @@ def _both(compose, x, t, grad):
 
 def _promote(function, input, target):
     """Both tensors in their common floating dtype and shape."""
+    if active.n:
+        input, target = as_float32(input, target)
     check_tensor(function, "input", input, 1)
     check_tensor(function, "target", target, 2)
     if input._data.dtype != target._data.dtype:
@@ -127,7 +130,8 @@ def _weighted(loss, weight, reduction):
         return reduced(loss, reduction)
     if weight._data.size != loss._data.size:
         raise ValueError(
-            f"Weights and input must have the same size, but got weight of shape {list(weight._data.shape)} for losses of "
+            "Weights and input must have the same size, but got weight of shape "
+            f"{list(weight._data.shape)} for losses of "
             f"shape {list(loss._data.shape)}"
         )
     loss = loss * weight
@@ -137,7 +141,8 @@ def _weighted(loss, weight, reduction):
 def _warn_broadcast(input, target):
     if isinstance(input, Tensor) and isinstance(target, Tensor) and input._data.shape != target._data.shape:
         warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}). This will likely "
             "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
@@ -177,7 +182,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
-    """``d ** 2 / (2 beta)`` where ``d = |x - t| < beta``, else ``d - beta / 2`` (Girshick, Fast R-CNN, arXiv 1504.08083).
+    """``d ** 2 / (2 beta)`` where ``d = |x - t| < beta``, else ``d - beta / 2`` (Girshick, Fast R-CNN, arXiv
+    1504.08083).
 
     Args:
         beta: where the parabola ends; 0 gives :func:`l1_loss`.
@@ -242,6 +248,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         RuntimeError: an element of the input lies outside [0, 1], or the dtypes differ.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    if active.n:
+        input, target = as_float32(input, target)
     _check_same_size("binary_cross_entropy", input, target)
     if input._data.dtype != target._data.dtype:
         raise RuntimeError(f"binary_cross_entropy: found dtype {target.dtype} of target but expected {input.dtype}")
@@ -325,7 +333,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
 ):  # fmt: skip
-    """The negative log-likelihood of counts t under a Poisson distribution: ``exp(x) - t x``, or ``x - t log(x + eps)``.
+    """The negative log-likelihood of counts t under a Poisson distribution: ``exp(x) - t x``, or ``x - t log(x +
+    eps)``.
 
     Args:
         log_input: x is the logarithm of the rate.

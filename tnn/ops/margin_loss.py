@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import margin_loss as kernels
@@ -57,7 +58,7 @@ class MultiMargin(Node):
         return loss.reshape(self.shape) if self.reduction == "none" else loss.sum() * self.scale
 
 
-@half_as_float32
+@half_as_float32(autocast="float32")
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -122,7 +123,7 @@ class MultilabelMarginLoss(Node):
         return loss.reshape(x._data.shape[:-1]) if self.reduction == "none" else loss.sum() * self.scale
 
 
-@half_as_float32
+@half_as_float32(autocast="float32")
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """``1 / C sum over targets t and other classes c of max(0, 1 - (x_t - x_c))`` for each row x.
 
@@ -168,6 +169,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     return reduced(loss.sum(-1) / input.size(-1), reduction)
 
 
+@casts("float32")
 def margin_ranking_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -179,12 +181,14 @@ def margin_ranking_loss(
     reduction = reduction_of(size_average, reduce, reduction)
     if not input1.dim() == input2.dim() == target.dim():
         raise RuntimeError(
-            f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {input1.shape}, "
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.shape}, "
             f"input2: {input2.shape}, target: {target.shape} "
         )
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
+@casts("float32")
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
     reduction = reduction_of(size_average, reduce, reduction)
@@ -194,6 +198,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduced(apart + together, reduction)
 
 
+@casts("float32")
 def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -229,6 +234,7 @@ def cosine_embedding_loss(
     return reduced(together + apart, reduction)
 
 
+@casts("float32")
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import pooling as kernels
@@ -69,14 +70,16 @@ class Window:
         for ki, pi, di in zip(k, p, d, strict=True):
             if pi > ((ki - 1) * di + 1) // 2:
                 raise RuntimeError(
-                    f"{function}: pad should be at most half of effective kernel size, but got pad={pi}, kernel_size={ki} "
+                    f"{function}: pad should be at most half of effective kernel size, but got "
+                    f"pad={pi}, kernel_size={ki} "
                     f"and dilation={di}"
                 )
         self.size = check_planes(function, input, nd)
         self.out = tuple(output_size(*args, ceil_mode) for args in zip(self.size, k, s, p, d, strict=True))
         if min(self.out) < 1:
             raise RuntimeError(
-                f"{function}: given input size {list(self.size)}, calculated output size {list(self.out)}: output size is too small"
+                f"{function}: given input size {list(self.size)}, calculated output size "
+                f"{list(self.out)}: output size is too small"
             )
         self.k, self.s, self.p, self.d = (
             np.array((fill,) * (3 - nd) + v, np.int64) for v, fill in ((k, 1), (s, 1), (p, 0), (d, 1))
@@ -94,7 +97,8 @@ def as_planes(data, size):
 
 
 def check_planes(function, input, nd):
-    """The spatial sizes of an input (N, C, ...) or (C, ...); checks dtype, rank and that only the batch may be empty."""
+    """The spatial sizes of an input (N, C, ...) or (C, ...); checks dtype, rank and that only the "
+    "batch may be empty."""
     check_tensor(function, "input", input, 1)
     check_floating(function, input)
     shape = input._data.shape
@@ -104,7 +108,8 @@ def check_planes(function, input, nd):
         )
     if 0 in shape[-nd:] or (len(shape) == nd + 2 and shape[1] == 0) or (len(shape) == nd + 1 and shape[0] == 0):
         raise RuntimeError(
-            f"{function}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"{function}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor with optional 0 dim "
+            "batch size for input, "
             f"but got: {list(shape)}"
         )
     return shape[-nd:]
@@ -271,7 +276,8 @@ def _avg_pool(function, nd, input, kernel_size, stride, padding, ceil_mode, coun
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     r"""The maximum of each window of a signal.
 
-    ``y[n, c, o] = max over 0 <= t < kernel_size of x[n, c, o * stride - padding + t * dilation]``; padding counts as -inf.
+    ``y[n, c, o] = max over 0 <= t < kernel_size of x[n, c, o * stride - padding + t * dilation]``; padding counts
+    as -inf.
 
     Args:
         input: (N, C, L) or (C, L), floating point.
@@ -293,6 +299,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@casts("float32")
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The maximum of each window of a volume: as :func:`max_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
     return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
@@ -348,6 +355,7 @@ def avg_pool2d(
     )
 
 
+@casts("float32")
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):  # fmt: skip
@@ -424,7 +432,8 @@ def _max_unpool(function, nd, input, indices, kernel_size, stride, padding, outp
         raise RuntimeError(f"{function}: elements in indices should be type int64 but got: {indices.dtype}")
     if input._data.shape != indices._data.shape:
         raise RuntimeError(
-            f"{function}: Expected shape of indices to be same as that of the input tensor ({list(input._data.shape)}), "
+            f"{function}: Expected shape of indices to be same as that of the input tensor "
+            f"({list(input._data.shape)}), "
             f"but got indices tensor with shape: {list(indices._data.shape)}"
         )
     check_planes(function, input, nd)
@@ -463,11 +472,13 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@casts("float32")
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """As :func:`max_unpool1d`, on (N, C, H, W) or (C, H, W)."""
     return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@casts("float32")
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """As :func:`max_unpool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
     return _max_unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)

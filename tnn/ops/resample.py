@@ -178,7 +178,8 @@ def _sizes(input, size, scale_factor, recompute_scale_factor):
         out = tuple(size) if isinstance(size, list | tuple) else (size,) * nd
         if len(out) != nd:
             raise ValueError(
-                f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+                "Input and output must have the same number of spatial dimensions, but got input "
+                "with spatial dimensions "
                 f"of {list(spatial)} and output size of {size}."
             )
         if not all(isinstance(v, int | np.integer) for v in out):
@@ -189,7 +190,8 @@ def _sizes(input, size, scale_factor, recompute_scale_factor):
     scales = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (scale_factor,) * nd
     if len(scales) != nd:
         raise ValueError(
-            f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions "
+            "Input and scale_factor must have the same number of spatial dimensions, but got input "
+            "with spatial dimensions "
             f"of {list(spatial)} and scale_factor of shape {scale_factor}."
         )
     out = tuple(math.floor(float(n * s)) for n, s in zip(spatial, scales, strict=True))
@@ -198,7 +200,8 @@ def _sizes(input, size, scale_factor, recompute_scale_factor):
 
 @half_as_float32
 def interpolate(
-    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+    antialias=False,
 ):  # fmt: skip
     """Resamples a signal, image or volume to another size.
 
@@ -209,7 +212,8 @@ def interpolate(
         input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point.
         size: the output's spatial sizes, an int or a tuple; or
         scale_factor: their ratio to the input's.
-        mode: 'nearest', 'nearest-exact', 'linear' (3-D input), 'bilinear', 'bicubic' (4-D), 'trilinear' (5-D) or 'area'.
+        mode: 'nearest', 'nearest-exact', 'linear' (3-D input), 'bilinear', 'bicubic' (4-D), 'trilinear' (5-D) or
+            'area'.
         align_corners: whether the corner elements keep their places; for the interpolating modes alone.
         recompute_scale_factor: use the ratio of the sizes in place of ``scale_factor``.
         antialias: widen the filter when shrinking ('bilinear' and 'bicubic').
@@ -224,7 +228,8 @@ def interpolate(
     if mode in ("nearest", "area", "nearest-exact"):
         if align_corners is not None:
             raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+                "align_corners option can only be set with the interpolating modes: linear | "
+                "bilinear | bicubic | trilinear"
             )
     align_corners = bool(align_corners)
     if input.dim() < 3:
@@ -238,7 +243,8 @@ def interpolate(
     if nd > 3 or mode not in (*_INTERPOLATING, "nearest", "nearest-exact", "area"):
         raise NotImplementedError(
             "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-            f"{input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+            f"{input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | "
+            f"area | nearest-exact (got {mode})"
         )
     if _DIMS.get(mode, nd) != nd:
         raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_DIMS[mode] + 2}D input")
@@ -295,7 +301,8 @@ def pixel_shuffle(input, upscale_factor):
     *batch, c, h, w = input._data.shape
     if c % (r * r):
         raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            "upscale_factor, but "
             f"input.size(-3)={c} is not divisible by {r * r}"
         )
     n = len(batch)
@@ -313,7 +320,8 @@ def pixel_unshuffle(input, downscale_factor):
     r = downscale_factor
     if input.dim() < 3:
         raise RuntimeError(
-            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+            "pixel_unshuffle expects input to have at least 3 dimensions, but got input with "
+            f"{input.dim()} dimension(s)"
         )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")

@@ -46,7 +46,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             or any(int(c) != c for c in cutoffs)
         ):
             raise ValueError(
-                "cutoffs should be a sequence of unique, positive integers sorted in an increasing order, where each value "
+                "cutoffs should be a sequence of unique, positive integers sorted in an increasing "
+                "order, where each value "
                 f"is between 1 and n_classes-1, got {cutoffs} for n_classes={n_classes}"
             )
         self.in_features = in_features
@@ -79,16 +80,23 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             if input.size(0) != target.size(0):
                 raise RuntimeError("Input and target should have the same size in the batch dimension.")
             if input.dim() != 2:
-                raise RuntimeError(f"1D target tensor expects 2D input tensors, but found inputs with size {input.size()}")
+                raise RuntimeError(
+                    "1D target tensor expects 2D input tensors, but found inputs with size "
+                    f"{input.size()}"
+                )
         elif target.dim() == 0:
             if input.dim() != 1:
-                raise RuntimeError(f"0D target tensor expects 1D input tensors, but found inputs with size {input.size()}")
+                raise RuntimeError(
+                    "0D target tensor expects 1D input tensors, but found inputs with size "
+                    f"{input.size()}"
+                )
         else:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         t = target.numpy().reshape(-1)
         if t.size and (t.min() < 0 or t.max() >= self.n_classes):
             raise RuntimeError(
-                f"Target values should be in [0, {self.n_classes - 1}], but values in range [{t.min()}, {t.max()}] were found. "
+                f"Target values should be in [0, {self.n_classes - 1}], but values in range "
+                f"[{t.min()}, {t.max()}] were found. "
             )
 
     def forward(self, input, target):

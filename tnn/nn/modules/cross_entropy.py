@@ -69,7 +69,8 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class LinearCrossEntropyOptions:
-    """How PyTorch would cut :class:`LinearCrossEntropyLoss` into chunks. The values are kept and have no effect here."""
+    """How PyTorch would cut :class:`LinearCrossEntropyLoss` into chunks. The values are kept and "
+    "have no effect here."""
 
     def __init__(
         self, allow_retain_graph=False, batch_chunk_size=None, chunking_method="auto", acc_policy="auto", acc_dtype=None
@@ -94,7 +95,8 @@ class LinearCrossEntropyLoss(Module):
         weight, reduction, ignore_index, label_smoothing: as for :class:`CrossEntropyLoss`.
 
     Shape:
-        input: (in_features,) or (N, in_features); target: () , (N,) or (N, d1, ...), or distributions (C,) or (N, C, d1, ...).
+        input: (in_features,) or (N, in_features); target: () , (N,) or (N, d1, ...), or distributions (C,) or (N,
+            C, d1, ...).
     """
 
     __constants__ = ["num_classes", "out_features", "reduction", "ignore_index", "label_smoothing"]

@@ -100,7 +100,8 @@ class Embedding(_Table):
 
     @classmethod
     def from_pretrained(
-        cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
+        cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
+        sparse=False,
     ):  # fmt: skip
         """An Embedding of a given (V, D) tensor, which does not learn unless ``freeze`` is False."""
         if embeddings.dim() != 2:

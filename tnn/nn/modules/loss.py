@@ -150,7 +150,8 @@ class KLDivLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """The negative log-likelihood of counts t under a Poisson distribution: ``exp(x) - t x``, or ``x - t log(x + eps)``.
+    """The negative log-likelihood of counts t under a Poisson distribution: ``exp(x) - t x``, or ``x - t log(x +
+    eps)``.
 
     Args:
         log_input: x is the logarithm of the rate.

@@ -32,7 +32,8 @@ class MaxPool1d(_MaxPoolNd):
         ceil_mode: round the number of windows up.
 
     Shape:
-        (N, C, L) or (C, L); a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
+        (N, C, L) or (C, L);
+        a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
 
     >>> import tnn
     >>> tnn.nn.MaxPool1d(3, stride=2)(tnn.randn(2, 4, 9)).shape
@@ -54,7 +55,8 @@ class MaxPool2d(_MaxPoolNd):
         ceil_mode: round the number of windows up.
 
     Shape:
-        (N, C, H, W) or (C, H, W); a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
+        (N, C, H, W) or (C, H, W);
+        a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
 
     >>> import tnn
     >>> tnn.nn.MaxPool2d(3, stride=2)(tnn.randn(2, 4, 9, 9)).shape
@@ -76,7 +78,8 @@ class MaxPool3d(_MaxPoolNd):
         ceil_mode: round the number of windows up.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
+        (N, C, D, H, W) or (C, D, H, W);
+        a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
 
     >>> import tnn
     >>> tnn.nn.MaxPool3d(3, stride=2)(tnn.randn(2, 4, 9, 9, 9)).shape
@@ -108,7 +111,8 @@ class MaxUnpool1d(_MaxUnpoolNd):
         kernel_size, stride, padding: those of the pooling, an int or a tuple of one int.
 
     Shape:
-        (N, C, L) or (C, L); a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
+        (N, C, L) or (C, L);
+        a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
     """
 
     _dims = 1
@@ -124,7 +128,8 @@ class MaxUnpool2d(_MaxUnpoolNd):
         kernel_size, stride, padding: those of the pooling, an int or a tuple of two ints.
 
     Shape:
-        (N, C, H, W) or (C, H, W); a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
+        (N, C, H, W) or (C, H, W);
+        a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
     """
 
     _dims = 2
@@ -140,7 +145,8 @@ class MaxUnpool3d(_MaxUnpoolNd):
         kernel_size, stride, padding: those of the pooling, an int or a tuple of three ints.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
+        (N, C, D, H, W) or (C, D, H, W);
+        a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
     """
 
     _dims = 3
@@ -165,7 +171,8 @@ class AvgPool1d(_AvgPoolNd):
         count_include_pad: whether the divisor counts the zeros of the padding.
 
     Shape:
-        (N, C, L) or (C, L); a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
+        (N, C, L) or (C, L);
+        a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
     """
 
     def __init__(
@@ -194,7 +201,8 @@ class AvgPool2d(_AvgPoolNd):
         divisor_override: replaces the window's size as the divisor.
 
     Shape:
-        (N, C, H, W) or (C, H, W); a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
+        (N, C, H, W) or (C, H, W);
+        a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
     """
 
     def __init__(
@@ -230,7 +238,8 @@ class AvgPool3d(_AvgPoolNd):
         divisor_override: replaces the window's size as the divisor.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
+        (N, C, D, H, W) or (C, D, H, W);
+        a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
     """
 
     def __init__(
@@ -267,7 +276,10 @@ class _LPPoolNd(Module):
         self.ceil_mode = ceil_mode
 
     def extra_repr(self):
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
 
 
 class LPPool1d(_LPPoolNd):
@@ -279,7 +291,8 @@ class LPPool1d(_LPPoolNd):
         ceil_mode: round the number of windows up.
 
     Shape:
-        (N, C, L) or (C, L); a size L becomes ``floor((L - kernel_size) / stride + 1)``.
+        (N, C, L) or (C, L);
+        a size L becomes ``floor((L - kernel_size) / stride + 1)``.
     """
 
     def forward(self, input):
@@ -295,7 +308,8 @@ class LPPool2d(_LPPoolNd):
         ceil_mode: round the number of windows up.
 
     Shape:
-        (N, C, H, W) or (C, H, W); a size L becomes ``floor((L - kernel_size) / stride + 1)``.
+        (N, C, H, W) or (C, H, W);
+        a size L becomes ``floor((L - kernel_size) / stride + 1)``.
     """
 
     def forward(self, input):
@@ -311,7 +325,8 @@ class LPPool3d(_LPPoolNd):
         ceil_mode: round the number of windows up.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); a size L becomes ``floor((L - kernel_size) / stride + 1)``.
+        (N, C, D, H, W) or (C, D, H, W);
+        a size L becomes ``floor((L - kernel_size) / stride + 1)``.
     """
 
     def forward(self, input):
