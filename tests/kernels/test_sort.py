@@ -41,7 +41,10 @@ def test_unsigned_and_special():
 @pytest.mark.parametrize("n", [5, 3000])
 def test_search_rows(rows, n):
     rng = np.random.RandomState(0)
-    b, v = np.sort(rng.randint(0, 20, (rows, 9)), 1).astype(np.float64), rng.randint(-1, 21, (rows, n)).astype(np.float64)
+    b, v = (
+        np.sort(rng.randint(0, 20, (rows, 9)), 1).astype(np.float64),
+        rng.randint(-1, 21, (rows, n)).astype(np.float64),
+    )
     for right in (False, True):
         out = np.full(v.shape, -1, np.int64)
         kernels.search_rows(b, v, out, right)

@@ -131,7 +131,11 @@ def test_dtypes():
     index = tnn.tensor([1, 0, 1])
     for dtype in tnn.dtypes.ALL:
         x = tnn.tensor(np.array([0, 1, 1]).astype(dtype.np))
-        assert x.gather(0, index).dtype is dtype and x.gather(0, index).tolist() == [x[1].item(), x[0].item(), x[1].item()]
+        assert x.gather(0, index).dtype is dtype and x.gather(0, index).tolist() == [
+            x[1].item(),
+            x[0].item(),
+            x[1].item(),
+        ]
         if dtype is not tnn.bool:
             total = tnn.zeros(2, dtype=dtype).scatter_add(0, index, tnn.ones(3, dtype=dtype))
             assert total.dtype is dtype and total.tolist() == [1, 2]
@@ -163,7 +167,8 @@ def test_index_may_change_before_backward():
 def test_take_along_dim():
     index = np.array([[[0], [3], [-1]]])
     check(
-        lambda x: x.take_along_dim(tnn.tensor(index), 1), lambda a: np.take_along_axis(a, np.broadcast_to(index, (3, 3, 2)), 1), A,
+        lambda x: x.take_along_dim(tnn.tensor(index), 1),
+        lambda a: np.take_along_axis(a, np.broadcast_to(index, (3, 3, 2)), 1), A,
     )  # fmt: skip
     check(lambda x: tnn.take_along_dim(x, tnn.tensor([5, 0])), lambda a: a.reshape(-1)[[5, 0]], A)
 

@@ -50,7 +50,9 @@ CASES = {
     ),
     "index_reduce": (
         lambda x, s: x.index_reduce(1, tnn.tensor([0, 3, 0]), s, "amax"),
-        lambda a, s: np.stack([np.maximum(a[:, 0], s[:, [0, 2]].max(1)), a[:, 1], a[:, 2], np.maximum(a[:, 3], s[:, 1])], 1),
+        lambda a, s: np.stack(
+            [np.maximum(a[:, 0], s[:, [0, 2]].max(1)), a[:, 1], a[:, 2], np.maximum(a[:, 3], s[:, 1])], 1
+        ),
         (A, S + 0.125),
     ),
     "index_reduce without self": (

@@ -219,7 +219,8 @@ def test_assignment_errors():
         ([0, 1], tnn.ones(3), RuntimeError, r"value tensor of shape \[3\] cannot be broadcast"),
         (x > -1, tnn.zeros(5), RuntimeError, "cannot be broadcast"),
         ([0, 1], tnn.ones(4, dtype=tnn.float64), RuntimeError, "got Float for the destination and Double"),
-        (0, [1, 2, 3, 4], TypeError, "can't assign a list"), (0, None, TypeError, "NoneType"), (0, "a", TypeError, "str"),
+        (0, [1, 2, 3, 4], TypeError, "can't assign a list"), (0, None, TypeError, "NoneType"),
+        (0, "a", TypeError, "str"),
     ]:  # fmt: skip
         with pytest.raises(error, match=text):
             x[key] = value

@@ -24,7 +24,8 @@ CASES = {
         lambda a, b: np.block([[a, np.zeros((2, 3))], [np.zeros((1, 3)), b[:1]]]).astype(a.dtype),
     ),
     "meshgrid": (
-        lambda x, y: tnn.meshgrid(x[:, 0], y[0], indexing="ij"), lambda a, b: tuple(np.meshgrid(a[:, 0], b[0], indexing="ij")),
+        lambda x, y: tnn.meshgrid(x[:, 0], y[0], indexing="ij"),
+        lambda a, b: tuple(np.meshgrid(a[:, 0], b[0], indexing="ij")),
     ),
     "meshgrid xy": (
         lambda x, y: tnn.meshgrid([x[:, 0], y[0]], indexing="xy"), lambda a, b: tuple(np.meshgrid(a[:, 0], b[0])),
@@ -38,7 +39,9 @@ CASES = {
     "unbind": (lambda x, y: x.unbind(1), lambda a, b: (a[:, 0], a[:, 1], a[:, 2])),
     "unbind into one": (lambda x, y: x[:1].unbind(), lambda a, b: (a[0],)),
     "tensor_split": (lambda x, y: tnn.tensor_split(x, 2, 1), lambda a, b: (a[:, :2], a[:, 2:])),
-    "tensor_split at": (lambda x, y: x.tensor_split((1, 5, 2), 1), lambda a, b: (a[:, :1], a[:, 1:], a[:, 3:], a[:, 2:])),
+    "tensor_split at": (
+        lambda x, y: x.tensor_split((1, 5, 2), 1), lambda a, b: (a[:, :1], a[:, 1:], a[:, 3:], a[:, 2:]),
+    ),
     "hsplit": (lambda x, y: x.hsplit(3), lambda a, b: tuple(np.hsplit(a, 3))),
     "vsplit": (lambda x, y: x.vsplit(2), lambda a, b: tuple(np.vsplit(a, 2))),
 }  # fmt: skip

@@ -28,7 +28,9 @@ def test_nonzero():
 def test_masked_select_and_scatter():
     check(lambda x: x.masked_select(tnn.tensor(M)), lambda a: a[M], A, view=False)
     check(lambda x: x.masked_select(tnn.tensor(M[0])), lambda a: a[np.broadcast_to(M[0], a.shape)], A, view=False)
-    check(lambda x: tnn.masked_select(x[:1], tnn.tensor(M)), lambda a: np.broadcast_to(a[:1], M.shape)[M], A, view=False)
+    check(
+        lambda x: tnn.masked_select(x[:1], tnn.tensor(M)), lambda a: np.broadcast_to(a[:1], M.shape)[M], A, view=False
+    )
 
     def scattered(a, s):
         a = a.copy()
@@ -75,7 +77,11 @@ def test_bincount():
 def test_one_hot():
     one_hot = tnn.nn.functional.one_hot
     assert one_hot(tnn.tensor([[0, 2]])).tolist() == [[[1, 0, 0], [0, 0, 1]]]
-    assert one_hot(tnn.tensor(1), 3).tolist() == [0, 1, 0] and one_hot(tnn.zeros(0, 2, dtype=tnn.int64), 3).shape == (0, 2, 3)
+    assert one_hot(tnn.tensor(1), 3).tolist() == [0, 1, 0] and one_hot(tnn.zeros(0, 2, dtype=tnn.int64), 3).shape == (
+        0,
+        2,
+        3,
+    )
     for x, n, text in [
         ([0, 2], 2, "smaller than num_classes"), ([0, -2], -1, "non-negative"), ([0.0], -1, "LongTensor"),
     ]:  # fmt: skip

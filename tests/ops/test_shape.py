@@ -12,7 +12,11 @@ A = sample(2, 3, 4)
 CASES = {
     "reshape": (lambda x: x.reshape(4, -1), lambda a: a.reshape(4, -1), True),
     "reshape tuple": (lambda x: tnn.reshape(x, (2, 12)), lambda a: a.reshape(2, 12), True),
-    "reshape of a transpose": (lambda x: x.transpose(0, 2).reshape(8, 3), lambda a: a.swapaxes(0, 2).reshape(8, 3), False),
+    "reshape of a transpose": (
+        lambda x: x.transpose(0, 2).reshape(8, 3),
+        lambda a: a.swapaxes(0, 2).reshape(8, 3),
+        False,
+    ),
     "view": (lambda x: x.view(6, 2, 2), lambda a: a.reshape(6, 2, 2), True),
     "view of strides": (lambda x: x[:, :, ::2].view(6, 2), lambda a: a[:, :, ::2].reshape(6, 2), True),
     "view_as": (lambda x: x.view_as(tnn.zeros(8, 3)), lambda a: a.reshape(8, 3), True),

@@ -1,5 +1,5 @@
-"""What the tests of shape, part, joining, rearrange and indexing share: a case is checked against NumPy, in its gradients
-to second order, and in whether it shares memory."""
+"""What the tests of shape, part, joining, rearrange and indexing share: a case is checked against NumPy, in its
+gradients to second order, and in whether it shares memory."""
 
 import numpy as np
 

@@ -116,7 +116,11 @@ def test_round_trip_keeps_types_and_sharing():
     np.testing.assert_array_equal(array(back["part"]), array(obj["part"]))
     assert back["transposed"].stride() == (1, 4) and back["expanded"].stride() == (0,)
     array(back["base"])[1, 2] = -7
-    assert array(back["part"])[0, 1] == -7 and array(back["transposed"])[2, 1] == -7 and array(back["parameter"])[1, 2] == -7
+    assert (
+        array(back["part"])[0, 1] == -7
+        and array(back["transposed"])[2, 1] == -7
+        and array(back["parameter"])[1, 2] == -7
+    )
     assert back["parameter"].requires_grad and not back["base"].requires_grad
 
 
@@ -279,7 +283,9 @@ def test_map_location():
     tnn.save(tnn.ones(2), file)
     with zipfile.ZipFile(file) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
-    entries["archive/data.pkl"] = entries["archive/data.pkl"].replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+    entries["archive/data.pkl"] = entries["archive/data.pkl"].replace(
+        b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"
+    )
     raw = packed(entries)
     with pytest.raises(RuntimeError, match="map_location='cpu'"):
         tnn.load(io.BytesIO(raw))
@@ -433,7 +439,9 @@ def test_exponential_keys_are_refused():
 
 
 def test_bombs_are_refused():
-    bomb = packed({"archive/data.pkl": tensor_pickle(numel=2**20), "archive/data/0": bytes(2**22)}, zipfile.ZIP_DEFLATED)
+    bomb = packed(
+        {"archive/data.pkl": tensor_pickle(numel=2**20), "archive/data/0": bytes(2**22)}, zipfile.ZIP_DEFLATED
+    )
     assert tnn.load(io.BytesIO(bomb)).tolist() == [0, 0]  # an honest, well compressed file
     lie = bytearray(packed({"archive/data.pkl": pickle.dumps([], 2)}))
     at = lie.index(b"PK\x01\x02")
@@ -443,7 +451,13 @@ def test_bombs_are_refused():
 
 
 def test_not_a_checkpoint():
-    for raw in (b"", b"hello", b"PK\x03\x04", packed({"a/b": b""}), packed({"a/data.pkl": b"", "a/constants.pkl": b""})):
+    for raw in (
+        b"",
+        b"hello",
+        b"PK\x03\x04",
+        packed({"a/b": b""}),
+        packed({"a/data.pkl": b"", "a/constants.pkl": b""}),
+    ):
         with pytest.raises((UnpicklingError, RuntimeError)):
             tnn.load(io.BytesIO(raw))
 
@@ -480,12 +494,23 @@ def test_safe_globals():
 def test_safetensors(tmp_path):
     path = tmp_path / "x.safetensors"
     x = tnn.arange(6.0).reshape(2, 3)
-    given = {"x": x, "t": x.t(), "half": x.to(tnn.bfloat16), "b": tnn.tensor([True]), "e": tnn.zeros(0, 3), "s": tnn.tensor(3)}
+    given = {
+        "x": x,
+        "t": x.t(),
+        "half": x.to(tnn.bfloat16),
+        "b": tnn.tensor([True]),
+        "e": tnn.zeros(0, 3),
+        "s": tnn.tensor(3),
+    }
     save_safetensors(given, path, metadata={"format": "pt"})
     for back in (load_safetensors(path), tnn.load(path)):
         assert sorted(back) == sorted(given)
         for key, value in given.items():
-            assert back[key].dtype is value.dtype and back[key].shape == value.shape and back[key].tolist() == value.tolist()
+            assert (
+                back[key].dtype is value.dtype
+                and back[key].shape == value.shape
+                and back[key].tolist() == value.tolist()
+            )
         array(back["x"])[0, 0] = 5  # writable
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(RuntimeError, match="safetensors"):

@@ -6,13 +6,14 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
+from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, check_tensor, dense, into, wrap_dim
 from .indexing import collapsed, wrapped
 from .pointwise_select import where
 from .rearrange import as_bits
-from .shape import broadcast_shapes, clone, contiguous_copy, expand, reshape
+from .shape import broadcast_shapes, clone, expand, reshape
 
 INTEGER = (np.dtype(np.int64), np.dtype(np.int32))
 

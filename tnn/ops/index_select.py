@@ -3,15 +3,17 @@
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
+from ..kernels._copy import contiguous_copy
 from ..tensor import Tensor, wrap
 from ._common import HALF, check_tensor, dense, into, wrap_dim
 from .gather import INTEGER, at_least_1d, reduce_by_index
 from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import as_bits
-from .shape import clone, contiguous_copy, reshape
+from .shape import clone, reshape
 
 
 class IndexSelect(Index):
@@ -127,6 +129,7 @@ class IndexCopy(Node):
         return gx, take_rows(grad, self.index, self.dim, 1) if self.needs(1) else None
 
 
+@casts("widest")
 def index_copy(input, dim, index, source, *, out=None):
     """A copy of the input in which slice ``index[j]`` is slice j of the source.
 

@@ -377,9 +377,7 @@ def _fit(value, shape, message):
     while v.ndim > len(shape) and v.shape[0] == 1:
         v = v[0, ...]
         value = reshape(value, v.shape) if value._rg else wrap(v)
-    if v.ndim > len(shape) or any(
-        a not in (1, b) for a, b in zip(v.shape, shape[len(shape) - v.ndim :], strict=True)
-    ):
+    if v.ndim > len(shape) or any(a not in (1, b) for a, b in zip(v.shape, shape[len(shape) - v.ndim :], strict=True)):
         raise RuntimeError(message(value._data.shape))
     return value
 

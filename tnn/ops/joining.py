@@ -9,12 +9,13 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import shape as kernels
+from ..kernels._copy import BITS, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
 from ._common import check_tensor, into, wrap_dim
 from .cast import convert
 from .part import narrow
-from .shape import BITS, contiguous_copy, expand, reshape, unsqueeze
+from .shape import expand, reshape, unsqueeze
 
 # -- joining
 

@@ -9,11 +9,12 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import shape as kernels
+from ..kernels._copy import BITS, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import check_tensor, dense, into, wrap_dim
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
-from .shape import BITS, clone, contiguous_copy, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
+from .shape import clone, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
 
 
 def as_bits(d):
@@ -89,9 +90,7 @@ def rot90(input, k=1, dims=(0, 1)):
     if ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
-        raise RuntimeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
-        )
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     a, b = (wrap_dim(d, ndim) for d in dims)
     k %= 4
     if k == 0:
@@ -181,9 +180,7 @@ def repeat(input, *args, repeats=None):
     repeats = sizes_of(args, "repeats") if repeats is None else sizes_of((repeats,), "repeats")
     d = input._data
     if len(repeats) < d.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     shape = (1,) * (len(repeats) - d.ndim) + d.shape
     full = tuple(r * n for r, n in zip(repeats, shape, strict=True))
     if min(repeats, default=0) < 0:

@@ -202,9 +202,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         dim = wrap_dim(dim, d.ndim)
     else:
         d = d.reshape(-1)
-    values, inverse, counts = np.unique(
-        d, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
-    )
+    values, inverse, counts = np.unique(d, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
     inverse = inverse.reshape(input._data.shape if dim is None else -1)
     return _unique_result(input, values, inverse, counts, return_inverse, return_counts)
 

@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..kernels import indexing as index_kernels
@@ -398,6 +399,7 @@ def _interpolate(ordered, q, interpolation, ignore_nan):
     return low_value.lerp(high_value, wrap(weight))
 
 
+@casts("float32")
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """The values below which the fractions ``q`` of the elements lie; NaN where an element is NaN.
 
@@ -414,6 +416,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
     return into(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
 
 
+@casts("float32")
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """As :func:`quantile`, of the elements that are not NaN."""
     return into(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))
