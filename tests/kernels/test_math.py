@@ -11,7 +11,7 @@ from tnn.kernels import _math
 SLOW_REFERENCE = {"erf", "erfc"}
 VECTORISED = [
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sigmoid", "softplus", "tanh", "erf", "erfc", "sin_small",
-    "cos_small", "sinh", "cosh", "asinh", "atanh",
+    "cos_small", "tan_small", "asin", "acos", "atan", "acosh", "sinh", "cosh", "asinh", "atanh",
 ]  # fmt: skip
 EDGES = [
     0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e-45, -1e-45, 1.2e-38, 88.7, 88.73, -87.4, -103.9,
@@ -73,6 +73,31 @@ def test_pow():
     np.testing.assert_array_equal(np.signbit(out[~np.isnan(out)]), np.signbit(want[~np.isnan(want)]))
     np.testing.assert_allclose(out, want, rtol=1.2e-7, atol=2e-45)
     assert _math.pow(np.float64(2), np.float64(0.5)) == math.sqrt(2)
+
+
+def test_atan2():
+    from numba import njit
+
+    @njit(fastmath={"contract", "reassoc", "nsz", "arcp", "afn"}, error_model="numpy")
+    def body(y, x, out):
+        for i in range(x.shape[0]):
+            out[i] = _math.atan2(y[i], x[i])
+
+    a, b = pairs([0.0, -0.0, 1.0, -1.0, 0.3, -2.5, np.inf, -np.inf, np.nan, 1e38, -1e38, 1e-40])
+    rng = np.random.default_rng(0)
+    y, x = np.concatenate([a, rng.normal(size=50_000)]), np.concatenate([b, rng.normal(size=50_000)])
+    for dtype, rtol in ((np.float32, 6e-8), (np.float64, 4e-16)):
+        first, second = y.astype(dtype), x.astype(dtype)
+        out = np.empty_like(first)
+        body(first, second, out)
+        want = np.arctan2(first.astype(np.float64), second.astype(np.float64)).astype(dtype)
+        np.testing.assert_allclose(out, want, rtol=rtol, atol=1e-44)
+        np.testing.assert_array_equal(np.signbit(out[~np.isnan(out)]), np.signbit(want[~np.isnan(want)]))
+    big = np.array([1.7e308, -1.7e308]), np.array([1.5e308, 1.6e308])
+    out = np.empty(2)
+    body(*big, out)
+    np.testing.assert_allclose(out, np.arctan2(*big), rtol=4e-16)
+    assert _math.atan2(np.float64(1), np.float64(-1)) == np.arctan2(1, -1)
 
 
 def test_digamma_lgamma_and_erfinv():

@@ -5,10 +5,11 @@ and bit casts, with selects in place of branches, so that LLVM turns a loop over
 float32 or a float64 and answers in the same type, with correct NaN, infinities, signed zeros and subnormals.
 
     within 1 to 2 ulp (erfc in float64: 4), vectorising:
-        exp exp2 expm1 log log2 log10 log1p sigmoid softplus tanh erf erfc sinh cosh asinh atanh
-        sin_small cos_small     |x| <= TRIG_LIMIT, otherwise meaningless: for a loop that mends the rest afterwards
-        pow                     float32; float64 calls libm
-    scalar, for rare use: sin cos tan (any x), asin acos atan acosh lgamma digamma erfinv
+        exp exp2 expm1 log log2 log10 log1p sigmoid softplus tanh erf erfc sinh cosh asinh acosh atanh asin acos atan
+        atan2
+        sin_small cos_small tan_small   |x| <= TRIG_LIMIT, else meaningless: for a loop that mends the rest afterwards
+        pow                             float32; float64 calls libm
+    scalar, for rare use: sin cos tan (any x), lgamma digamma erfinv
 
 The polynomials are minimax fits (Remez exchange in 240-bit arithmetic, rounded to the working precision) of the
 functions named beside them; the error of a fit stands with it. Reductions: W. J. Cody and W. Waite, "Software Manual
@@ -19,14 +20,15 @@ compiled with their own flags (`_math_base.MATH`). Fast-math flags belong to sin
 into a kernel.
 """
 
+from ._math_atan import acos, asin, atan, atan2
 from ._math_base import MATH, copysign, poly
 from ._math_erf import digamma, erf, erfc, erfinv, lgamma
 from ._math_exp import exp, exp2, expm1, log, log1p, log2, log10, pow, sigmoid, softplus
 from ._math_hyperbolic import acosh, asinh, atanh, cosh, sinh, tanh
-from ._math_trig import TRIG_LIMIT, acos, asin, atan, cos, cos_small, sin, sin_small, tan
+from ._math_trig import TRIG_LIMIT, cos, cos_small, sin, sin_small, tan, tan_small
 
 __all__ = [
-    "MATH", "TRIG_LIMIT", "acos", "acosh", "asin", "asinh", "atan", "atanh", "copysign", "cos", "cos_small", "cosh",
-    "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p", "log2", "poly",
-    "pow", "sigmoid", "sin", "sin_small", "sinh", "softplus", "tan", "tanh",
+    "MATH", "TRIG_LIMIT", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "copysign", "cos", "cos_small",
+    "cosh", "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p", "log2",
+    "poly", "pow", "sigmoid", "sin", "sin_small", "sinh", "softplus", "tan", "tan_small", "tanh",
 ]  # fmt: skip

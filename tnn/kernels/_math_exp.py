@@ -271,12 +271,9 @@ log1p = by_type(_log1p_32, _log1p_64)
 
 # ---------------------------------------------------------------------------------------------------- sigmoid, softplus
 
-_exp_helper32 = helper(_exp32)
 exp64 = helper(_exp64)
 log64 = helper(_log64)
-_expm1_helper32 = helper(_expm1_32)
 expm1_64 = helper(_expm1_64)
-_log1p_helper32 = helper(_log1p_32)
 log1p_64 = helper(_log1p_64)
 
 
@@ -296,15 +293,31 @@ def _sigmoid64(x):
 sigmoid = by_type(_sigmoid32, _sigmoid64)
 
 
+# (log(1 + e) - e) / e^2 for 0 <= e <= 1: 2^-27.5 and 2^-56.6 of log(1 + e)
+_SOFTPLUS32 = coefficients_in(
+    F, -0.0033202487975358963, 0.020213207229971886, -0.057681743055582047, 0.10682407766580582, -0.15356534719467163,
+    0.1969580352306366, -0.24958664178848267, 0.3333051800727844, -0.49999934434890747,
+)  # fmt: skip
+_SOFTPLUS64 = coefficients_in(
+    D, 2.5329918748149933e-05, -0.0002917609244256316, 0.0015957393176206317, -0.00554310249559347,
+    0.013838573804058313, -0.026743932391719474, 0.042300066610923136, -0.05750195461953477, 0.07035536730921883,
+    -0.08081208121443591, 0.0901315214028854, -0.0998101442813135, 0.11107505876980306, -0.12499479591790895,
+    0.14285658894560813, -0.16666662498267434, 0.1999999979130909, -0.24999999993676095, 0.3333333333323504,
+    -0.4999999999999946,
+)  # fmt: skip
+
+
 def _softplus32(x):
-    positive = F(0.0) if x < F(0.0) else x
-    return positive + _log1p_helper32(_exp_helper32(-abs(x)))
+    p, s, t = exp_parts32(clamp(-abs(x), F(-105.0), F(0.0)))
+    e = p * s * t
+    return (F(0.0) if x < F(0.0) else x) + (e + e * (e * poly(e, _SOFTPLUS32)))
 
 
 def _softplus64(x):
     """log(1 + e^x), without overflow."""
-    positive = 0.0 if x < 0.0 else x
-    return positive + log1p_64(exp64(-abs(x)))
+    p, s, t = exp_parts64(clamp(-abs(x), -746.0, 0.0), 0.0)
+    e = p * s * t
+    return (0.0 if x < 0.0 else x) + (e + e * (e * poly(e, _SOFTPLUS64)))
 
 
 softplus = by_type(_softplus32, _softplus64)

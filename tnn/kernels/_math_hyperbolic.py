@@ -1,7 +1,5 @@
 """tanh, sinh, cosh, asinh, atanh, acosh."""
 
-import math
-
 import numpy as np
 
 from ._math_base import D, F, by_type, clamp, coefficients_in, copysign32, copysign64, helper, poly
@@ -107,12 +105,16 @@ atanh = by_type(_atanh32, _atanh64)
 
 
 def _acosh32(x):
-    return F(math.acosh(D(x)))
+    return F(_acosh_helper(D(x)))
 
 
 def _acosh64(x):
     """Inverse hyperbolic cosine; NaN below 1."""
-    return math.acosh(x)
+    large = x > 1e150
+    t = (1.0 if large else x) - 1.0
+    y = log1p_64(x if large else t + np.sqrt(t * (t + 2.0))) + (LN2 if large else 0.0)
+    return np.nan if x < 1.0 else y
 
 
+_acosh_helper = helper(_acosh64)
 acosh = by_type(_acosh32, _acosh64)

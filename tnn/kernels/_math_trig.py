@@ -114,49 +114,39 @@ def _cos64(x):
     return math.cos(x) if abs(x) > TRIG_LIMIT else _sine_quadrant64(x, 1)
 
 
+@helper
+def _tangent(x):
+    """tan(x), |x| <= TRIG_LIMIT."""
+    q, r, low = _quadrant(x)
+    z = r * r
+    s = r + (r * (z * poly(z, _SIN64)) + low * (1.0 - 0.5 * z))
+    c = 1.0 - (0.5 * z - (z * z * poly(z, _COS64) - r * low))
+    odd = (q & L(1)) != 0
+    y = (-c if odd else s) / (s if odd else c)
+    return x if x == 0.0 else y
+
+
+def _tan_small32(x):
+    return F(_tangent(D(x)))
+
+
+def _tan_small64(x):
+    """tan(x) for |x| <= TRIG_LIMIT (and NaN); vectorises."""
+    return _tangent(x)
+
+
 def _tan32(x):
-    return F(math.tan(D(x)))
+    return F(math.tan(D(x))) if abs(x) > F(TRIG_LIMIT) else F(_tangent(D(x)))
 
 
 def _tan64(x):
-    """Tangent."""
-    return math.tan(x)
+    """Tangent of any x; a branch keeps it from vectorising."""
+    return math.tan(x) if abs(x) > TRIG_LIMIT else _tangent(x)
 
 
 _sin_small_helper32 = helper(_sin_small32)
 _sin_small_helper64 = helper(_sin_small64)
 sin = by_type(_sin32, _sin64)
 cos = by_type(_cos32, _cos64)
+tan_small = by_type(_tan_small32, _tan_small64)
 tan = by_type(_tan32, _tan64)
-
-
-def _asin32(x):
-    return F(math.asin(D(x)))
-
-
-def _asin64(x):
-    """Inverse sine; NaN outside [-1, 1]."""
-    return math.asin(x)
-
-
-def _acos32(x):
-    return F(math.acos(D(x)))
-
-
-def _acos64(x):
-    """Inverse cosine; NaN outside [-1, 1]."""
-    return math.acos(x)
-
-
-def _atan32(x):
-    return F(math.atan(D(x)))
-
-
-def _atan64(x):
-    """Inverse tangent."""
-    return math.atan(x)
-
-
-asin = by_type(_asin32, _asin64)
-acos = by_type(_acos32, _acos64)
-atan = by_type(_atan32, _atan64)

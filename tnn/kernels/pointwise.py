@@ -4,8 +4,6 @@ Each kernel is called as kernel(x, y, out) on flat arrays of one size, `out` bei
 broadcast operands.
 """
 
-import math
-
 import numpy as np
 
 from . import _math
@@ -120,13 +118,19 @@ def fmin_forward(x, y):
 @binary
 def atan2_forward(x, y):
     """The angle of the point (y, x), in (-pi, pi]."""
-    return math.atan2(x, y)
+    return _math.atan2(x, y)
 
 
 @binary
 def hypot_forward(x, y):
     """sqrt(x^2 + y^2), without overflow."""
-    return math.hypot(x, y)
+    a, b = abs(x), abs(y)
+    larger, smaller = maximum(a, b), minimum(a, b)
+    ratio = smaller / larger
+    result = larger * np.sqrt(1.0 + ratio * ratio)
+    # The larger is 0 or infinite: the ratio is NaN; infinity counts even beside NaN.
+    result = larger if larger == 0.0 else result
+    return (a if a == np.inf else b) if a == np.inf or b == np.inf else result
 
 
 @binary

@@ -31,8 +31,18 @@ def cos_forward(x):
     return _math.cos_small(x)
 
 
+def _rest_tan(x):
+    return _math.tan(x)
+
+
+def tan_forward(x):
+    """tan(x)."""
+    return _math.tan_small(x)
+
+
 sin_forward = Mended(sin_forward, _rest_sin, _math.TRIG_LIMIT)
 cos_forward = Mended(cos_forward, _rest_cos, _math.TRIG_LIMIT)
+tan_forward = Mended(tan_forward, _rest_tan, _math.TRIG_LIMIT)
 
 
 @unary
@@ -75,12 +85,6 @@ def log10_forward(x):
 def log1p_forward(x):
     """log(1 + x)."""
     return _math.log1p(x)
-
-
-@unary
-def tan_forward(x):
-    """tan(x)."""
-    return _math.tan(x)
 
 
 @unary
@@ -213,12 +217,6 @@ def neg_forward(x):
 def sign_forward(x):
     """-1, 0 or 1; 0 for NaN."""
     return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0)
-
-
-@unary
-def sgn_forward(x):
-    """-1, 0 or 1; NaN for NaN."""
-    return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else x * 0.0)
 
 
 @unary

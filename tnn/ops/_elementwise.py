@@ -16,7 +16,7 @@ from ..autograd.node import Node
 from ..kernels._elementwise import plan
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, inplace, into
+from ._common import F32, F64, HALF, inplace, into, row_major
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
@@ -118,16 +118,18 @@ def working(np_dtype):
 
 
 def _packed(d):
-    """An operand without the dimensions along which it merely repeats: those get size 1 again."""
-    if d.flags.c_contiguous or 0 not in d.strides:
+    """An operand in row-major order, without the dimensions along which it merely repeats: those get size 1 again."""
+    if d.flags.c_contiguous:
         return d
-    return d[tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(d.strides, d.shape, strict=True))]
+    if 0 in d.strides:
+        d = d[tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(d.strides, d.shape, strict=True))]
+    return row_major(d)
 
 
 def run1(kernel, x, p=0.0, q=0.0):
     """A kernel of one array on an ndarray."""
     out = empty(x.shape, kernel.result or x.dtype)
-    kernel(x.ravel(), out.ravel(), p, q)
+    kernel(x.ravel() if x.flags.c_contiguous else row_major(x).ravel(), out.ravel(), p, q)
     return out
 
 
@@ -230,7 +232,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
         if isinstance(input, Tensor) and ((kind := input._data.dtype) is F32 or kind is F64):
             x = input._data
             data = empty(x.shape, kernel.result or kind)
-            kernel(x.ravel(), data.ravel())
+            kernel(x.ravel() if x.flags.c_contiguous else row_major(x).ravel(), data.ravel())
         else:
             data = unary_data(name, kernel, integer, input)
         result = wrap(data)

@@ -84,9 +84,7 @@ def _node(name, kernel, second=None):
 def _apply(node, kernel, input, p=0.0, q=0.0, integer=None):
     """Runs an activation whose backward reads its input."""
     if isinstance(input, Tensor) and ((kind := input._data.dtype) is F32 or kind is F64):
-        x = input._data
-        data = empty(x.shape, kind)
-        kernel(x.ravel(), data.ravel(), p, q)
+        data = run1(kernel, input._data, p, q)
     else:
         data = _any_type(node.__name__.lower(), kernel, input, p, q, integer)
     result = wrap(data)
@@ -499,7 +497,7 @@ class PreluKernel(Rule):
         return wrap(run2(kernels.prelu_backward_weight, g._data, a._data))
 
 
-@half_as_float32
+@half_as_float32(autocast="lower")
 def prelu(input, weight):
     """x for positive x, else weight * x, with a learned weight for all or for each channel (He et al., 2015).
 
