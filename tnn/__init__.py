@@ -181,6 +181,16 @@ from .ops.margin_loss import (
     margin_ranking_loss,
     triplet_margin_loss,
 )
+from .ops.memory import (
+    conj,
+    conj_physical,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_same_size,
+    resolve_conj,
+    resolve_neg,
+)
 from .ops.norms import dist, norm, renorm
 from .ops.part import as_strided, diagonal, narrow, select
 from .ops.pointwise import (
@@ -439,7 +449,8 @@ short = int16
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "amp", "autograd", "formats", "func", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse", "utils",
+    "amp", "autograd", "formats", "func", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse",
+    "storage", "utils",
 }  # fmt: skip
 
 

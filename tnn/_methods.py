@@ -38,6 +38,10 @@ METHODS = {
         "squeeze_ unsqueeze_ transpose_ swapaxes_ swapdims_ t_ resize_ resize_as_"
     ),
     "assign": "copy_ fill_ zero_",
+    "memory": (
+        "untyped_storage storage set_ dim_order const_data_ptr is_same_size is_nonzero resize resize_as apply_ map_ "
+        "as_subclass conj conj_physical resolve_conj resolve_neg is_conj is_neg pin_memory is_distributed real"
+    ),
     "part": "select narrow diagonal as_strided as_strided_ unfold",
     "joining": (
         "unbind split split_with_sizes chunk tensor_split hsplit vsplit dsplit unsafe_chunk unsafe_split "
