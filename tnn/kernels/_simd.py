@@ -521,21 +521,23 @@ def copy_rows(typingctx, count, src, lds, dst, ldd, vectors, ncols):
     return types.void(n, pointer, n, pointer, n, n, n), codegen
 
 
-def _emit_turn(module, scalar):
-    """Function (src, lds, last, dst, ldd): a square block of one vector's length, transposed."""
+def _emit_turn(module, scalar, exact):
+    """Function (src, lds, last, dst, ldd, count): a square block of one vector's length, transposed."""
     e = Emit(module, scalar)
     p = scalar.as_pointer()
-    fn, new = new_function(module, f"tnn_turn_{PATH}_{e.suffix}", ir.VoidType(), [p, I64, I64, p, I64])
+    name = f"tnn_turn_{'exact_' if exact else ''}{PATH}_{e.suffix}"
+    fn, new = new_function(module, name, ir.VoidType(), [p, I64, I64, p, I64, I64])
     if not new:
         return fn
-    src, lds, last, dst, ldd = fn.args
+    src, lds, last, dst, ldd, count = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     n = e.lanes
     rows = []
     for i in range(n):
         index = ir.Constant(I64, i)
         index = b.select(b.icmp_signed("<", index, last), index, last)
-        rows.append(e.load(src, b.mul(index, lds)))
+        at = b.mul(index, lds)
+        rows.append(e.masked_load(src, e.lanes_below(count), at) if exact else e.load(src, at))
     # Butterfly: at distance s, rows i and i+s exchange the off-diagonal blocks of size s.
     s = n // 2
     while s:
@@ -546,8 +548,14 @@ def _emit_turn(module, scalar):
                 x, y = rows[i], rows[i + s]
                 rows[i], rows[i + s] = e.shuffle(x, y, low), e.shuffle(x, y, high)
         s //= 2
+    mask = e.lanes_below(b.add(last, ir.Constant(I64, 1))) if exact else None
     for i in range(n):
-        e.store(rows[i], dst, b.mul(ldd, ir.Constant(I64, i)))
+        at = b.mul(ldd, ir.Constant(I64, i))
+        if not exact:
+            e.store(rows[i], dst, at)
+            continue
+        with b.if_then(b.icmp_signed("<", ir.Constant(I64, i), count)):
+            e.masked_store(rows[i], dst, mask, at)
     b.ret_void()
     return fn
 
@@ -558,7 +566,21 @@ def turn(typingctx, src, lds, last, dst, ldd):
     n, pointer = types.intp, types.CPointer(src.dtype)
 
     def codegen(context, builder, sig, args):
-        builder.call(_emit_turn(builder.module, context.get_value_type(src.dtype)), args)
+        fn = _emit_turn(builder.module, context.get_value_type(src.dtype), False)
+        builder.call(fn, [*args, ir.Constant(I64, 0)])
         return context.get_dummy_value()
 
     return types.void(pointer, n, n, pointer, n), codegen
+
+
+@intrinsic
+def turn_exact(typingctx, src, lds, last, dst, ldd, count):
+    """dst[j*ldd + i] = src[i*lds + j] for i <= last, j < count, both below vector_len; nothing else is touched."""
+    n, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        fn = _emit_turn(builder.module, context.get_value_type(src.dtype), True)
+        builder.call(fn, args)
+        return context.get_dummy_value()
+
+    return types.void(pointer, n, n, pointer, n, n), codegen

@@ -38,6 +38,7 @@ from ._simd import (
     shift,
     store,
     tile,
+    turn_exact,
     vector_len,
 )
 from ._simd_rows import copy_segments
@@ -111,7 +112,8 @@ def _stretch(cout, depth):
 def _pack_block(w, packed, geo, mirrored, unit):
     """The weights of one group and block of the rows of X~, in the order in which the tiles read them.
 
-    ``mirrored``: w is a weight (cin, cout / groups, taps) of which cin and cout change places and the taps their order.
+    ``mirrored``: w is a weight (cin, cout / groups, taps) of which cin and cout change places. (That the taps change
+    their order is left to the offsets.)
     """
     groups, taps = geo[GROUPS], geo[KD] * geo[KH] * geo[KW]
     cin, cout = geo[CIN] // groups, geo[COUT] // groups
@@ -122,21 +124,25 @@ def _pack_block(w, packed, geo, mirrored, unit):
     kc = depth * (block + 1) // blocks - p0
     source = shift(w, group * cout * depth)
     target = shift(packed, unit * _stretch(cout, depth))
-    for t in range(tiles):
-        lo = cout * t // tiles
-        rows = cout * (t + 1) // tiles - lo
-        out = shift(target, lo * kc)
-        if not mirrored:
-            _pack_a(rows, kc, shift(source, lo * depth + p0), depth, 1, out)
-            continue
-        channel, tap = p0 // taps, p0 % taps
-        for p in range(kc):
-            line, column = shift(source, (channel * cout + lo) * taps + taps - 1 - tap), shift(out, p * rows)
-            for r in range(rows):
-                store(column, r, load(line, r * taps))
-            tap += 1
-            if tap == taps:
-                channel, tap = channel + 1, 0
+    if not mirrored:
+        for t in range(tiles):
+            lo = cout * t // tiles
+            rows = cout * (t + 1) // tiles - lo
+            _pack_a(rows, kc, shift(source, lo * depth + p0), depth, 1, shift(target, lo * kc))
+        return
+    # In the order of w: it is read once, from one end to the other.
+    vl, p = vector_len(w), 0
+    while p < kc:
+        channel, tap = (p0 + p) // taps, (p0 + p) % taps
+        count = min(vl, taps - tap, kc - p)
+        line = shift(source, channel * cout * taps + tap)
+        for t in range(tiles):
+            lo = cout * t // tiles
+            rows = cout * (t + 1) // tiles - lo
+            out = shift(target, lo * kc + p * rows)
+            for r in range(0, rows, vl):
+                turn_exact(shift(line, (lo + r) * taps), taps, min(vl, rows - r) - 1, shift(out, r), rows, count)
+        p += count
 
 
 @njit(**JIT)
@@ -245,6 +251,10 @@ def conv_forward(x, w, bias, y, geo, mode):
         units = geo[UNITS_IMAGES] * groups * geo[UNITS_ROWS] * geo[UNITS_COUT]
     offsets = np.empty(depth, np.intp)
     _offsets(geo, geo[CIN] // groups, geo[SLAB_SIZE], geo[SLAB_H], offsets, False)
+    if mirrored:
+        taps = geo[KD] * geo[KH] * geo[KW]
+        for c in range(0, depth, taps):
+            offsets[c : c + taps] = offsets[c : c + taps][::-1].copy()
     packs = 0 if direct else groups * ((depth + KC - 1) // KC)
     packed = np.empty(packs * _stretch(geo[COUT] // groups, depth), w.dtype) if packs else w
     mode &= 15

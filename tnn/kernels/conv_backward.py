@@ -152,22 +152,22 @@ def _pack_unit(w, packed, geo, unit):
     channels = min(geo[CHANNELS], cin - c0)
     kr = channels * taps
     blocks, tiles = (cout + KC - 1) // KC, (kr + MR - 1) // MR
-    places = np.empty(MR, np.intp)
+    places = np.empty(kr, np.intp)
+    for r in range(kr):
+        places[r] = r % channels * taps + r // channels
     source = shift(w, group * cout * cin * taps + c0 * taps)
     target = shift(packed, (group * cin + c0) * taps * cout)
     for block in range(blocks):
         p0 = cout * block // blocks
         kc = cout * (block + 1) // blocks - p0
-        for t in range(tiles):
-            lo = kr * t // tiles
-            rows = kr * (t + 1) // tiles - lo
-            out = shift(target, p0 * kr + lo * kc)
-            for r in range(rows):
-                places[r] = (lo + r) % channels * taps + (lo + r) // channels
-            for p in range(kc):
-                line = shift(source, (p0 + p) * cin * taps)
+        for p in range(kc):
+            line = shift(source, (p0 + p) * cin * taps)
+            for t in range(tiles):
+                lo = kr * t // tiles
+                rows = kr * (t + 1) // tiles - lo
+                out = shift(target, p0 * kr + lo * kc + p * rows)
                 for r in range(rows):
-                    store(out, p * rows + r, load(line, places[r]))
+                    store(out, r, load(line, places[lo + r]))
 
 
 _INPUT_UNIT = share(_input_unit, 6)

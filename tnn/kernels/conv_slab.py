@@ -26,7 +26,7 @@ SLAB = 1 << 16
 # Output positions of one image up to which several images make one unit.
 FEW = 224
 # Units that a large problem is cut into at least, if it can be.
-UNITS = 16
+UNITS = 8
 
 _NAMES = (
     "batch cin d h w cout od oh ow kd kh kw sd sh sw dd dh dw pd ph pw groups "
@@ -59,7 +59,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     thick = across * max(1, channels) * (full_h if od > 1 else 1)
     fit = max(1, (SLAB // max(1, thick) - halo) // (sd if od > 1 else sh))
     work = max(1, batch * cout * channels * kd * kh * kw * od * oh * ow)
-    wanted = _ceil(UNITS // 2, batch * groups) if work // UNITS >= SERIAL else 1
+    wanted = _ceil(UNITS, batch * groups) if work // UNITS >= SERIAL else 1
     if od * oh * ow <= FEW:
         wanted, fit = 1, lines
     fit = max(fit, _ceil(6 * NR32, max(1, ow * (oh if od > 1 else 1))))

@@ -283,7 +283,7 @@ _DOC = """Cross-correlation of a {what} with a kernel, over {nd} dimension{s}.
 def _documented(nd, what, sizes, kernel):
     def decorate(fn):
         fn.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel, s="s" if nd > 1 else "")
-        return half_as_float32(fn)
+        return half_as_float32(autocast="lower")(fn)
 
     return decorate
 

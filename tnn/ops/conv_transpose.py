@@ -66,7 +66,7 @@ _DOC = """The transpose of a convolution of a {what} over {nd} dimension{s}: the
 def _documented(nd, what, sizes, kernel):
     def decorate(fn):
         fn.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel, s="s" if nd > 1 else "")
-        return half_as_float32(fn)
+        return half_as_float32(autocast="lower")(fn)
 
     return decorate
 

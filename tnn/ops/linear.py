@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..autograd.autocast import active, casts, run, state
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import _gemm as kernels
@@ -126,7 +127,7 @@ class Mm(Node):
         return ga, gb
 
 
-@half_as_float32
+@half_as_float32(autocast="lower")
 def mm(input, mat2, *, out=None):
     """The matrix product ``y[i, j] = sum_k input[i, k] mat2[k, j]``.
 
@@ -211,7 +212,7 @@ def _with_added(kind, product, input, a, b, shape, alpha, beta, function):
     return result
 
 
-@half_as_float32
+@half_as_float32(autocast="lower")
 def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * (mat1 @ mat2)``; where beta is 0, ``input`` is ignored, NaN included.
 
@@ -239,7 +240,7 @@ class Bmm(Node):
         return ga, gb
 
 
-@half_as_float32
+@half_as_float32(autocast="lower")
 def bmm(input, mat2, *, out=None):
     """The product of each pair of matrices in two batches.
 
@@ -260,7 +261,7 @@ def bmm(input, mat2, *, out=None):
     return result if out is None else into(out, result)
 
 
-@half_as_float32
+@half_as_float32(autocast="lower")
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * bmm(batch1, batch2)``; where beta is 0, ``input`` is ignored.
 
@@ -299,6 +300,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
 # ---------------------------------------------------------------- vectors
 
 
+@casts("keep")
 def mv(input, vec, *, out=None):
     """The product of a matrix (n, m) and a vector (m,): (n,).
 
@@ -320,6 +322,7 @@ def mv(input, vec, *, out=None):
     return into(out, mm(input, vec.unsqueeze(1)).squeeze(1))
 
 
+@casts("keep")
 def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * (mat @ vec)``, ``input`` broadcast to (n,).
 
@@ -344,7 +347,7 @@ class Dot(Node):
         return (grad * b if self.needs(0) else None), (grad * a if self.needs(1) else None)
 
 
-@half_as_float32
+@half_as_float32(autocast="keep")
 def dot(input, tensor, *, out=None):
     """The sum of the products of two vectors of one length.
 
@@ -436,6 +439,8 @@ def matmul(input, other, *, out=None):
     >>> tnn.matmul(tnn.ones(5, 1, 2, 3), tnn.ones(4, 3, 2)).shape
     tnn.Size([5, 4, 2, 2])
     """
+    if active.n and state.enabled and out is None:
+        return run("lower", matmul, (input, other), {})
     check_tensor("matmul", "input", input, 1)
     check_tensor("matmul", "other", other, 2)
     result = _matmul(input, other)
@@ -548,6 +553,8 @@ def linear(input, weight, bias=None):
     >>> tnn.nn.functional.linear(tnn.ones(2, 3), tnn.ones(4, 3)).shape
     tnn.Size([2, 4])
     """
+    if active.n and state.enabled:
+        return run("lower", linear, (input, weight, bias), {})
     check_tensor("linear", "input", input, 1)
     check_tensor("linear", "weight", weight, 2)
     x, w = input._data, weight._data
@@ -607,7 +614,7 @@ def _linear_slow(input, weight, bias):
     return y if bias is None else y + bias
 
 
-@half_as_float32
+@half_as_float32(autocast="keep")
 def bilinear(input1, input2, weight, bias=None):
     """``y[..., o] = sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o]``.
 
