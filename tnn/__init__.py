@@ -188,6 +188,7 @@ from .ops.memory import (
     is_floating_point,
     is_nonzero,
     is_same_size,
+    numel,
     resolve_conj,
     resolve_neg,
 )
@@ -389,6 +390,7 @@ from .ops.search import (
     argwhere,
     bincount,
     bucketize,
+    isin,
     masked_scatter,
     masked_select,
     nonzero,
@@ -396,6 +398,7 @@ from .ops.search import (
     searchsorted,
     unique,
     unique_consecutive,
+    unravel_index,
 )
 from .ops.shape import (
     adjoint,

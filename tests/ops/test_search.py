@@ -155,6 +155,19 @@ def test_searchsorted_corners():
             op()
 
 
+def test_isin_and_unravel_index():
+    assert tnn.isin(tnn.tensor([[1, 2], [3, 4]]), tnn.tensor([2, 4])).tolist() == [[False, True], [False, True]]
+    assert tnn.isin(tnn.tensor([1.0, 2.0], dtype=tnn.bfloat16), 2, invert=True).tolist() == [True, False]
+    assert tnn.isin(3, tnn.tensor([3])).item() is True
+    rows, columns = tnn.unravel_index(tnn.tensor([[5, -1]]), (3, 4))
+    assert rows.tolist() == [[1, 2]] and columns.tolist() == [[1, 3]]
+    assert tnn.unravel_index(tnn.tensor(2), 5)[0].item() == 2
+    for args, error in [((tnn.tensor([12]), (3, 4)), ValueError), ((tnn.tensor([1.0]), (3,)), TypeError),
+                        ((tnn.tensor([1]), (-3,)), ValueError)]:  # fmt: skip
+        with pytest.raises(error):
+            tnn.unravel_index(*args)
+
+
 def test_mask_of_a_view_of_a_leaf():
     x = leaf(A)
     x.t().masked_select(tnn.tensor(M.T.copy())).sum().backward()

@@ -82,6 +82,12 @@ def const_data_ptr(input):
     return input.data_ptr()
 
 
+def numel(input):
+    """The number of elements."""
+    check_tensor("numel", "input", input, 1)
+    return input._data.size
+
+
 def is_same_size(input, other):
     """Whether both have the same shape."""
     return input._data.shape == other._data.shape

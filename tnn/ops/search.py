@@ -10,7 +10,7 @@ from ..kernels import sort as sort_kernels
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, check_tensor, dense, into, wrap_dim
-from .indexing import put_zeros, take_rows
+from .indexing import put_zeros, take_rows, wrapped
 from .shape import broadcast_tensors, reshape
 
 _I64 = dtypes.int64.np
@@ -324,3 +324,36 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     if boundaries._data.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._data.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
+
+
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """Whether each element is among ``test_elements``; either may be a number.
+
+    Args:
+        elements: a tensor or a number.
+        test_elements: a tensor or a number.
+        assume_unique: accepted; it could only save time.
+        invert: whether each is not among them.
+    """
+    given = [e._data if isinstance(e, Tensor) else np.asarray(e) for e in (elements, test_elements)]
+    a, b = (_comparable(d) for d in given)
+    return wrap(np.asarray(np.isin(a, b, invert=invert)))
+
+
+def unravel_index(indices, shape):
+    """The index in each dimension of positions in a flattened tensor of ``shape``.
+
+    Raises:
+        ValueError: a position is out of range, or a size is negative.
+        TypeError: the indices are no integers.
+    """
+    check_tensor("unravel_index", "indices", indices, 1)
+    if indices._data.dtype.kind not in "iu":
+        raise TypeError(f"expected 'indices' to be of an integer dtype, but got {indices.dtype}")
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"'shape' cannot have negative values, but got {shape}")
+    size = int(np.prod(shape, dtype=_I64))
+    message = f"index {{}} is out of range for a tensor of shape {shape}"
+    i = wrapped(indices._data, size, lambda v: ValueError(message.format(v)))
+    return tuple(wrap(np.ascontiguousarray(a, _I64).reshape(i.shape)) for a in np.unravel_index(i, shape))
