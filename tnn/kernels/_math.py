@@ -28,7 +28,7 @@ from ._math_hyperbolic import acosh, asinh, atanh, cosh, sinh, tanh
 from ._math_trig import TRIG_LIMIT, cos, cos_small, sin, sin_small, tan, tan_small
 
 __all__ = [
-    "MATH", "TRIG_LIMIT", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "copysign", "cos", "cos_small",
-    "cosh", "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p", "log2",
-    "poly", "pow", "sigmoid", "sin", "sin_small", "sinh", "softplus", "tan", "tan_small", "tanh",
+    "MATH", "TRIG_LIMIT", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "copysign", "cos",
+    "cos_small", "cosh", "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10",
+    "log1p", "log2", "poly", "pow", "sigmoid", "sin", "sin_small", "sinh", "softplus", "tan", "tan_small", "tanh",
 ]  # fmt: skip

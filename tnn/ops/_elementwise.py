@@ -155,8 +155,7 @@ def run3(kernel, x, y, z, p=0.0, q=0.0):
     """A kernel of three arrays on ndarrays that broadcast."""
     shape = broadcast(x.shape, y.shape, z.shape)
     out = empty(shape, kernel.result or z.dtype)
-    if not x.shape == y.shape == z.shape:
-        x, y, z = _packed(x), _packed(y), _packed(z)
+    x, y, z = _packed(x), _packed(y), _packed(z)
     if x.shape == y.shape == z.shape == shape:
         kernel(x.ravel(), y.ravel(), z.ravel(), out.ravel(), p, q)
     else:
