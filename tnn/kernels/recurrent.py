@@ -1,12 +1,16 @@
-"""What the recurrent kernels share: the order of steps in a packed sequence, and the product with the recurrent weights.
+"""What the recurrent kernels share: the order of steps in a packed sequence, and products with packed weights.
 
 The rows of a batch of sequences are stored step by step: step t owns the rows ``starts[t]`` to ``starts[t + 1] - 1``,
 and row r of each step belongs to sequence r. Sequences are sorted by length, the longest first, so that step t holds
 the first ``starts[t + 1] - starts[t]`` of them. A padded batch is the case of equal lengths.
 
 A kernel cuts the batch into chunks of sequences and runs each through all steps on one thread: between the steps
-nothing has to be waited for, and the rows of a chunk stay in its core's cache. The recurrent weights are brought into
-the order of the micro-kernel once for the whole sequence.
+nothing has to be waited for, and the rows of a chunk stay in its core's cache. The weights are brought into the order
+of the micro-kernel once for the whole sequence.
+
+The products of the inputs with W_ih are either made beforehand for the whole sequence, or, where W_ih is small enough
+to stay in the cache beside W_hh, step by step: then the gates go from product to product without leaving the cache, and
+where no gradient is wanted, every step uses the same memory for them.
 """
 
 import numpy as np
@@ -23,6 +27,9 @@ LEAST_ROWS = 8
 MOST_CHUNKS = 16
 # Steps from which the weights are packed: for fewer, reading them as they lie costs less.
 PACK_STEPS = 4
+# The largest W_ih (elements) that is applied step by step, and the least batch.
+STEPWISE_WEIGHTS = 1 << 16
+STEPWISE_BATCH = 8
 
 
 def plan(steps, batch, work):
@@ -31,6 +38,11 @@ def plan(steps, batch, work):
     if steps * batch * work < SERIAL:
         return 1, packed
     return max(1, min(batch // LEAST_ROWS, MOST_CHUNKS)), packed
+
+
+def stepwise(steps, batch, weights):
+    """Whether W_ih, of that many elements, is applied step by step."""
+    return steps >= PACK_STEPS and batch >= STEPWISE_BATCH and weights <= STEPWISE_WEIGHTS
 
 
 def room(k, n, itemsize):
@@ -79,7 +91,7 @@ def product(rows, n, k, a, lda, packed, w, wrs, wcs, c, ldc, bias, mode):
 
 @njit(**JIT)
 def before(starts, t, reverse, lo, hi):
-    """(first, kept): row r of step t goes on from row ``first + r`` of the step before it in time if ``lo <= r < kept``.
+    """(first, kept): row r of step t, ``lo <= r < kept``, goes on from row ``first + r`` of the step before it.
 
     Rows from ``kept`` to ``hi`` - 1 start from the initial state.
     """

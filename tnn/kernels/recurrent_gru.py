@@ -3,7 +3,7 @@
     r, z = sigmoid(.)  of the first two parts of  x_t W_ih^T + b_ih + h_(t-1) W_hh^T + b_hh
     q = h_(t-1) W_hn^T + b_hn,    n = tanh(x_t W_in^T + b_in + r q),    h_t = (1 - z) n + z h_(t-1)
 
-The caller has put x_t W_ih^T + b_ih into ``gates``, which holds r, z, n afterwards. Backward, with the gradient dh of
+``gates`` holds r, z, n afterwards. Backward, with the gradient dh of
 h_t and gradients named after what they belong to, before the gates' functions:
 
     dz = dh (h_(t-1) - n) z (1 - z),    dn = dh (1 - z) (1 - n^2),    dq = dn r,    dr = dn q r (1 - r)
@@ -24,6 +24,7 @@ from .recurrent import add, before, copy, ended, pack, product
 
 @njit(**JIT)
 def _row(n, gates, q, old, h):
+    """One row: gates, then h from the earlier h."""
     z, new = shift(gates, n), shift(gates, 2 * n)
     for j in range(2 * n):
         store(gates, j, sigmoid(load(gates, j)))
@@ -35,11 +36,15 @@ def _row(n, gates, q, old, h):
 
 
 @njit(**JIT)
-def _rows(gates, q, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work, offset, lo, end):
-    hidden, ldy, steps = h0.shape[1], y.shape[1], len(starts) - 1
+def _rows(
+    x, bias_in, mode_in, gates, q, keep, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work, offsets, lo,
+    end,
+):  # fmt: skip
+    hidden, ldy, steps, inputs = h0.shape[1], y.shape[1], len(starts) - 1, x.shape[1]
     weights = ptr(work, 0) if packed else ptr(w, 0)
-    new_weights = ptr(work, offset) if packed else ptr(w, 2 * hidden * hidden)
+    new_weights = ptr(work, offsets[0]) if packed else ptr(w, 2 * hidden * hidden)
     new_bias = ptr(bias, 2 * hidden if mode & 1 else 0)
+    wide = 3 * hidden
     for s in range(steps):
         t = steps - 1 - s if reverse else s
         top = np.intp(starts[t])
@@ -47,46 +52,63 @@ def _rows(gates, q, w, bias, mode, h0, starts, y, column, hn, reverse, packed, w
         if hi <= lo:
             continue
         first, kept = before(starts, t, reverse, lo, hi)
+        g_top = top if keep else 0
+        if mode_in >= 0:
+            product(
+                hi - lo, wide, inputs, ptr(x, (top + lo) * inputs), inputs, True, ptr(work, offsets[1]), 1, inputs,
+                ptr(gates, (g_top + lo) * wide), wide, ptr(bias_in, 0), mode_in,
+            )  # fmt: skip
         for part in range(2):
             a, b = (lo, kept) if part == 0 else (kept, hi)
             left, lda = ptr(h0, a * hidden), hidden
             if part == 0:
                 left, lda = ptr(y, (first + a) * ldy + column), ldy
             if b > a:
-                out = ptr(gates, (top + a) * 3 * hidden)
-                product(
-                    b - a, 2 * hidden, hidden, left, lda, packed, weights, 1, hidden, out, 3 * hidden, ptr(bias, 0), mode
-                )
-                out = ptr(q, (top + a) * hidden)
+                out = ptr(gates, (g_top + a) * wide)
+                product(b - a, 2 * hidden, hidden, left, lda, packed, weights, 1, hidden, out, wide, ptr(bias, 0), mode)
+                out = ptr(q, (g_top + a) * hidden)
                 product(
                     b - a, hidden, hidden, left, lda, packed, new_weights, 1, hidden, out, hidden, new_bias, mode & 1
                 )
         for r in range(lo, hi):
-            at = (top + r) * hidden
             old = ptr(y, (first + r) * ldy + column) if r < kept else ptr(h0, r * hidden)
+            at = (g_top + r) * hidden
             _row(hidden, ptr(gates, 3 * at), ptr(q, at), old, ptr(y, (top + r) * ldy + column))
         for r in range(ended(starts, t, reverse, lo, hi), hi):
             copy(hidden, ptr(y, (top + r) * ldy + column), ptr(hn, r * hidden))
 
 
 @njit(parallel=True, **JIT)
-def gru_forward(gates, q, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work, offset, chunks):
-    """Writes the columns from ``column`` on of y (rows, ...); q (rows, hidden) and hn (batch, hidden).
+def gru_forward(
+    x, w_in, bias_in, mode_in, gates, q, keep, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work, offsets,
+    chunks,
+):  # fmt: skip
+    """Writes the columns from ``column`` on of y (rows, ...), and hn (batch, hidden).
 
-    gates (rows, 3 hidden) is overwritten. w (3 hidden, hidden), h0 (batch, hidden); bias (3 hidden,) is added if
-    ``mode`` is 5 and not if it is 4. ``work`` has room(hidden, 2 hidden) = ``offset`` elements and room(hidden, hidden)
-    more.
+    gates (rows, 3 hidden) and q (rows, hidden) are left for backward if ``keep``; otherwise they are work space and may
+    have batch rows. The products of x (rows, inputs) with w_in (3 hidden, inputs) are made here if ``mode_in`` is 1
+    (bias_in is added) or 0; if it is -1 they stand in ``gates``. w (3 hidden, hidden), h0 (batch, hidden); bias
+    (3 hidden,) is added if ``mode`` is 5 and not if it is 4. ``work`` has room for the first two parts of w, packed,
+    the third from offsets[0] on, and w_in from offsets[1] on.
     """
     batch, hidden = h0.shape
     if packed:
         pack(hidden, 2 * hidden, ptr(w, 0), 1, hidden, ptr(work, 0))
-        pack(hidden, hidden, ptr(w, 2 * hidden * hidden), 1, hidden, ptr(work, offset))
+        pack(hidden, hidden, ptr(w, 2 * hidden * hidden), 1, hidden, ptr(work, offsets[0]))
+        if mode_in >= 0:
+            pack(x.shape[1], 3 * hidden, ptr(w_in, 0), 1, x.shape[1], ptr(work, offsets[1]))
     if chunks == 1:
-        _rows(gates, q, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work, offset, 0, batch)
+        _rows(
+            x, bias_in, mode_in, gates, q, keep, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work,
+            offsets, 0, batch,
+        )  # fmt: skip
         return
     for chunk in prange(chunks):
         lo, hi = batch * np.intp(chunk) // chunks, batch * (np.intp(chunk) + 1) // chunks
-        _rows(gates, q, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work, offset, lo, hi)
+        _rows(
+            x, bias_in, mode_in, gates, q, keep, w, bias, mode, h0, starts, y, column, hn, reverse, packed, work,
+            offsets, lo, hi,
+        )  # fmt: skip
 
 
 @njit(**JIT)
@@ -145,12 +167,8 @@ def gru_backward(dy, column, dh, gates, q, w, h0, starts, y, dx, dr, before_h, r
     if packed:
         pack(3 * hidden, hidden, ptr(w, 0), hidden, 1, ptr(work, 0))
     if chunks == 1:
-        _rows_backward(
-            dy, column, dh, gates, q, w, h0, starts, y, dx, dr, before_h, reverse, packed, work, 0, batch
-        )
+        _rows_backward(dy, column, dh, gates, q, w, h0, starts, y, dx, dr, before_h, reverse, packed, work, 0, batch)
         return
     for chunk in prange(chunks):
         lo, hi = batch * np.intp(chunk) // chunks, batch * (np.intp(chunk) + 1) // chunks
-        _rows_backward(
-            dy, column, dh, gates, q, w, h0, starts, y, dx, dr, before_h, reverse, packed, work, lo, hi
-        )
+        _rows_backward(dy, column, dh, gates, q, w, h0, starts, y, dx, dr, before_h, reverse, packed, work, lo, hi)

@@ -3,7 +3,7 @@
     i, f, o = sigmoid(.),  g = tanh(.)  of the four parts of  x_t W_ih^T + b_ih + h_(t-1) W_hh^T + b_hh
     c_t = f c_(t-1) + i g,    m_t = o tanh(c_t),    h_t = m_t  or, projected,  m_t W_hr^T
 
-The caller has put x_t W_ih^T + b_ih into ``gates``, which holds i, f, g, o afterwards. Backward, with the gradients
+``gates`` holds i, f, g, o afterwards. Backward, with the gradients
 dm of m_t and dc of c_t:
 
     do = dm tanh(c) o (1 - o),    dc += dm o (1 - tanh(c)^2),    di = dc g i (1 - i),    dg = dc i (1 - g^2),
@@ -40,11 +40,15 @@ def _row(n, gates, old, c, m):
 
 
 @njit(**JIT)
-def _rows(gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, lo, end):
+def _rows(
+    x, bias_in, mode_in, gates, keep, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work,
+    offsets, lo, end,
+):  # fmt: skip
     hidden, out_size, ldy, steps = c.shape[1], h0.shape[1], y.shape[1], len(starts) - 1
+    batch, inputs = h0.shape[0], x.shape[1]
     projected = wr.size > 0
     weights = ptr(work, 0) if packed else ptr(w, 0)
-    projection = ptr(work, offset) if packed else ptr(wr, 0)
+    projection = ptr(work, offsets[0]) if packed else ptr(wr, 0)
     for s in range(steps):
         t = steps - 1 - s if reverse else s
         top = np.intp(starts[t])
@@ -52,57 +56,73 @@ def _rows(gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, rev
         if hi <= lo:
             continue
         first, kept = before(starts, t, reverse, lo, hi)
+        g_top, c_top, c_first = top, top, first
+        if not keep:
+            g_top, c_top, c_first = 0, s % 2 * batch, (s + 1) % 2 * batch
+        if mode_in >= 0:
+            product(
+                hi - lo, 4 * hidden, inputs, ptr(x, (top + lo) * inputs), inputs, True, ptr(work, offsets[1]), 1,
+                inputs, ptr(gates, (g_top + lo) * 4 * hidden), 4 * hidden, ptr(bias_in, 0), mode_in,
+            )  # fmt: skip
         for part in range(2):
             a, b = (lo, kept) if part == 0 else (kept, hi)
             left, lda = ptr(h0, a * out_size), out_size
             if part == 0:
                 left, lda = ptr(y, (first + a) * ldy + column), ldy
             if b > a:
-                out = ptr(gates, (top + a) * 4 * hidden)
                 product(
-                    b - a, 4 * hidden, out_size, left, lda, packed, weights, 1, out_size, out, 4 * hidden,
-                    ptr(bias, 0), mode,
+                    b - a, 4 * hidden, out_size, left, lda, packed, weights, 1, out_size,
+                    ptr(gates, (g_top + a) * 4 * hidden), 4 * hidden, ptr(bias, 0), mode,
                 )  # fmt: skip
         for r in range(lo, hi):
-            at = (top + r) * hidden
-            old = ptr(c, (first + r) * hidden) if r < kept else ptr(c0, r * hidden)
-            result = ptr(m, at) if projected else ptr(y, (top + r) * ldy + column)
-            _row(hidden, ptr(gates, 4 * at), old, ptr(c, at), result)
+            old = ptr(c, (c_first + r) * hidden) if r < kept else ptr(c0, r * hidden)
+            result = ptr(m, (g_top + r) * hidden) if projected else ptr(y, (top + r) * ldy + column)
+            _row(hidden, ptr(gates, (g_top + r) * 4 * hidden), old, ptr(c, (c_top + r) * hidden), result)
         if projected:
             out = ptr(y, (top + lo) * ldy + column)
             product(
-                hi - lo, out_size, hidden, ptr(m, (top + lo) * hidden), hidden, packed, projection, 1, hidden, out, ldy,
-                out, 0,
+                hi - lo, out_size, hidden, ptr(m, (g_top + lo) * hidden), hidden, packed, projection, 1, hidden, out,
+                ldy, out, 0,
             )  # fmt: skip
         for r in range(ended(starts, t, reverse, lo, hi), hi):
             copy(out_size, ptr(y, (top + r) * ldy + column), ptr(hn, r * out_size))
-            copy(hidden, ptr(c, (top + r) * hidden), ptr(cn, r * hidden))
+            copy(hidden, ptr(c, (c_top + r) * hidden), ptr(cn, r * hidden))
 
 
 @njit(parallel=True, **JIT)
-def lstm_forward(gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, chunks):
-    """Writes the columns from ``column`` on of y (rows, ...); c (rows, hidden), hn (batch, out), cn (batch, hidden).
+def lstm_forward(
+    x, w_in, bias_in, mode_in, gates, keep, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed,
+    work, offsets, chunks,
+):  # fmt: skip
+    """Writes the columns from ``column`` on of y (rows, ...); hn (batch, out), cn (batch, hidden).
 
-    gates (rows, 4 hidden) is overwritten. w (4 hidden, out), h0 (batch, out), c0 (batch, hidden); bias (4 hidden,) is
-    added if ``mode`` is 5 and not if it is 4. With a projection wr is (out, hidden) and m (rows, hidden) is written;
-    without, both have no elements. ``work`` has room(out, 4 hidden) = ``offset`` elements and room(hidden, out) more.
+    gates (rows, 4 hidden) and c (rows, hidden) are left for backward if ``keep``; otherwise they are work space and may
+    have batch and 2 batch rows. The products of x (rows, inputs) with w_in (4 hidden, inputs) are made here if
+    ``mode_in`` is 1 (bias_in is added) or 0; if it is -1 they stand in ``gates``. w (4 hidden, out), h0 (batch, out),
+    c0 (batch, hidden); bias (4 hidden,) is added if ``mode`` is 5 and not if it is 4. With a projection wr is (out,
+    hidden), and m, like gates but of ``hidden`` columns, is written; without, both have no elements. ``work`` has room
+    for the packed w, wr from offsets[0] on and w_in from offsets[1] on.
     """
     batch, out_size = h0.shape
     hidden = c.shape[1]
     if packed:
         pack(out_size, 4 * hidden, ptr(w, 0), 1, out_size, ptr(work, 0))
         if wr.size > 0:
-            pack(hidden, out_size, ptr(wr, 0), 1, hidden, ptr(work, offset))
+            pack(hidden, out_size, ptr(wr, 0), 1, hidden, ptr(work, offsets[0]))
+        if mode_in >= 0:
+            pack(x.shape[1], 4 * hidden, ptr(w_in, 0), 1, x.shape[1], ptr(work, offsets[1]))
     if chunks == 1:
         _rows(
-            gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, 0, batch
-        )
+            x, bias_in, mode_in, gates, keep, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse,
+            packed, work, offsets, 0, batch,
+        )  # fmt: skip
         return
     for chunk in prange(chunks):
         lo, hi = batch * np.intp(chunk) // chunks, batch * (np.intp(chunk) + 1) // chunks
         _rows(
-            gates, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse, packed, work, offset, lo, hi
-        )
+            x, bias_in, mode_in, gates, keep, w, wr, bias, mode, h0, c0, starts, y, column, c, m, hn, cn, reverse,
+            packed, work, offsets, lo, hi,
+        )  # fmt: skip
 
 
 @njit(**JIT)
@@ -127,7 +147,8 @@ def _row_backward(n, gates, c, old, dm, dc, out):
 
 @njit(**JIT)
 def _rows_backward(
-    dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work, offset, lo, end
+    dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work, offset, lo,
+    end,
 ):  # fmt: skip
     hidden, out_size, ldy, steps = c.shape[1], h0.shape[1], y.shape[1], len(starts) - 1
     projected = wr.size > 0
@@ -159,16 +180,15 @@ def _rows_backward(
             grad = ptr(dm, r * hidden) if projected else ptr(dh, r * out_size)
             _row_backward(hidden, ptr(gates, 4 * at), ptr(c, at), old, grad, ptr(dc, r * hidden), ptr(dgates, 4 * at))
         left, out = ptr(dgates, (top + lo) * 4 * hidden), ptr(dh, lo * out_size)
-        product(
-            hi - lo, out_size, 4 * hidden, left, 4 * hidden, packed, weights, out_size, 1, out, out_size, out, 0
-        )
+        product(hi - lo, out_size, 4 * hidden, left, 4 * hidden, packed, weights, out_size, 1, out, out_size, out, 0)
 
 
 @njit(parallel=True, **JIT)
 def lstm_backward(
-    dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work, offset, chunks
+    dy, column, dh, dc, gates, c, w, wr, h0, c0, starts, y, dgates, before_h, dp, dm, reverse, packed, work, offset,
+    chunks,
 ):  # fmt: skip
-    """Writes dgates (rows, 4 hidden), gradients before the gates' functions, and before_h (rows, out), each row's earlier h.
+    """Writes dgates (rows, 4 hidden), gradients before the gates' functions, and before_h (rows, out), the earlier h.
 
     dh (batch, out) and dc (batch, hidden) come as the gradients of hn and cn and leave as those of h0 and c0. dy and y
     are (rows, ...), used from ``column`` on. With a projection dp (rows, out) is written, the gradient of h, and dm

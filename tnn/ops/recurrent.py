@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd.autocast import active, casts, is_autocast_enabled, run
 from ..tensor import Tensor
 from ._common import F32, F64, HALF, check_tensor
 from .dropout import dropout as drop
@@ -93,6 +94,9 @@ def network(
     Returns:
         [y, hn] or [y, hn, cn].
     """
+    if active.n and is_autocast_enabled():
+        args = function, kind, input, batch_sizes, hx, groups, num_layers, dropout, train, bidirectional, batch_first
+        return run("first" if kind is Gru else "lower", network, args, {})
     h0, c0 = hx
     _check_dtypes(function, input, h0, c0, *(t for g in groups for t in g))
     half = input.dtype if input._data.dtype in HALF else None
@@ -239,6 +243,7 @@ def _cell(function, kind, input, hx, w_ih, w_hh, b_ih, b_hh):
     return outs if half is None else tuple(t.to(half) for t in outs)
 
 
+@casts("first")
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """One step of an LSTM: see :class:`tnn.nn.LSTMCell`.
 
@@ -262,16 +267,19 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return _cell("lstm_cell", Lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
 
 
+@casts("first")
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """One step of gated recurrent units: see :class:`tnn.nn.GRUCell`. Gates in the order r, z, n; errors as lstm_cell's."""
+    """One step of gated recurrent units: see :class:`tnn.nn.GRUCell`. Gates r, z, n; errors as lstm_cell's."""
     return _cell("gru_cell", Gru, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]
 
 
+@casts("lower")
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """``tanh(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`. Errors as lstm_cell's."""
     return _cell("rnn_tanh_cell", RnnTanh, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]
 
 
+@casts("lower")
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """``relu(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`. Errors as lstm_cell's."""
     return _cell("rnn_relu_cell", RnnRelu, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]

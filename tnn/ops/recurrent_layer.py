@@ -6,13 +6,14 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import _gemm, recurrent_gru, recurrent_lstm, recurrent_rnn
 from ..kernels._pool import empty, zeros
-from ..kernels.recurrent import plan, room
+from ..kernels.recurrent import plan, room, stepwise
 from ..tensor import wrap
 from ._common import F32, F64, composed_backward, dense, recording
 from .joining import cat, stack
 
 NOTHING = {k: np.empty((0, 0), k) for k in (F32, F64)}
 NO_BIAS = {k: np.empty(1, k) for k in (F32, F64)}
+NO_OFFSETS = 0, 0
 
 
 def weight_shapes(gates, inputs, hidden, out):
@@ -54,25 +55,19 @@ class _Layer(Node):
         cn = empty((*lead, hidden), dtype) if cls.has_cell else None
         h = _state(h0, (*lead, out), dtype)
         c = _state(c0, (*lead, hidden), dtype) if cls.has_cell else None
-        kept = []
-        for i, (w_ih, w_hh, b_ih, b_hh, w_hr) in enumerate(weights):
-            gates = empty((rows, cls.gates * hidden), dtype)
-            bias = NO_BIAS[dtype] if b_ih is None else dense(b_ih)
-            _gemm.gemm_bias_act(False, True, 1.0, x2, dense(w_ih), 0.0, gates, bias, 0 if b_ih is None else 1)
-            bias = NO_BIAS[dtype] if b_hh is None else dense(b_hh)
-            wr = NOTHING[dtype] if w_hr is None else dense(w_hr)
-            added = 4 if b_hh is None else 5
-            kept.append(
-                cls.forward(gates, dense(w_hh), wr, bias, added, h[i], c if c is None else c[i], starts, y, i, hn[i],
-                            cn if cn is None else cn[i])
-            )  # fmt: skip
+        flat = [t for group in weights for t in group]
+        record = recording(x, h0, c0, *flat)
+        kept = [
+            cls.forward(x2, _arrays(group, dtype), h[i], c if c is None else c[i], starts, y, i, hn[i],
+                        cn if cn is None else cn[i], record)
+            for i, group in enumerate(weights)
+        ]  # fmt: skip
         outs = [wrap(y.reshape(*d.shape[:-1], y.shape[1]))]
         if not cell:
             outs.append(wrap(hn))
         if cls.has_cell:
             outs.append(wrap(cn[0] if cell else cn))
-        flat = [t for group in weights for t in group]
-        if recording(x, h0, c0, *flat):
+        if record:
             node = cls(x, h0, c0, *flat)
             node.starts, node.kept, node.cell = starts, (x2, h, c, kept), cell
             node.attach_all(outs)
@@ -98,7 +93,7 @@ class _Layer(Node):
         x2, h, c, kept = self.kept
         gy, ghn, gcn = self._split(grads)
         weights = [flat[i : i + 5] for i in range(0, len(flat), 5)]
-        y2 = dense(y).reshape(x2.shape[0], -1)
+        y2 = dense(y).reshape(x2.shape[0], y._data.shape[-1])
         gy = zeros(y2.shape, y2.dtype) if gy is None else dense(gy).reshape(y2.shape)
         dh = zeros(h.shape, h.dtype) if ghn is None else _copy(ghn)
         dc = None if c is None else zeros(c.shape, c.dtype) if gcn is None else _copy(gcn).reshape(c.shape)
@@ -106,9 +101,8 @@ class _Layer(Node):
         result = []
         for i, group in enumerate(weights):
             w = [None if t is None else dense(t) for t in group]
-            parts = self.unwind(
-                gy, i, dh[i], None if dc is None else dc[i], kept[i], w, h[i], None if c is None else c[i], self.starts, y2
-            )
+            states = dh[i], None if dc is None else dc[i], kept[i], w, h[i], None if c is None else c[i]
+            parts = self.unwind(gy, i, *states, self.starts, y2)
             if dx is not None:
                 _gemm.gemm(False, False, 1.0, parts[0], w[0], 1.0 if i else 0.0, dx)
             result += self._weight_gradients(3 + 5 * i, x2, kept[i], w, parts)
@@ -166,12 +160,36 @@ class _Layer(Node):
             ys.append(cat(pieces))
             hs.append(state[0])
             cs.append(state[1])
-        outs = [cat(ys, 1).reshape(*x.shape[:-1], -1)]
+        outs = [cat(ys, 1).reshape(*x.shape[:-1], sum(y.shape[1] for y in ys))]
         if not self.cell:
             outs.append(stack(hs))
         if self.has_cell:
             outs.append(cs[0] if self.cell else stack(cs))
         return outs
+
+
+def _arrays(group, dtype):
+    """The five weights as arrays: an empty one in place of None."""
+    return [NOTHING[dtype] if t is None else dense(t) for t in group]
+
+
+def _bias(b, mode):
+    """(array, mode) of a bias that may be missing, for a product whose mode is otherwise ``mode``."""
+    return (b, mode + 1) if b.size else (NO_BIAS[b.dtype], mode)
+
+
+def _inputs(x, weights, batch, steps, wide, keep):
+    """(mode_in, gates): -1 and the products of the inputs, or 0 or 1 and space, where the kernel makes them.
+
+    Without ``keep`` the space is that of one step.
+    """
+    w, _, b = weights[:3]
+    rows = len(x)
+    if stepwise(steps, batch, w.size):
+        return (1 if b.size else 0), empty((rows if keep else batch, wide), x.dtype)
+    gates = empty((rows, wide), x.dtype)
+    _gemm.gemm_bias_act(False, True, 1.0, x, w, 0.0, gates, *_bias(b, 0))
+    return -1, gates
 
 
 def _state(t, shape, dtype):
@@ -190,11 +208,11 @@ def _affine(x, w, b):
 
 
 def _work(packed, dtype, *sizes):
-    """Room for packed weights: (array, offset of the second)."""
+    """Room for packed weights: (array, offsets of the second and third)."""
     if not packed:
-        return NO_BIAS[dtype], 0
+        return NO_BIAS[dtype], NO_OFFSETS
     rooms = [room(k, n, dtype.itemsize) for k, n in sizes]
-    return empty(sum(rooms), dtype), rooms[0]
+    return empty(sum(rooms), dtype), (rooms[0], rooms[0] + (rooms[1] if len(rooms) > 1 else 0))
 
 
 class RnnTanh(_Layer):
@@ -202,12 +220,14 @@ class RnnTanh(_Layer):
     relu = False
 
     @classmethod
-    def forward(cls, gates, w, wr, bias, added, h, c, starts, y, i, hn, cn):
-        n = h.shape[1]
-        chunks, packed = plan(len(starts) - 1, h.shape[0], n * n)
+    def forward(cls, x, w, h, c, starts, y, i, hn, cn, keep):
+        batch, n, steps = *h.shape, len(starts) - 1
+        gates = empty((len(x), n), x.dtype)
+        _gemm.gemm_bias_act(False, True, 1.0, x, w[0], 0.0, gates, *_bias(w[2], 0))
+        chunks, packed = plan(steps, batch, n * n)
         work, _ = _work(packed, y.dtype, (n, n))
         recurrent_rnn.rnn_forward(
-            gates, w, bias, added, h, starts, y, i * n, hn, i == 1, cls.relu, packed, work, chunks
+            gates, w[1], *_bias(w[3], 4), h, starts, y, i * n, hn, i == 1, cls.relu, packed, work, chunks
         )
         return (None,)
 
@@ -238,15 +258,20 @@ class Lstm(_Layer):
     has_cell = True
 
     @classmethod
-    def forward(cls, gates, w, wr, bias, added, h, c0, starts, y, i, hn, cn):
-        out, n = h.shape[1], c0.shape[1]
-        c = empty((len(y), n), y.dtype)
-        m = empty((len(y), n), y.dtype) if wr.size else NOTHING[y.dtype]
-        chunks, packed = plan(len(starts) - 1, h.shape[0], 4 * n * out + wr.size)
-        work, offset = _work(packed, y.dtype, (out, 4 * n), (n, out if wr.size else 0))
+    def forward(cls, x, w, h, c0, starts, y, i, hn, cn, keep):
+        batch, out, n, steps = *h.shape, c0.shape[1], len(starts) - 1
+        mode_in, gates = _inputs(x, w, batch, steps, 4 * n, keep)
+        keep = len(gates) == len(x)
+        c = empty((len(x) if keep else 2 * batch, n), y.dtype)
+        wr = w[4]
+        m = empty((len(gates), n), y.dtype) if wr.size else NOTHING[y.dtype]
+        chunks, packed = plan(steps, batch, 4 * n * out + wr.size)
+        sizes = (out, 4 * n), (n, out if wr.size else 0), (x.shape[1] if mode_in >= 0 else 0, 4 * n)
+        work, offsets = _work(packed, y.dtype, *sizes)
         recurrent_lstm.lstm_forward(
-            gates, w, wr, bias, added, h, c0, starts, y, i * out, c, m, hn, cn, i == 1, packed, work, offset, chunks
-        )
+            x, w[0], _bias(w[2], 0)[0], mode_in, gates, keep, w[1], wr, *_bias(w[3], 4), h, c0, starts, y, i * out, c,
+            m, hn, cn, i == 1, packed, work, offsets, chunks,
+        )  # fmt: skip
         return gates, c, m
 
     def unwind(self, gy, i, dh, dc, kept, w, h, c0, starts, y):
@@ -258,10 +283,10 @@ class Lstm(_Layer):
         dp = empty((len(y), out), y.dtype) if wr.size else nothing
         dm = empty((h.shape[0], n), y.dtype) if wr.size else nothing
         chunks, packed = plan(len(starts) - 1, h.shape[0], 4 * n * out + wr.size)
-        work, offset = _work(packed, y.dtype, (4 * n, out), (out if wr.size else 0, n))
+        work, offsets = _work(packed, y.dtype, (4 * n, out), (out if wr.size else 0, n))
         recurrent_lstm.lstm_backward(
             gy, i * out, dh, dc, gates, c, w[1], wr, h, c0, starts, y, dgates, before, dp, dm, i == 1, packed, work,
-            offset, chunks,
+            offsets[0], chunks,
         )  # fmt: skip
         return dgates, dgates, before, dp
 
@@ -278,14 +303,17 @@ class Gru(_Layer):
     gates = 3
 
     @classmethod
-    def forward(cls, gates, w, wr, bias, added, h, c, starts, y, i, hn, cn):
-        n = h.shape[1]
-        q = empty((len(y), n), y.dtype)
-        chunks, packed = plan(len(starts) - 1, h.shape[0], 3 * n * n)
-        work, offset = _work(packed, y.dtype, (n, 2 * n), (n, n))
+    def forward(cls, x, w, h, c, starts, y, i, hn, cn, keep):
+        batch, n, steps = *h.shape, len(starts) - 1
+        mode_in, gates = _inputs(x, w, batch, steps, 3 * n, keep)
+        q = empty((len(gates), n), y.dtype)
+        chunks, packed = plan(steps, batch, 3 * n * n)
+        sizes = (n, 2 * n), (n, n), (x.shape[1] if mode_in >= 0 else 0, 3 * n)
+        work, offsets = _work(packed, y.dtype, *sizes)
         recurrent_gru.gru_forward(
-            gates, q, w, bias, added, h, starts, y, i * n, hn, i == 1, packed, work, offset, chunks
-        )
+            x, w[0], _bias(w[2], 0)[0], mode_in, gates, q, len(gates) == len(x), w[1], *_bias(w[3], 4), h, starts, y,
+            i * n, hn, i == 1, packed, work, offsets, chunks,
+        )  # fmt: skip
         return gates, q, None
 
     def unwind(self, gy, i, dh, dc, kept, w, h, c, starts, y):

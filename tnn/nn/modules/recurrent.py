@@ -4,6 +4,7 @@ import math
 import numbers
 import warnings
 
+from ...autograd.autocast import is_autocast_enabled
 from ...ops import creation
 from ...ops import recurrent as ops
 from .. import init
@@ -54,7 +55,8 @@ class RNNBase(Module):
     """
 
     __constants__ = [
-        "mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size",
+        "mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional",
+        "proj_size",
     ]  # fmt: skip
 
     def __init__(
@@ -115,7 +117,7 @@ class RNNBase(Module):
     def check_input(self, input, batch_sizes):
         """Raises unless the input has the weights' dtype (ValueError) and fitting sizes (RuntimeError)."""
         dtype = getattr(self, self._all_weights[0][0]).dtype
-        if input.dtype is not dtype:
+        if input.dtype is not dtype and not is_autocast_enabled():
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
@@ -125,8 +127,7 @@ class RNNBase(Module):
             raise RuntimeError(f"input must have {expected} dimensions, got {input.ndim}")
         if input._data.shape[-1] != self.input_size:
             raise RuntimeError(
-                "input.size(-1) must be equal to input_size. "
-                f"Expected {self.input_size}, got {input._data.shape[-1]}"
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input._data.shape[-1]}"
             )
 
     def get_expected_hidden_size(self, input, batch_sizes):
@@ -182,9 +183,10 @@ class RNNBase(Module):
 
     def _run(self, input, batch_sizes, hx):
         """Output and final state for checked arguments."""
+        pair = (None, None) if hx is None else self._as_pair(hx)
         out, *states = ops.network(
-            self.mode.lower(), ops.KINDS[self.mode], input, batch_sizes, (None, None) if hx is None else self._as_pair(hx),
-            self._weight_groups(), self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first,
+            self.mode.lower(), ops.KINDS[self.mode], input, batch_sizes, pair, self._weight_groups(),
+            self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first,
         )  # fmt: skip
         return out, self._from_list(states)
 
@@ -269,7 +271,8 @@ class LSTM(RNNBase):
         h_t = o tanh(c_t),  with a projection  (o tanh(c_t)) W_hr^T
 
     where the parts stand in the order i, f, g, o. S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997);
-    H. Sak et al. (2014) for projections. Weights and biases start uniform in ``[-k, k]``, ``k = 1 / sqrt(hidden_size)``.
+    H. Sak et al. (2014) for projections. Weights and biases start uniform in ``[-k, k]``,
+    ``k = 1 / sqrt(hidden_size)``.
 
     Args:
         input_size: size of x_t.
@@ -414,9 +417,6 @@ class RNNCellBase(Module):
         if not batched:
             input = input.unsqueeze(0)
             states = [None if t is None else t.unsqueeze(0) for t in states]
-        states = [
-            creation.zeros(input._data.shape[0], self.hidden_size, dtype=input.dtype) if t is None else t for t in states
-        ]
         state = states[0] if len(states) == 1 else tuple(states)
         out = op(input, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         if batched:
@@ -475,7 +475,7 @@ class LSTMCell(RNNCellBase):
         dtype: of the parameters; the default dtype if None.
 
     Shape:
-        x: (B, input_size) or (input_size,); hx = (h, c), zeros by default, and the result (h', c'): each (B, H) or (H,).
+        x: (B, input_size) or (input_size,); hx = (h, c), zeros by default, and the result (h', c'): (B, H) or (H,).
 
     Attributes:
         weight_ih, weight_hh, bias_ih, bias_hh: (4 H, input_size), (4 H, H), (4 H,), (4 H,), the gates in the order
@@ -496,7 +496,8 @@ class LSTMCell(RNNCellBase):
 
     def forward(self, input, hx=None):
         if hx is not None and not isinstance(hx, (list, tuple)):
-            raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}")
+            kind = type(hx).__name__
+            raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {kind}")
         return self._one_step(ops.lstm_cell, input, [None, None] if hx is None else list(hx))
 
 

@@ -186,8 +186,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     if (lengths[1:] > lengths[:-1]).any():
         raise RuntimeError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
-            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you do "
-            "not need ONNX exportability."
+            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement."
         )
     if lengths[0] > steps:
         raise RuntimeError(f"pack_padded_sequence: a length is {lengths[0]}, but the input has only {steps} steps")
@@ -268,17 +267,12 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
             raise RuntimeError("pad_sequence: a sequence needs at least one dimension, got a 0-d tensor")
     first = sequences[0]
     rest = first._data.shape[1:]
-    if any(s._data.shape[1:] != rest for s in sequences):
-        try:
-            sequences = tuple(s.expand(-1, *rest) if s._data.ndim <= len(rest) + 1 else s for s in sequences)
-        except RuntimeError:
-            pass
-        for s in sequences:
-            if s._data.shape[1:] != rest:
-                raise RuntimeError(
-                    "pad_sequence: the sequences must be alike but for their first dimension, got "
-                    f"{list(first._data.shape)} and {list(s._data.shape)}"
-                )
+    for s in sequences:
+        if s._data.shape[1:] != rest:
+            raise RuntimeError(
+                "pad_sequence: the sequences must be alike but for their first dimension, got "
+                f"{list(first._data.shape)} and {list(s._data.shape)}"
+            )
     batch, lengths = len(sequences), [s._data.shape[0] for s in sequences]
     steps = max(lengths)
     rows = []
