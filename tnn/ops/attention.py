@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import attention as kernels
@@ -387,6 +388,7 @@ def _fit_mask(mask, shape):
     return _four(mask.expand(shape))
 
 
+@casts("lower")
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):

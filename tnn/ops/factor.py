@@ -8,6 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..autograd.autocast import casts
 from ..autograd.node import Node
 from ..kernels import linalg as kernels
 from ..tensor import wrap
@@ -88,6 +89,7 @@ class LinalgCholeskyEx(Node):
         return _solve(lower, _solve(transposed(lower), inner), left=False)
 
 
+@casts("float32")
 def linalg_cholesky(A, *, upper=False, out=None):
     """``linalg.cholesky``: the lower L with ``A = L L^T`` of symmetric positive-definite matrices, or the upper
     ``L^T``.
@@ -105,11 +107,13 @@ def linalg_cholesky(A, *, upper=False, out=None):
     return into(out, transposed(result) if upper else result)
 
 
+@casts("float32")
 def cholesky(input, upper=False, *, out=None):
     """``cholesky(input, upper)``: see ``linalg.cholesky``."""
     return linalg_cholesky(input, upper=upper, out=out)
 
 
+@casts("float32")
 def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
     """``linalg.cholesky`` and a tensor of zeros, ``(L, info)``; raises where a matrix is not positive-definite."""
     return into(out, _CholeskyEx(linalg_cholesky(A, upper=upper), wrap(np.zeros(A._data.shape[:-2], np.int32))))
@@ -141,6 +145,7 @@ def _qr_backward(q, r, gq, gr):
     return _solve(transposed(r), gq + q.matmul(m), left=False)
 
 
+@casts("float32")
 def linalg_qr(A, mode="reduced", *, out=None):
     """``linalg.qr``: ``A = Q R`` with orthonormal columns Q and upper triangular R, as ``(Q, R)``.
 
@@ -167,6 +172,7 @@ def linalg_qr(A, mode="reduced", *, out=None):
     return into(out, _QR(q, r))
 
 
+@casts("float32")
 def qr(input, some=True, *, out=None):
     """``qr(input, some)``: see ``linalg.qr``; ``some=False`` gives a square Q."""
     return linalg_qr(input, "reduced" if some else "complete", out=out)
@@ -186,6 +192,7 @@ class LinalgEigh(Node):
         return (g + transposed(g)) * 0.5
 
 
+@casts("float32")
 def eigh(A, UPLO="L", *, out=None):
     """Eigenvalues in ascending order and orthonormal eigenvectors of symmetric matrices, ``(eigenvalues,
     eigenvectors)``.
@@ -207,6 +214,7 @@ def eigh(A, UPLO="L", *, out=None):
     return into(out, _Eigh(*pair))
 
 
+@casts("float32")
 def eigvalsh(A, UPLO="L", *, out=None):
     """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`."""
     return into(out, eigh(A, UPLO)[0])
@@ -251,6 +259,7 @@ def _plus(a, b):
     return b if a is None else a + b
 
 
+@casts("float32")
 def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
     """``linalg.svd``: ``A = U diag(S) Vh`` with orthonormal U, V and descending S, as ``(U, S, Vh)``.
 
@@ -271,6 +280,7 @@ def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
     return into(out, _SVDh(*out3))
 
 
+@casts("float32")
 def svd(input, some=True, compute_uv=True, *, out=None):
     """``svd(input)``: ``A = U diag(S) V^T``, as ``(U, S, V)``; ``some=False`` gives square U and V."""
     u, s, vh = linalg_svd(input, not some)
@@ -279,6 +289,7 @@ def svd(input, some=True, compute_uv=True, *, out=None):
     return into(out, _SVD(u, s, transposed(vh)))
 
 
+@casts("float32")
 def svdvals(A, *, driver=None, out=None):
     """The singular values of matrices in descending order."""
     return into(out, linalg_svd(A, False)[1])
@@ -356,6 +367,7 @@ def linalg_lu(A, *, pivot=True, out=None):
     return into(out, factors)
 
 
+@casts("float32")
 def lu(A, pivot=True, get_infos=False, out=None):
     """``lu(A)``: the packed factors and the pivots, and with ``get_infos`` zeros; see ``linalg.lu_factor``."""
     packed, pivots = lu_factor(A, pivot=pivot)
@@ -373,6 +385,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
     return into(out, _LU(wrap(_permutation(LU_pivots._data, m, LU_data._data.dtype)), lower, upper))
 
 
+@casts("float32")
 def householder_product(input, tau, *, out=None):
     """The first columns of the product of the Householder reflections that :func:`geqrf` gives."""
     check_matrix("linalg.householder_product", input)
@@ -386,11 +399,13 @@ def householder_product(input, tau, *, out=None):
     return into(out, q)
 
 
+@casts("float32")
 def orgqr(input, tau):
     """The same as :func:`householder_product`."""
     return householder_product(input, tau)
 
 
+@casts("float32")
 def geqrf(input, *, out=None):
     """The Householder form of the QR factorization, ``(a, tau)``: R above the diagonal and the reflections below."""
     check_matrix("geqrf", input)
@@ -402,6 +417,7 @@ def geqrf(input, *, out=None):
     return into(out, _Geqrf(wrap(np.ascontiguousarray(a)), wrap(tau.reshape(*input._data.shape[:-2], min(m, n)))))
 
 
+@casts("float32")
 def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
     """``Q other`` (``other Q``, or with Q transposed) for the square Q of what :func:`geqrf` gives."""
     m, n = input._data.shape[-2:]

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..tensor import wrap
@@ -36,6 +37,7 @@ class LinalgInvEx(Node):
         return -(y.matmul(grad).matmul(y))
 
 
+@casts("float32")
 def inv(A, *, out=None):
     """The inverse of square matrices (*, n, n).
 
@@ -52,11 +54,13 @@ def inv(A, *, out=None):
     return into(out, result)
 
 
+@casts("float32")
 def inverse(input, *, out=None):
     """The same as :func:`inv`."""
     return inv(input, out=out)
 
 
+@casts("float32")
 def inv_ex(A, *, check_errors=False, out=None):
     """:func:`inv` and a tensor of zeros, ``(inverse, info)``; a singular matrix gives NaN and info 1, unless
     ``check_errors``."""
@@ -88,6 +92,7 @@ def _is_vector(a, b):
     return b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
 
 
+@casts("float32")
 def solve(A, B, *, left=True, out=None):
     """X with ``A X = B``, or with ``left=False`` ``X A = B``; A of (*, n, n), B of (*, n, k) or of vectors (*, n).
 
@@ -148,6 +153,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
     return solve(A, B, left=left, out=out)
 
 
+@casts("float32")
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     """X with ``A X = b`` for a triangular A, and A: ``(solution, cloned_coefficient)``."""
     a = transposed(A) if transpose else A
@@ -315,11 +321,13 @@ class LinalgPinv(Node):
         return -transposed(k.matmul(p)) + (g - a.matmul(k)).matmul(p).matmul(pt) + pk - pk.matmul(p).matmul(a)
 
 
+@casts("float32")
 def pinverse(input, rcond=1e-15):
     """The pseudoinverse, with singular values up to ``rcond * largest`` as 0; see :func:`pinv`."""
     return pinv(input, rcond)
 
 
+@casts("float32")
 def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values are above ``max(atol, rtol * largest)``. Arguments as for :func:`pinv`."""
     check_matrix("linalg.matrix_rank", A)
@@ -327,6 +335,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None)
     return into(out, wrap(np.asarray((s > _tolerance(A._data, s, atol if tol is None else tol, rtol)).sum(-1))))
 
 
+@casts("float32")
 def cond(A, p=None, *, out=None):
     """The condition number ``||A|| ||A^-1||`` in the norm p (None: 2, the ratio of the extreme singular values)."""
     check_matrix("linalg.cond", A)
@@ -339,6 +348,7 @@ def cond(A, p=None, *, out=None):
     return into(out, matrix_norm(A, p) * matrix_norm(inv(A), p))
 
 
+@casts("float32")
 def lstsq(A, B, rcond=None, *, driver=None):
     """Least squares: X that minimizes ``||A X - B||``; ``(solution, residuals, rank, singular_values)``.
 
@@ -416,12 +426,14 @@ def multi_dot(tensors, *, out=None):
     return into(out, y.squeeze(-1) if last else y)
 
 
+@casts("float32")
 def cholesky_solve(B, L, upper=False, *, out=None):
     """X with ``A X = B``, from the Cholesky factor L (or upper factor) of A."""
     a = transposed(L).matmul(L) if upper else L.matmul(transposed(L))
     return solve(a, B, out=out)
 
 
+@casts("float32")
 def cholesky_inverse(L, upper=False, *, out=None):
     """The inverse of the matrix whose Cholesky factor (lower, or upper) is L."""
     return inv(transposed(L).matmul(L) if upper else L.matmul(transposed(L)), out=out)
@@ -434,11 +446,13 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     return solve(transposed(a) if adjoint else a, B, left=left, out=out)
 
 
+@casts("float32")
 def lu_solve(input, LU_data, LU_pivots, *, out=None):
     """``lu_solve(b, LU_data, LU_pivots)``: X with ``A X = b``."""
     return linalg_lu_solve(LU_data, LU_pivots, input, out=out)
 
 
+@casts("float32")
 def tensorinv(A, ind=2, *, out=None):
     """The inverse of the linear map that tensordot with A makes: the first ``ind`` dimensions against the rest."""
     if ind <= 0:
@@ -452,6 +466,7 @@ def tensorinv(A, ind=2, *, out=None):
     return into(out, inv(A.reshape(math.prod(rows), -1)).reshape(*columns, *rows))
 
 
+@casts("float32")
 def tensorsolve(A, B, dims=None, *, out=None):
     """X with ``tensordot(A, X, X.ndim) = B``; ``dims`` of A are moved to its end first."""
     if dims is not None:
@@ -466,6 +481,7 @@ def vecdot(x, y, *, dim=-1, out=None):
     return into(out, (x * y).sum(dim))
 
 
+@casts("float32")
 def trace(input):
     """The sum of a matrix's diagonal.
 

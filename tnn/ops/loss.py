@@ -14,6 +14,7 @@ from ..kernels._jit import CHUNK
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
+from .pointwise_select import where
 
 
 def reduction_of(size_average, reduce, reduction):
@@ -199,7 +200,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
     def compose(x, t):
         d = (x - t).abs()
-        return (d < beta).where(d * d * (0.5 / beta), d - 0.5 * beta)
+        return where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
     return _regression(
         "smooth_l1_loss", kernels.SMOOTH_L1, "SmoothL1Loss", input, target, float(beta), reduction, compose
@@ -218,7 +219,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 
     def compose(x, t):
         d = (x - t).abs()
-        return (d <= delta).where(d * d * 0.5, (d - 0.5 * delta) * delta)
+        return where(d <= delta, d * d * 0.5, (d - 0.5 * delta) * delta)
 
     return _regression(
         "huber_loss", kernels.HUBER, "HuberLoss", input, target, float(delta), reduction, compose, weight

@@ -12,6 +12,7 @@ from ..tensor import wrap
 from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
 from .cross_entropy import _class_weight, _finish
 from .loss import reduced, reduction_of
+from .pointwise_select import where
 
 
 def _rows(function, input, target, target_ndim):
@@ -193,8 +194,8 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
     reduction = reduction_of(size_average, reduce, reduction)
     zero = wrap(np.zeros((), input._data.dtype))
-    apart = (target != 1).where((margin - input).clamp(min=0), zero)
-    together = (target != -1).where(input, zero)
+    apart = where(target != 1, (margin - input).clamp(min=0), zero)
+    together = where(target != -1, input, zero)
     return reduced(apart + together, reduction)
 
 
@@ -229,8 +230,8 @@ def cosine_embedding_loss(
     size2 = (input2 * input2).sum(dim) + 1e-12
     cos = (input1 * input2).sum(dim) / (size1 * size2).sqrt()
     zero = wrap(np.zeros((), cos._data.dtype))
-    together = (target == 1).where(1 - cos, zero)
-    apart = (target == -1).where((cos - margin).clamp(min=0), zero)
+    together = where(target == 1, 1 - cos, zero)
+    apart = where(target == -1, (cos - margin).clamp(min=0), zero)
     return reduced(together + apart, reduction)
 
 

@@ -6,6 +6,7 @@ import operator
 
 import numpy as np
 
+from ..autograd.autocast import active, as_float32
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..kernels import padding as kernels
@@ -223,6 +224,8 @@ def pad(input, pad, mode="constant", value=None):
     tensor([9., 0., 1., 2., 9., 9.])
     """
     check_tensor("pad", "input", input, 1)
+    if active.n and (mode == "reflect" and len(pad) <= 4 or mode == "replicate"):
+        (input,) = as_float32(input)
     d = input._data
     if isinstance(value, Tensor):
         value = value.item()
