@@ -23,7 +23,7 @@ METHODS = {
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh "
         "asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma "
         "digamma i0 mvlgamma logit abs absolute neg negative positive sign sgn floor ceil trunc fix frac round "
-        "angle frexp nan_to_num isnan isinf isfinite isposinf isneginf signbit isreal logical_not"
+        "angle frexp nan_to_num isnan isinf isfinite isposinf isneginf signbit isreal logical_not polygamma"
     ),
     "pointwise_compare": (
         "eq ne not_equal lt less le less_equal gt greater ge greater_equal equal isclose allclose logical_and "
@@ -82,7 +82,7 @@ INPLACE = {
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh "
         "asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma "
         "digamma i0 mvlgamma logit abs absolute neg negative sign sgn floor ceil trunc fix frac round nan_to_num "
-        "logical_not"
+        "logical_not polygamma"
     ),
     "pointwise_compare": (
         "eq ne not_equal lt less le less_equal gt greater ge greater_equal logical_and logical_or logical_xor "
