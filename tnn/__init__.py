@@ -434,7 +434,26 @@ from .ops.sort import (
     sort,
     topk,
 )
+from .printing import set_printoptions
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .settings import (
+    are_deterministic_algorithms_enabled,
+    compile,
+    e,
+    get_default_device,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    inf,
+    nan,
+    newaxis,
+    pi,
+    set_default_device,
+    set_default_tensor_type,
+    set_float32_matmul_precision,
+    set_num_interop_threads,
+    typename,
+    use_deterministic_algorithms,
+)
 from .tensor import Size, Tensor, device, is_tensor
 
 from . import _methods  # isort: skip
@@ -452,8 +471,8 @@ short = int16
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "amp", "autograd", "formats", "func", "linalg", "nn", "ops", "optim", "random", "serialization", "sparse",
-    "storage", "utils",
+    "amp", "autograd", "backends", "cuda", "formats", "func", "legacy", "linalg", "mps", "nn", "ops", "optim", "random",
+    "serialization", "settings", "sparse", "storage", "utils", "version",
 }  # fmt: skip
 
 
@@ -462,4 +481,6 @@ def __getattr__(name):
         return _import_module(f"tnn.{name}")
     if name in ("load", "save"):
         return getattr(_import_module("tnn.serialization"), name)
+    if name.endswith("Tensor"):
+        return getattr(_import_module("tnn.legacy"), name)
     raise AttributeError(f"module 'tnn' has no attribute {name!r}")

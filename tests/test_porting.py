@@ -1,0 +1,54 @@
+"""What programs written for PyTorch ask of the package around its tensors."""
+
+import pytest
+
+import tnn
+
+
+def test_programs_fall_back_to_the_cpu():
+    device = tnn.device("cuda" if tnn.cuda.is_available() else "mps" if tnn.backends.mps.is_available() else "cpu")
+    assert device.type == "cpu" and tnn.cuda.device_count() == 0 and not tnn.mps.is_available()
+    tnn.cuda.manual_seed_all(0)
+    tnn.backends.cudnn.benchmark = True
+    with pytest.raises(RuntimeError, match="CPU"):
+        tnn.cuda.current_device()
+
+
+def test_settings_are_kept():
+    tnn.set_float32_matmul_precision("high")
+    assert tnn.get_float32_matmul_precision() == "high"
+    with pytest.raises(RuntimeError):
+        tnn.set_float32_matmul_precision("low")
+    tnn.set_float32_matmul_precision("highest")
+    tnn.use_deterministic_algorithms(True)
+    assert tnn.are_deterministic_algorithms_enabled()
+    with pytest.raises(RuntimeError):
+        tnn.set_default_device("cuda")
+    assert tnn.inf == float("inf") and tnn.newaxis is None and tnn.typename(tnn.ones(1)) == "tnn.FloatTensor"
+
+
+def test_compile_gives_a_callable_that_computes_the_same():
+    layer = tnn.nn.Linear(3, 2)
+    x = tnn.ones(1, 3)
+    assert tnn.compile(layer)(x).tolist() == layer(x).tolist()
+
+    @tnn.compile(mode="reduce-overhead")
+    def double(t):
+        return t * 2
+
+    assert double(x).tolist() == [[2.0, 2.0, 2.0]]
+    with pytest.raises(TypeError):
+        tnn.compile(3)
+
+
+def test_legacy_tensor_types():
+    assert tnn.FloatTensor([1, 2]).tolist() == [1.0, 2.0] and tnn.LongTensor(2, 3).shape == (2, 3)
+    assert tnn.ByteTensor([1]).dtype is tnn.uint8 and isinstance(tnn.ones(1), tnn.FloatTensor)
+    assert not isinstance(tnn.ones(1), tnn.DoubleTensor)
+    with pytest.raises(AttributeError):
+        tnn.WrongTensor  # noqa: B018
+    tnn.set_default_tensor_type("torch.DoubleTensor")
+    try:
+        assert tnn.ones(1).dtype is tnn.float64
+    finally:
+        tnn.set_default_tensor_type(tnn.FloatTensor)

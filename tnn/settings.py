@@ -1,0 +1,99 @@
+"""Settings that programs make for the whole process, and constants: mostly for PyTorch's other devices."""
+
+import math
+
+from . import dtypes
+from .tensor import Tensor, check_device, device
+
+inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
+
+_precision = ["highest"]
+_deterministic = [True]
+
+
+def set_float32_matmul_precision(precision):
+    """Accepted; float32 products are always computed in float32.
+
+    Raises:
+        RuntimeError: not one of 'highest', 'high', 'medium'.
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"Invalid precision: expected 'highest', 'high' or 'medium', got {precision!r}")
+    _precision[0] = precision
+
+
+def get_float32_matmul_precision():
+    """What was last set; 'highest' is what tnn does."""
+    return _precision[0]
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """Accepted; every operation of tnn is deterministic, for any number of threads."""
+    _deterministic[0] = bool(mode)
+
+
+def are_deterministic_algorithms_enabled():
+    """What was last set; tnn's operations are deterministic in any case."""
+    return _deterministic[0]
+
+
+def set_num_interop_threads(n):
+    """Accepted; tnn runs one operation at a time."""
+    if n <= 0:
+        raise RuntimeError(f"Expected a positive number of threads, got {n}")
+
+
+def get_num_interop_threads():
+    """1: operations run one at a time."""
+    return 1
+
+
+def set_default_device(value):
+    """Accepts the CPU.
+
+    Raises:
+        RuntimeError: another device.
+    """
+    check_device(value)
+
+
+def get_default_device():
+    """The CPU."""
+    return device("cpu")
+
+
+def set_default_tensor_type(t):
+    """Sets the default dtype by a legacy type or its name, as ``'torch.DoubleTensor'``."""
+    name = t if isinstance(t, str) else t.__name__
+    short = name.rsplit(".", 1)[-1].removesuffix("Tensor")
+    for d in dtypes.ALL:
+        if d.torch_name == short:
+            return dtypes.set_default_dtype(d)
+    raise TypeError(f"invalid type object: expected a floating point type, got {t!r}")
+
+
+def typename(obj):
+    """The name of an object's type; of a tensor, ``'tnn.FloatTensor'`` and the like."""
+    if isinstance(obj, Tensor):
+        return obj.type()
+    cls = obj if isinstance(obj, type) else type(obj)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def compile(
+    model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False
+):  # fmt: skip
+    """The module or function as it is: its operations already run compiled kernels, and nothing more is fused yet.
+
+    Args:
+        model: a module or function; without it, the result is a decorator.
+        fullgraph, dynamic, backend, mode, options, disable: accepted as in PyTorch.
+
+    Raises:
+        TypeError: ``model`` is not callable.
+    """
+    if model is None:
+        return compile
+    if not callable(model):
+        raise TypeError(f"compile(): argument 'model' must be a module or a function, got {type(model).__name__}")
+    return model
