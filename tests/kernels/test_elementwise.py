@@ -1,6 +1,9 @@
 """Kernels made from formulas: types, chunks, broadcasting, cached compilation."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -127,3 +130,29 @@ def test_sin_beyond_the_limit_of_its_fast_form():
         np.testing.assert_allclose(out, np.sin(x), rtol=1e-15)
         pointwise_unary.cos_forward(x, out)
         np.testing.assert_allclose(out, np.cos(x), rtol=1e-15)
+
+
+WITHOUT_COMPILER = """
+import numpy as np
+from tnn.kernels import activation, pointwise, pointwise_unary
+x = np.array([-1.5, 0.0, 0.3, 9.0], np.float32)
+for kernel in (activation.gelu_forward, activation.mish_forward, pointwise_unary.exp_forward, pointwise_unary.sin_forward):
+    out = np.empty_like(x)
+    kernel(x, out)
+    print(*(float(v).hex() for v in out))
+out = np.empty(16, np.float32)
+from tnn.kernels._elementwise import plan
+pointwise.sub_forward.strided(out, x, x, x, plan((4, 4), (4, 1), (4,)))
+print(*(float(v).hex() for v in out))
+"""
+
+
+def test_formulas_run_without_the_compiler():
+    answers = []
+    for off in ("0", "1"):
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": off}
+        run = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        answers.append([[float.fromhex(v) for v in line.split()] for line in run.stdout.splitlines()])
+    for compiled, plain in zip(*answers, strict=True):
+        np.testing.assert_allclose(plain, compiled, rtol=3e-7)

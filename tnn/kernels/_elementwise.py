@@ -26,7 +26,7 @@ from functools import lru_cache
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
 from ._jit import CHUNK, GRAIN, JIT
@@ -189,6 +189,16 @@ def _call(typingctx, loop, out, a, b, c, first, n, strides, p, q):
     return types.void(loop, out, a, b, c, first, n, strides, p, q), codegen
 
 
+if config.DISABLE_JIT:
+    # Without the compiler the address of a loop is a number in this table.
+    _plain = {}
+
+    def _call(loop, out, a, b, c, first, n, strides, p, q):
+        o, x, y, z = first
+        with np.errstate(all="ignore"):
+            _plain[loop](out[o:], a[x:], b[y:], c[z:], n, *strides, p, q)
+
+
 @njit(parallel=True, **JIT)
 def _flat1(loop, out, a, p, q):
     """out[i] = f(a[i], p, q) over 1-D arrays of one size."""
@@ -342,6 +352,9 @@ class Kernel:
         loop = self._loop(kind)
         loop.__name__ = loop.__qualname__ = self.name
         compiled = njit(**_LOOP)(loop)
+        if config.DISABLE_JIT:
+            _plain[id(loop)] = loop
+            return id(loop)
 
         def pointer(special):
             return types.CPointer(types.uint8 if special is np.bool_ else element)

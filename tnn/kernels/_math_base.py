@@ -69,12 +69,12 @@ def _reinterpret(typingctx, x):
 
 def bits(x):
     """The bits of a float as a signed integer of its width."""
-    return x.view(J if isinstance(x, F) else L)
+    return x.view(J) if isinstance(x, F) else D(x).view(L)
 
 
 def from_bits(x):
     """The float with these bits, an int32 or int64."""
-    return x.view(F if isinstance(x, J) else D)
+    return x.view(F) if isinstance(x, J) else L(x).view(D)
 
 
 @overload(bits, jit_options=MATH)

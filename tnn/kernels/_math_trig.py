@@ -2,9 +2,10 @@
 
 import math
 
-from numba.extending import intrinsic
+import numpy as np
+from numba.extending import intrinsic, overload
 
-from ._math_base import D, F, J, L, bits, by_type, coefficients_in, from_bits, helper, poly
+from ._math_base import MATH, D, F, J, L, bits, by_type, coefficients_in, from_bits, helper, poly
 from ._math_exp import MAGIC64
 
 # ---------------------------------------------------------------------------------------------------- sin, cos, tan
@@ -29,11 +30,21 @@ _COS64 = coefficients_in(
 
 
 @intrinsic
-def _fused(typingctx, x, y, z):
+def _fma(typingctx, x, y, z):
     def codegen(context, builder, signature, args):
         return builder.fma(*args)
 
     return x(x, x, x), codegen
+
+
+def _fused(x, y, z):
+    """x y + z, rounded once."""
+    return D(np.longdouble(x) * y + z)
+
+
+@overload(_fused, jit_options=MATH)
+def _overload_fused(x, y, z):
+    return lambda x, y, z: _fma(x, y, z)
 
 
 @helper

@@ -6,6 +6,7 @@ the order would matter where there are NaNs; the intrinsic has no order, and the
 
 from llvmlite import ir
 from numba import types
+from numba.core import config
 from numba.extending import intrinsic
 
 
@@ -30,5 +31,8 @@ def _binary(name):
     return function
 
 
-maximum = _binary("maximum")
-minimum = _binary("minimum")
+if config.DISABLE_JIT:
+    from numpy import maximum, minimum
+else:
+    maximum = _binary("maximum")
+    minimum = _binary("minimum")
