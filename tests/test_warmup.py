@@ -10,7 +10,7 @@ import tnn
 from tnn import _warmup
 
 # Families whose kernels do without vector code.
-PLAIN = ["dropout", "fold", "padding", "pointwise"]
+PLAIN = ["dropout", "fold", "padding"]
 
 
 @pytest.mark.boundscheck

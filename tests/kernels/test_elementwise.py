@@ -136,7 +136,8 @@ WITHOUT_COMPILER = """
 import numpy as np
 from tnn.kernels import activation, pointwise, pointwise_unary
 x = np.array([-1.5, 0.0, 0.3, 9.0], np.float32)
-for kernel in (activation.gelu_forward, activation.mish_forward, pointwise_unary.exp_forward, pointwise_unary.sin_forward):
+for kernel in (activation.gelu_forward, activation.mish_forward, pointwise_unary.exp_forward,
+               pointwise_unary.sin_forward):
     out = np.empty_like(x)
     kernel(x, out)
     print(*(float(v).hex() for v in out))
