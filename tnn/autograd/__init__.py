@@ -1,14 +1,17 @@
 """Automatic differentiation: backward, grad, grad modes, user-defined Functions, numerical checks."""
 
 from . import engine
-from .function import Function, FunctionCtx, once_differentiable
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
+from .function import Function, FunctionCtx, NestedIOFunction, once_differentiable
 from .grad_mode import (
     enable_grad,
+    enforce_grad_layout_policy,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .node import Node
@@ -19,8 +22,11 @@ __all__ = [
     "GradcheckError",
     "Node",
     "Variable",
+    "NestedIOFunction",
     "backward",
+    "detect_anomaly",
     "enable_grad",
+    "enforce_grad_layout_policy",
     "function",
     "functional",
     "grad",
@@ -32,7 +38,10 @@ __all__ = [
     "is_inference_mode_enabled",
     "no_grad",
     "once_differentiable",
+    "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
+    "variable",
 ]
 
 
@@ -41,14 +50,20 @@ def __getattr__(name):
         from ..tensor import Tensor
 
         return Tensor
-    if name in ("functional", "graph", "forward_ad", "profiler", "anomaly_mode"):
+    if name in ("anomaly_mode", "functional", "graph"):
         import importlib
 
-        try:
-            return importlib.import_module(f"{__name__}.{name}")
-        except ImportError:
-            pass
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def variable(data, requires_grad=False):
+    """The old name for a tensor of ``data``: use ``tnn.tensor``."""
+    from ..ops.creation import tensor
+    from ..tensor import Tensor
+
+    out = data.detach() if isinstance(data, Tensor) else tensor(data)
+    return out.requires_grad_(requires_grad)
 
 
 def _sequence(tensors):

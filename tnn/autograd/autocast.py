@@ -58,8 +58,7 @@ class autocast(_Switch):
 
     Matrix products, convolutions, attention and ``prelu`` take their floating-point inputs as ``dtype``; losses,
     products, quantiles, decompositions, ``grid_sample`` and others take them as float32; everything else runs in the
-    dtypes that it gets. float64 is left alone. Leave the region before ``backward`` or not: backward runs in the dtypes of
-    forward either way.
+    dtypes that it gets. float64 is left alone. ``backward`` runs in the dtypes of forward, inside the region or not.
 
     Args:
         device_type: "cpu". Another one gives a region that does nothing, with a warning.

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels._pool import empty
+from .anomaly_mode import applied
+from .anomaly_mode import state as anomaly
 from .autocast import active, outside
 from .autocast import state as autocast_state
 from .grad_mode import mode
@@ -105,13 +107,10 @@ def _accumulate_retained(t, grad):
     t._grad = grad if t._grad is None else t._grad + grad
 
 
-def _apply(node, slots):
-    if node.n_out == 1:
-        out = node.backward(slots[0])
-    else:
-        if node.materialize:
-            slots = [wrap_zeros(*node.outs[i]) if g is None else g for i, g in enumerate(slots)]
-        out = node.backward(*slots)
+def _apply(node, slots, watch):
+    if node.n_out != 1 and node.materialize:
+        slots = [wrap_zeros(*node.outs[i]) if g is None else g for i, g in enumerate(slots)]
+    out = applied(node, node.backward, *slots) if watch else node.backward(*slots)
     if type(out) is not tuple:
         out = (out,)
     if node.hooks is not None and node.hooks.post:
@@ -248,7 +247,7 @@ def run(roots, grads, retain_graph, create_graph, inputs=None, accumulate=True):
     try:
         if inputs is not None:
             return _run_to(seeds, retain_graph, create_graph, inputs, accumulate)
-        if len(seeds) == 1:
+        if len(seeds) == 1 and not anomaly.enabled:
             seeds = _run_chain(*seeds[0], retain_graph, create_graph)
         if seeds:
             _walk(seeds, retain_graph, create_graph, None, None, [], None)
@@ -313,6 +312,7 @@ def _walk(seeds, retain_graph, create_graph, on_path, capture, results, leaf_ids
     while seeds:
         _add(table, *seeds.pop(0))  # the list must not keep the gradients: they could not be taken over then
     ready = [n for k, n in targets.items() if deps[k] == 0]
+    watch = anomaly.enabled
     while ready:
         node = ready.pop()
         grad = table.pop(id(node), None)
@@ -322,7 +322,7 @@ def _walk(seeds, retain_graph, create_graph, on_path, capture, results, leaf_ids
             continue
         out = ()
         if grad is not None:
-            if capture is None and node.hooks is None and node.n_out == 1:
+            if capture is None and node.hooks is None and node.n_out == 1 and not watch:
                 out = node.backward(grad)
                 if type(out) is not tuple:
                     out = (out,)
@@ -331,7 +331,7 @@ def _walk(seeds, retain_graph, create_graph, on_path, capture, results, leaf_ids
             else:
                 slots = _prepare(node, grad, capture, results)
                 if on_path is None or _goes_on(node, on_path):
-                    out = _apply(node, slots)
+                    out = _apply(node, slots, watch)
                     if not retain_graph:
                         node.release()
                 slots = None

@@ -176,3 +176,7 @@ def once_differentiable(fn):
         return outs if isinstance(out, tuple) else outs[0]
 
     return wrapped
+
+
+class NestedIOFunction(Function):
+    """The old name of a :class:`Function` whose inputs and outputs are nested; use Function."""

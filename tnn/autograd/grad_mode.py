@@ -146,6 +146,27 @@ class inference_mode(_Switch):
         mode.grad = not self.mode
 
 
+class _Accepted(_Switch):
+    """A setting that means nothing here: accepted as a function and as a region."""
+
+    def __init__(self, mode=True):
+        self.mode = mode
+
+    def clone(self):
+        return type(self)(self.mode)
+
+    def _set(self):
+        pass
+
+
+class set_multithreading_enabled(_Accepted):
+    """Accepted: backward runs in the calling thread, and its kernels in as many as ``tnn.set_num_threads`` says."""
+
+
+class enforce_grad_layout_policy(_Accepted):
+    """Accepted: accumulated gradients are laid out as they come."""
+
+
 def is_grad_enabled():
     """Whether operations are recorded in this thread."""
     return mode.grad
