@@ -251,6 +251,7 @@ def _work(geo):
 
 
 def unit_signature(real):
+    """Numba signature of a unit of work: four pointers, geometry, offsets, a mode and the unit's number."""
     p, array = types.CPointer(real), types.Array(types.intp, 1, "C")
     return types.void(p, p, p, p, array, array, types.intp, types.intp)
 

@@ -260,7 +260,7 @@ def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
     return convolve(input.unsqueeze(0), weight, bias, p).squeeze(0)
 
 
-_DOC = """Cross-correlation of a {what} with a kernel, over {nd} dimension{s}.
+_DOC = """
 
     ``y[n, o] = bias[o] + sum_c corr(weight[o, c], input[n, c])``, c over the input channels of o's group.
 
@@ -280,26 +280,31 @@ _DOC = """Cross-correlation of a {what} with a kernel, over {nd} dimension{s}.
     """
 
 
-def _documented(nd, what, sizes, kernel):
+def _documented(nd, sizes, kernel):
+    """Appends what the three functions have in common to their docstrings."""
+
     def decorate(fn):
-        fn.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel, s="s" if nd > 1 else "")
+        fn.__doc__ = (fn.__doc__ or "") + _DOC.format(nd=nd, sizes=sizes, kernel=kernel)
         return half_as_float32(autocast="lower")(fn)
 
     return decorate
 
 
-@_documented(1, "signal", "L", "K")
+@_documented(1, "L", "K")
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation of a signal with a kernel."""
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@_documented(2, "image", "H, W", "KH, KW")
+@_documented(2, "H, W", "KH, KW")
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation of an image with a kernel."""
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@_documented(3, "volume", "D, H, W", "KD, KH, KW")
+@_documented(3, "D, H, W", "KD, KH, KW")
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation of a volume with a kernel."""
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 

@@ -43,7 +43,7 @@ def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_p
     return convolve_transposed(input.unsqueeze(0), weight, bias, p).squeeze(0)
 
 
-_DOC = """The transpose of a convolution of a {what} over {nd} dimension{s}: the gradient of conv{nd}d, plus a bias.
+_DOC = """
 
     ``input[n, c, p] * weight[c, o, t]`` is added to ``y[n, o, p * stride - padding + t * dilation]``.
 
@@ -63,27 +63,32 @@ _DOC = """The transpose of a convolution of a {what} over {nd} dimension{s}: the
     """
 
 
-def _documented(nd, what, sizes, kernel):
+def _documented(nd, sizes, kernel):
+    """Appends what the three functions have in common to their docstrings."""
+
     def decorate(fn):
-        fn.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel, s="s" if nd > 1 else "")
+        fn.__doc__ = (fn.__doc__ or "") + _DOC.format(nd=nd, sizes=sizes, kernel=kernel)
         return half_as_float32(autocast="lower")(fn)
 
     return decorate
 
 
-@_documented(1, "signal", "L", "K")
+@_documented(1, "L", "K")
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of a signal's convolution, as the gradient of conv1d, plus a bias."""
     args = (stride, padding, output_padding, groups, dilation)
     return _conv_transpose("conv_transpose1d", 1, input, weight, bias, *args)
 
 
-@_documented(2, "image", "H, W", "KH, KW")
+@_documented(2, "H, W", "KH, KW")
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of a image's convolution, as the gradient of conv2d, plus a bias."""
     args = (stride, padding, output_padding, groups, dilation)
     return _conv_transpose("conv_transpose2d", 2, input, weight, bias, *args)
 
 
-@_documented(3, "volume", "D, H, W", "KD, KH, KW")
+@_documented(3, "D, H, W", "KD, KH, KW")
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of a volume's convolution, as the gradient of conv3d, plus a bias."""
     args = (stride, padding, output_padding, groups, dilation)
     return _conv_transpose("conv_transpose3d", 3, input, weight, bias, *args)

@@ -123,7 +123,9 @@ class _ConvNd(Module):
         return s
 
 
-_DOC = """Cross-correlation of a batch of {what}s with learned kernels.
+SIZES = ("L", "H, W", "D, H, W")
+KERNELS = ("K", "KH, KW", "KD, KH, KW")
+_DOC = """
 
     ``y[n, o] = bias[o] + sum_c corr(weight[o, c], x[n, c])``, c over the input channels of o's group. Weight and bias
     start uniform in ``[-k, k]``, ``k = 1 / sqrt(in_channels / groups * taps)``.
@@ -152,11 +154,9 @@ _DOC = """Cross-correlation of a batch of {what}s with learned kernels.
 
 
 def _documented(cls):
+    """Appends what the three classes have in common to their docstrings."""
     nd = cls._dims
-    what, sizes, kernel = {
-        1: ("signal", "L", "K"), 2: ("image", "H, W", "KH, KW"), 3: ("volume", "D, H, W", "KD, KH, KW"),
-    }[nd]  # fmt: skip
-    cls.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel)
+    cls.__doc__ = (cls.__doc__ or "") + _DOC.format(nd=nd, sizes=SIZES[nd - 1], kernel=KERNELS[nd - 1])
     return cls
 
 
@@ -184,18 +184,24 @@ class _Conv(_ConvNd):
 
 @_documented
 class Conv1d(_Conv):
+    """Cross-correlation of signals with learned kernels."""
+
     _dims = 1
     _function = staticmethod(ops.conv1d)
 
 
 @_documented
 class Conv2d(_Conv):
+    """Cross-correlation of images with learned kernels."""
+
     _dims = 2
     _function = staticmethod(ops.conv2d)
 
 
 @_documented
 class Conv3d(_Conv):
+    """Cross-correlation of volumes with learned kernels."""
+
     _dims = 3
     _function = staticmethod(ops.conv3d)
 

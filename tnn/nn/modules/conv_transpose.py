@@ -1,7 +1,7 @@
 """Transposed convolution layers."""
 
 from ...ops import conv_transpose as ops
-from .conv import LazyConv, _ConvNd
+from .conv import KERNELS, SIZES, LazyConv, _ConvNd
 
 __all__ = [
     "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConvTranspose1d", "LazyConvTranspose2d",
@@ -65,7 +65,7 @@ class _ConvTransposeNd(_ConvNd):
         return tuple(extra)
 
 
-_DOC = """The transpose of a convolution of {what}s: what the gradient of Conv{nd}d does, with learned kernels.
+_DOC = """
 
     ``x[n, c, p] * weight[c, o, t]`` is added to ``y[n, o, p * stride - padding + t * dilation]``. Weight and bias start
     uniform in ``[-k, k]``, ``k = 1 / sqrt(out_channels / groups * taps)``.
@@ -96,28 +96,32 @@ _DOC = """The transpose of a convolution of {what}s: what the gradient of Conv{n
 
 
 def _documented(cls):
+    """Appends what the three classes have in common to their docstrings."""
     nd = cls._dims
-    what, sizes, kernel = {
-        1: ("signal", "L", "K"), 2: ("image", "H, W", "KH, KW"), 3: ("volume", "D, H, W", "KD, KH, KW"),
-    }[nd]  # fmt: skip
-    cls.__doc__ = _DOC.format(nd=nd, what=what, sizes=sizes, kernel=kernel)
+    cls.__doc__ = (cls.__doc__ or "") + _DOC.format(nd=nd, sizes=SIZES[nd - 1], kernel=KERNELS[nd - 1])
     return cls
 
 
 @_documented
 class ConvTranspose1d(_ConvTransposeNd):
+    """The transpose of the convolution of signals, as the gradient of Conv1d, with learned kernels."""
+
     _dims = 1
     _function = staticmethod(ops.conv_transpose1d)
 
 
 @_documented
 class ConvTranspose2d(_ConvTransposeNd):
+    """The transpose of the convolution of images, as the gradient of Conv2d, with learned kernels."""
+
     _dims = 2
     _function = staticmethod(ops.conv_transpose2d)
 
 
 @_documented
 class ConvTranspose3d(_ConvTransposeNd):
+    """The transpose of the convolution of volumes, as the gradient of Conv3d, with learned kernels."""
+
     _dims = 3
     _function = staticmethod(ops.conv_transpose3d)
 

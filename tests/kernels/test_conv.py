@@ -1,0 +1,50 @@
+"""Convolution kernels on every SIMD path that this machine can run (their values: tests/ops/test_conv.py)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.kernels.test_gemm import FORCED, HOST
+
+RUN = """
+import numpy as np
+import tnn
+from tnn.kernels import _simd
+from tnn.nn import functional as F
+assert _simd.PATH == PATH, _simd.PATH
+rng = np.random.default_rng(0)
+for stride, groups, cout in ((1, 1, 5), (2, 1, 9), (1, 6, 6), (2, 6, 6)):
+    x = rng.standard_normal((2, 6, 9, 21)).astype("float32")
+    w = rng.standard_normal((cout, 6 // groups, 3, 3)).astype("float32")
+    a, b = tnn.tensor(x, requires_grad=True), tnn.tensor(w, requires_grad=True)
+    y = F.conv2d(a, b, None, stride, 1, 1, groups)
+    g = rng.standard_normal(y.shape).astype("float32")
+    y.backward(tnn.tensor(g))
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))).astype(float)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))[:, :, ::stride, ::stride]
+    want = np.zeros(y.shape)
+    dw = np.zeros(w.shape)
+    for o in range(cout):
+        c = slice(o, o + 1) if groups > 1 else slice(None)
+        want[:, o] = np.einsum("nchwij,cij->nhw", windows[:, c], w[o])
+        dw[o] = np.einsum("nchwij,nhw->cij", windows[:, c], g[:, o])
+    assert abs(y.detach().numpy() - want).max() < 1e-4
+    assert abs(b.grad.numpy() - dw).max() < 1e-3
+    # the input gradient is the transpose of the forward pass
+    assert abs((a.grad.numpy().astype(float) * x).sum() - (want * g).sum()) < 1e-2
+    one = np.zeros_like(x)
+    one[1, 2, 8, 20] = 1
+    z = F.conv2d(tnn.tensor(one), b.detach(), None, stride, 1, 1, groups).numpy()
+    assert abs(float((z * g).sum()) - a.grad.numpy()[1, 2, 8, 20]) < 1e-4
+"""
+
+
+@pytest.mark.parametrize("path", HOST)
+def test_every_simd_path(path):
+    name, features = FORCED[path]
+    env = dict(os.environ, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features, TNN_NUM_THREADS="1")
+    code = RUN.replace("== PATH", f"== {path!r}")
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
