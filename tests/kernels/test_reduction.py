@@ -96,3 +96,19 @@ def test_products(shape):
     K.prod_backward(g, x, dx)
     for k in range(shape[1]):
         np.testing.assert_allclose(dx[:, k], g * np.delete(x, k, 1).prod(1), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 1), (3, 5, 4), (600, 30, 2)], ids=str)
+def test_gradients_of_extremes(shape):
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 3, shape).astype(np.float64)
+    g = rng.standard_normal((shape[0], shape[2]))
+    y, dx = extreme(x, K.MAX), np.empty(shape)
+    K.extreme_backward(g, x, y, dx)
+    hit = x == y[:, None]
+    np.testing.assert_allclose(dx, hit * (g / hit.sum(1))[:, None])
+    values, indices = arg(x, K.MIN)
+    K.arg_backward(g, indices, dx)
+    want = np.zeros(shape)
+    np.put_along_axis(want, indices[:, None], g[:, None], 1)
+    np.testing.assert_array_equal(dx, want)

@@ -57,6 +57,17 @@ def test_infinities_and_nan(inner):
     np.testing.assert_allclose(logsumexp(x)[:, 0], [-inf, np.log(2), inf, nan, 1e38], rtol=1e-6)
 
 
+def test_the_place_of_arrays_does_not_change_a_bit():
+    memory, results = np.empty(4000), set()
+    values = np.random.default_rng(2).standard_normal(12)
+    for gap in range(0, 40):
+        x, y = memory[:12].reshape(3, 4, 1), memory[12 + gap : 24 + gap].reshape(3, 4, 1)
+        x.reshape(-1)[:] = values
+        K.softmax_forward(x, y, False)
+        results.add(y.tobytes())
+    assert len(results) == 1
+
+
 def test_float64():
     x = np.random.default_rng(1).standard_normal((4, 7, 3))
     np.testing.assert_allclose(forward(x), reference(x), rtol=1e-14)

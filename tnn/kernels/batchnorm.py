@@ -39,8 +39,10 @@ def _strip_sums(g, x, shift, squares):
 
 @njit(**JIT)
 def _row_task(g, x, shift, part, lo, hi, squares):
-    """The same for rows lo <= n < hi of all channels, element by element: adds to part[0] and part[1]."""
+    """The same for rows lo <= n < hi of all channels, element by element: written to part[0] and part[1]."""
     s1, s2 = part[0], part[1]
+    s1[:] = 0.0
+    s2[:] = 0.0
     for n in range(lo, hi):
         a, u = g[n], x[n]
         if squares:
@@ -75,6 +77,16 @@ def _strip_task(g, x, shift, part, t, samples, pieces, width, squares):
     part[t, 1] = s2
 
 
+@njit(**JIT)
+def _repeated(v, times):
+    """Each element of a 1-D array ``times`` times over."""
+    out = np.empty(v.size * times, v.dtype)
+    for c in range(v.size):
+        for i in range(times):
+            out[c * times + i] = v[c]
+    return out
+
+
 @njit(parallel=True, **JIT)
 def _channel_sums(g, x, shift, sums, squares):
     """sums (C, 2) of float64: for each channel the two sums of _strip_sums. shift: (C,) of float64."""
@@ -92,29 +104,31 @@ def _channel_sums(g, x, shift, sums, squares):
             for t in prange(tasks):
                 _strip_task(g, x, shift, part, np.intp(t), samples, pieces, width, squares)
         for c in range(channels):
-            sums[c] = 0.0
+            s1, s2 = 0.0, 0.0
             for p in range(pieces):
-                sums[c, 0] += part[c * pieces + p, 0]
-                sums[c, 1] += part[c * pieces + p, 1]
+                s1 += part[c * pieces + p, 0]
+                s2 += part[c * pieces + p, 1]
+            sums[c, 0], sums[c, 1] = s1, s2
     else:
         row = channels * length
         x2, g2 = x.reshape(batch, row), g.reshape(batch, row)
-        wide = np.repeat(shift, length)
+        wide = _repeated(shift, length)
         per = max(1, CHUNK // row, (batch + PARTS - 1) // PARTS) if x.size >= GRAIN else max(1, batch)
         parts = (batch + per - 1) // per
-        part = np.zeros((parts, 2, row))
+        part = np.empty((parts, 2, row))
         if parts == 1:
             _row_task(g2, x2, wide, part[0], 0, batch, squares)
         else:
             for c in prange(parts):
                 p = np.intp(c)
                 _row_task(g2, x2, wide, part[p], p * per, min(batch, (p + 1) * per), squares)
-        sums[:] = 0.0
-        for p in range(parts):
+        for c in range(channels):
             for k in range(2):
-                for c in range(channels):
+                s1 = 0.0
+                for p in range(parts):
                     for i in range(c * length, (c + 1) * length):
-                        sums[c, k] += part[p, k, i]
+                        s1 += part[p, k, i]
+                sums[c, k] = s1
 
 
 @njit(**JIT)
@@ -149,9 +163,22 @@ def batch_norm_rstd(var, rstd, eps):
 
 
 @njit(**JIT)
-def _apply_tasks(x, y, mean, scale, offset, lo, hi):
+def _apply_numbers(mean, rstd, w, b, times):
+    """(3, C * times): mean, scale and offset of each channel, each ``times`` times over."""
+    out = np.empty((3, mean.size * times), mean.dtype)
+    for c in range(mean.size):
+        scale = rstd[c] * w[c] if w.size else rstd[c]
+        offset = b[c] if b.size else mean.dtype.type(0.0)
+        for i in range(c * times, (c + 1) * times):
+            out[0, i], out[1, i], out[2, i] = mean[c], scale, offset
+    return out
+
+
+@njit(**JIT)
+def _apply_tasks(x, y, numbers, lo, hi):
     """y = (x - mean) scale + offset: strips lo <= t < hi of (n, c) where the strip is long, else rows."""
     channels, length = x.shape[1], x.shape[2]
+    mean, scale, offset = numbers[0], numbers[1], numbers[2]
     if length >= SHORT:
         for t in range(lo, hi):
             n, c = t // channels, t % channels
@@ -169,19 +196,16 @@ def _apply_tasks(x, y, mean, scale, offset, lo, hi):
 def batch_norm_apply(x, y, mean, rstd, w, b):
     """y = (x - mean) rstd w + b. x, y (written): (N, C, L). mean, rstd: (C,). w, b: (C,) or (0,)."""
     batch, channels, length = x.shape
-    scale = rstd * w if w.size else rstd.copy()
-    offset = b.copy() if b.size else np.zeros_like(mean)
     strips = length >= SHORT
-    times = 1 if strips else length
-    m, s, o = np.repeat(mean, times), np.repeat(scale, times), np.repeat(offset, times)
+    numbers = _apply_numbers(mean, rstd, w, b, 1 if strips else length)
     tasks = batch * channels if strips else batch
     if x.size < GRAIN:
-        _apply_tasks(x, y, m, s, o, 0, tasks)
+        _apply_tasks(x, y, numbers, 0, tasks)
     else:
         per = max(1, CHUNK // (length if strips else channels * length))
         for c in prange((tasks + per - 1) // per):
             lo = np.intp(c) * per
-            _apply_tasks(x, y, m, s, o, lo, min(tasks, lo + per))
+            _apply_tasks(x, y, numbers, lo, min(tasks, lo + per))
 
 
 @njit(**JIT)
@@ -198,9 +222,25 @@ def batch_norm_sums(g, x, mean, rstd, dw, db):
 
 
 @njit(**JIT)
-def _backward_tasks(g, x, dx, mean, a, p, q, lo, hi):
+def _backward_numbers(mean, rstd, w, dw, db, m, times, training):
+    """(4, C * times): mean, a, p and q of dx = a g - p - q (x - mean), each ``times`` times over."""
+    out = np.empty((4, mean.size * times), mean.dtype)
+    for c in range(mean.size):
+        a = rstd[c] * w[c] if w.size else rstd[c]
+        p, q = mean.dtype.type(0.0), mean.dtype.type(0.0)
+        if training:
+            p = mean.dtype.type(a * (db[c] / m))
+            q = mean.dtype.type(a * (rstd[c] * (dw[c] / m)))
+        for i in range(c * times, (c + 1) * times):
+            out[0, i], out[1, i], out[2, i], out[3, i] = mean[c], a, p, q
+    return out
+
+
+@njit(**JIT)
+def _backward_tasks(g, x, dx, numbers, lo, hi):
     """dx = a g - p - q (x - mean): strips or rows, as in _apply_tasks."""
     channels, length = x.shape[1], x.shape[2]
+    mean, a, p, q = numbers[0], numbers[1], numbers[2], numbers[3]
     if length >= SHORT:
         for t in range(lo, hi):
             n, c = t // channels, t % channels
@@ -222,21 +262,13 @@ def batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, training):
     dw, db: (C,), what batch_norm_sums gives; read in training, where mean and rstd depend on x.
     """
     batch, channels, length = x.shape
-    m = batch * length
     strips = length >= SHORT
-    times = 1 if strips else length
-    a = rstd * w if w.size else rstd.copy()
-    p, q = np.zeros_like(rstd), np.zeros_like(rstd)
-    if training:
-        for c in range(channels):
-            p[c] = a[c] * (db[c] / m)
-            q[c] = a[c] * (rstd[c] * (dw[c] / m))
-    centre, a, p, q = np.repeat(mean, times), np.repeat(a, times), np.repeat(p, times), np.repeat(q, times)
+    numbers = _backward_numbers(mean, rstd, w, dw, db, batch * length, 1 if strips else length, training)
     tasks = batch * channels if strips else batch
     if x.size < GRAIN:
-        _backward_tasks(g, x, dx, centre, a, p, q, 0, tasks)
+        _backward_tasks(g, x, dx, numbers, 0, tasks)
     else:
         per = max(1, CHUNK // (length if strips else channels * length))
         for c in prange((tasks + per - 1) // per):
             lo = np.intp(c) * per
-            _backward_tasks(g, x, dx, centre, a, p, q, lo, min(tasks, lo + per))
+            _backward_tasks(g, x, dx, numbers, lo, min(tasks, lo + per))

@@ -6,6 +6,9 @@ r"""Layer, RMS and group normalization: statistics over contiguous rows.
     group_norm_forward    the same over rows (groups of D channels of L elements), w and b per channel
     group_norm_backward
 
+    normalize_forward     y = x / s,  s = max(sqrt(sum(x^2)), eps), along the middle axis of (outer, n, inner)
+    normalize_backward    dx = (g - y sum(g y)) / s,  or g / s where s is eps
+
 Sums over a row run in its dtype for BLOCK elements and in float64 beyond; the mean is that of x less the row's first
 element, so that a row far from 0 loses nothing. An absent weight or bias is an empty array.
 """
@@ -154,6 +157,26 @@ def _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, dw, db, center, lo, hi):
             _flush(db, pb)
 
 
+@njit(**JIT)
+def _zeros(a, b, c):
+    """Zeros of float64 (outside the parallel function, which would start threads to fill them)."""
+    return np.zeros((a, b, c))
+
+
+@njit(**JIT)
+def _sum_parts(parts, out):
+    """out[i] = sum_p parts[p, i], in order of p; nothing where out is empty."""
+    n = out.size
+    if n:
+        total = np.zeros(n)
+        for p in range(parts.shape[0]):
+            row = parts[p]
+            for i in range(n):
+                total[i] += row[i]
+        for i in range(n):
+            out[i] = total[i]
+
+
 @njit(parallel=True, **JIT)
 def layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center):
     """Gradients of layer_norm_forward. g, x: (rows, n). w: (n,) or (0,). mean, rstd: (rows,).
@@ -163,7 +186,7 @@ def layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center):
     rows, n = x.shape
     per = max(1, CHUNK // n, (rows + PARTS - 1) // PARTS) if x.size >= GRAIN else max(1, rows)
     parts = max(1, (rows + per - 1) // per)
-    sums = np.zeros((2, parts, n if dw.size or db.size else 0))
+    sums = _zeros(2, parts, n if dw.size or db.size else 0)
     if parts == 1:
         pw, pb = sums[0, 0][: dw.size], sums[1, 0][: db.size]
         _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, pw, pb, center, 0, rows)
@@ -172,15 +195,8 @@ def layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center):
             p = np.intp(c)
             pw, pb = sums[0, p][: dw.size], sums[1, p][: db.size]
             _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, pw, pb, center, p * per, min(rows, (p + 1) * per))
-    for out, part in ((dw, sums[0]), (db, sums[1])):
-        if out.size:
-            total = part[0]
-            for c in range(1, parts):
-                p = part[c]
-                for i in range(n):
-                    total[i] += p[i]
-            for i in range(n):
-                out[i] = total[i]
+    _sum_parts(sums[0], dw)
+    _sum_parts(sums[1], db)
 
 
 @njit(**JIT)
@@ -265,15 +281,8 @@ def group_norm_backward(g, x, w, mean, rstd, dx, dw, db, groups):
         for c in prange((rows + per - 1) // per):
             lo = np.intp(c) * per
             _group_norm_backward_tasks(g, x, w, mean, rstd, dx, part, groups, lo, min(rows, lo + per))
-    for out, sums in ((dw, part[0]), (db, part[1])):
-        if out.size:
-            total = np.zeros(channels)
-            for i in range(samples):
-                p = sums[i]
-                for c in range(channels):
-                    total[c] += p[c]
-            for c in range(channels):
-                out[c] = total[c]
+    _sum_parts(part[0], dw)
+    _sum_parts(part[1], db)
 
 
 @njit(**JIT)
@@ -287,3 +296,108 @@ def instance_norm_running(mean, var, running_mean, running_var, momentum, unbias
             v += np.float64(var[i, c])
         running_mean[c] = (1.0 - momentum) * running_mean[c] + momentum * (m / samples)
         running_var[c] = (1.0 - momentum) * running_var[c] + momentum * (v * unbias / samples)
+
+
+@njit(**JIT)
+def _normalize_rows(x, y, size, eps, lo, hi):
+    """The same for contiguous rows (inner is 1)."""
+    n = x.shape[1]
+    for o in range(lo, hi):
+        row, out = x[o].reshape(n), y[o].reshape(n)
+        total = 0.0
+        for k in range(n):
+            v = np.float64(row[k])
+            total += v * v
+        size[o, 0] = max(np.sqrt(total), eps) if total == total else total
+        scale = 1 / size[o, 0]
+        for k in range(n):
+            out[k] = row[k] * scale
+
+
+@njit(**JIT)
+def _normalize_forward(x, y, size, eps, lo, hi):
+    """Slabs lo <= o < hi of normalize_forward."""
+    n, inner = x.shape[1], x.shape[2]
+    if inner == 1:
+        _normalize_rows(x, y, size, eps, lo, hi)
+        return
+    total, scale = np.empty(inner), np.empty(inner, x.dtype)
+    for o in range(lo, hi):
+        total[:] = 0.0
+        for k in range(n):
+            row = x[o, k]
+            for j in range(inner):
+                v = np.float64(row[j])
+                total[j] += v * v
+        for j in range(inner):
+            size[o, j] = max(np.sqrt(total[j]), eps) if total[j] == total[j] else total[j]
+            scale[j] = 1 / size[o, j]
+        for k in range(n):
+            row, out = x[o, k], y[o, k]
+            for j in range(inner):
+                out[j] = row[j] * scale[j]
+
+
+@njit(parallel=True, **JIT)
+def normalize_forward(x, y, size, eps):
+    """y = x / size, size = max(2-norm over k, eps). x, y (written): (outer, n, inner). size (written): (outer,
+    inner)."""
+    outer, n, inner = x.shape
+    per = max(1, CHUNK // max(1, n * inner))
+    if x.size < GRAIN or per >= outer:
+        _normalize_forward(x, y, size, eps, 0, outer)
+    else:
+        for c in prange((outer + per - 1) // per):
+            lo = np.intp(c) * per
+            _normalize_forward(x, y, size, eps, lo, min(outer, lo + per))
+
+
+@njit(**JIT)
+def _normalize_backward_rows(g, y, size, dx, eps, lo, hi):
+    """The same for contiguous rows (inner is 1)."""
+    n = y.shape[1]
+    for o in range(lo, hi):
+        a, b, out = g[o].reshape(n), y[o].reshape(n), dx[o].reshape(n)
+        total = 0.0
+        for k in range(n):
+            total += np.float64(a[k]) * np.float64(b[k])
+        scale = 1 / size[o, 0]
+        dot = y.dtype.type(0.0 if size[o, 0] <= y.dtype.type(eps) else total)
+        for k in range(n):
+            out[k] = (a[k] - b[k] * dot) * scale
+
+
+@njit(**JIT)
+def _normalize_backward(g, y, size, dx, eps, lo, hi):
+    """Slabs lo <= o < hi of normalize_backward."""
+    n, inner = y.shape[1], y.shape[2]
+    if inner == 1:
+        _normalize_backward_rows(g, y, size, dx, eps, lo, hi)
+        return
+    total, scale, dot = np.empty(inner), np.empty(inner, y.dtype), np.empty(inner, y.dtype)
+    for o in range(lo, hi):
+        total[:] = 0.0
+        for k in range(n):
+            a, b = g[o, k], y[o, k]
+            for j in range(inner):
+                total[j] += np.float64(a[j]) * np.float64(b[j])
+        for j in range(inner):
+            scale[j] = 1 / size[o, j]
+            dot[j] = 0.0 if size[o, j] <= y.dtype.type(eps) else total[j]
+        for k in range(n):
+            a, b, out = g[o, k], y[o, k], dx[o, k]
+            for j in range(inner):
+                out[j] = (a[j] - b[j] * dot[j]) * scale[j]
+
+
+@njit(parallel=True, **JIT)
+def normalize_backward(g, y, size, dx, eps):
+    """Gradient of normalize_forward. g, y, dx (written): (outer, n, inner). size: (outer, inner)."""
+    outer, n, inner = y.shape
+    per = max(1, CHUNK // max(1, n * inner))
+    if y.size < GRAIN or per >= outer:
+        _normalize_backward(g, y, size, dx, eps, 0, outer)
+    else:
+        for c in prange((outer + per - 1) // per):
+            lo = np.intp(c) * per
+            _normalize_backward(g, y, size, dx, eps, lo, min(outer, lo + per))

@@ -6,6 +6,7 @@ Every sum is taken in float64 whatever the input, so that a float32 result is ro
     sum_columns       y[o, i] = (scale * sum_k f(x[o, k, i])) ** root
     extreme_forward   y[o, i] = max_k, min_k, max_k |.|, min_k |.| or prod_k of x[o, k, i]
     arg_forward       the largest (smallest) x[o, k, i] and the first k that holds it
+    extreme_backward  equal extremes share the gradient; arg_backward gives it to the one that was found
     prod_backward     dx[o, k, i] = g[o, i] * prod_{j != k} x[o, j, i]
 
 NaN is larger and smaller than any number: the first one is the maximum and the minimum.
@@ -440,3 +441,80 @@ def prod_backward(g, x, dx):
         for c in prange((outer + per - 1) // per):
             lo = np.intp(c) * per
             _prod_backward_tasks(g, x, dx, lo, min(outer, lo + per))
+
+
+@njit(**JIT)
+def _share_row(up, x, best, dx):
+    """One contiguous row of extreme_backward."""
+    count = 0
+    for k in range(x.size):
+        count += (x[k] == best) | ((x[k] != x[k]) & (best != best))
+    share = up / x.dtype.type(max(1, count))
+    for k in range(x.size):
+        dx[k] = share if (x[k] == best) | ((x[k] != x[k]) & (best != best)) else x.dtype.type(0.0)
+
+
+@njit(**JIT)
+def _extreme_backward(g, x, y, dx, lo, hi):
+    """Slabs lo <= o < hi of extreme_backward."""
+    n, inner = x.shape[1], x.shape[2]
+    if inner == 1:
+        for o in range(lo, hi):
+            _share_row(g[o, 0], x[o].reshape(n), y[o, 0], dx[o].reshape(n))
+        return
+    count = np.empty(inner, x.dtype)
+    for o in range(lo, hi):
+        best, up = y[o], g[o]
+        count[:] = 0.0
+        for k in range(n):
+            row = x[o, k]
+            for j in range(inner):
+                hit = (row[j] == best[j]) | ((row[j] != row[j]) & (best[j] != best[j]))
+                count[j] += x.dtype.type(1.0) if hit else x.dtype.type(0.0)
+        for j in range(inner):
+            count[j] = up[j] / count[j]
+        for k in range(n):
+            row, out = x[o, k], dx[o, k]
+            for j in range(inner):
+                hit = (row[j] == best[j]) | ((row[j] != row[j]) & (best[j] != best[j]))
+                out[j] = count[j] if hit else x.dtype.type(0.0)
+
+
+@njit(parallel=True, **JIT)
+def extreme_backward(g, x, y, dx):
+    """dx[o, k, i] = g[o, i] / (how many x[o, :, i] are y[o, i]) where x is y, else 0; a NaN is another NaN here.
+
+    g, y: (outer, inner). x, dx (written): (outer, n, inner).
+    """
+    outer, n, inner = x.shape
+    per = max(1, CHUNK // max(1, n * inner))
+    if x.size < GRAIN or per >= outer:
+        _extreme_backward(g, x, y, dx, 0, outer)
+    else:
+        for c in prange((outer + per - 1) // per):
+            lo = np.intp(c) * per
+            _extreme_backward(g, x, y, dx, lo, min(outer, lo + per))
+
+
+@njit(**JIT)
+def _arg_backward(g, indices, dx, lo, hi):
+    """Slabs lo <= o < hi of arg_backward."""
+    inner = dx.shape[2]
+    for o in range(lo, hi):
+        dx[o] = 0.0
+        for i in range(inner):
+            dx[o, np.uintp(indices[o, i]), i] = g[o, i]
+
+
+@njit(parallel=True, **JIT)
+def arg_backward(g, indices, dx):
+    """dx[o, indices[o, i], i] = g[o, i] in zeros. g, indices (from 0, below n): (outer, inner). dx: (outer, n,
+    inner)."""
+    outer, n, inner = dx.shape
+    per = max(1, CHUNK // max(1, n * inner))
+    if dx.size < GRAIN or per >= outer:
+        _arg_backward(g, indices, dx, 0, outer)
+    else:
+        for c in prange((outer + per - 1) // per):
+            lo = np.intp(c) * per
+            _arg_backward(g, indices, dx, lo, min(outer, lo + per))

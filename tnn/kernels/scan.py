@@ -31,9 +31,38 @@ def _log_add(m, v):
 
 
 @njit(**JIT)
+def _scan_row(x, y, kind, reverse):
+    """One contiguous row."""
+    n = x.size
+    first, step = (n - 1, -1) if reverse else (0, 1)
+    if kind == CUMSUM:
+        acc = 0.0
+        for i in range(n):
+            k = first + step * i
+            acc += np.float64(x[k])
+            y[k] = acc
+    elif kind == CUMPROD:
+        acc = 1.0
+        for i in range(n):
+            k = first + step * i
+            acc *= np.float64(x[k])
+            y[k] = acc
+    else:
+        acc = -np.inf
+        for i in range(n):
+            k = first + step * i
+            acc = _log_add(acc, np.float64(x[k]))
+            y[k] = acc
+
+
+@njit(**JIT)
 def _scan_tasks(x, y, lo, hi, kind, reverse):
     """Slabs lo <= o < hi of scan_forward."""
     n, inner = x.shape[1], x.shape[2]
+    if inner == 1:
+        for o in range(lo, hi):
+            _scan_row(x[o].reshape(n), y[o].reshape(n), kind, reverse)
+        return
     acc = np.empty(inner)
     for o in range(lo, hi):
         acc[:] = 0.0 if kind == CUMSUM else 1.0 if kind == CUMPROD else -np.inf

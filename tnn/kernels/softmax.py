@@ -94,8 +94,8 @@ def _softmax_tile(x, y, j0, j1, m, s, take_log):
 
 @njit(**JIT)
 def _tile_width(n, inner):
-    """Columns in one tile: n rows of them are about 4096 elements, at least 32 columns."""
-    return min(inner, max(32, (4096 // max(1, n)) // 32 * 32))
+    """Columns in one tile: n rows of them are about 16384 elements, at least 64 columns and at most 1024."""
+    return min(inner, max(64, min(1024, (16384 // max(1, n)) // 64 * 64)))
 
 
 @njit(**JIT)

@@ -57,7 +57,10 @@ def check_features(n, **tensors):
 
 def vector(t, like):
     """A parameter's contiguous 1-D array, or an empty one for None."""
-    return NO_VECTOR[like.dtype] if t is None else dense(t).reshape(-1)
+    if t is None:
+        return NO_VECTOR[like.dtype]
+    d = t._data
+    return d if d.ndim == 1 and d.flags.c_contiguous else dense(t).reshape(-1)
 
 
 class NativeBatchNorm(Node):
@@ -101,28 +104,24 @@ class NativeBatchNorm(Node):
         return y if w is None else y * w.reshape(shape)
 
 
-def _writable(running, like):
-    """A running statistic as an array for the kernel, and whether it must be copied back."""
-    if running is None:
-        return NO_VECTOR[like.dtype], False
-    d = running._data
-    if d.dtype == like.dtype and d.flags.c_contiguous:
-        return d.reshape(-1), False
-    return np.ascontiguousarray(d.reshape(-1), like.dtype).copy(), True
-
-
 def _update(input, mean, rstd, running_mean, running_var, momentum, eps):
     """Takes the statistics of the batch and moves the running ones."""
-    pairs = [(t, *_writable(t, mean)) for t in (running_mean, running_var)]
-    kernels.batch_norm_stats(input, mean, rstd, pairs[0][1], pairs[1][1], momentum, eps)
-    for t, array, copy in pairs:
-        if t is not None:
-            if copy:
-                t._data[...] = array.reshape(t._data.shape)
-            t._bump()
+    if running_mean is None:
+        none = NO_VECTOR[mean.dtype]
+        kernels.batch_norm_stats(input, mean, rstd, none, none, momentum, eps)
+        return
+    m, v = running_mean._data, running_var._data
+    if m.dtype is v.dtype is mean.dtype and m.ndim == v.ndim == 1 and m.flags.c_contiguous and v.flags.c_contiguous:
+        kernels.batch_norm_stats(input, mean, rstd, m, v, momentum, eps)
+    else:
+        new = [np.array(a.reshape(-1), mean.dtype) for a in (m, v)]
+        kernels.batch_norm_stats(input, mean, rstd, *new, momentum, eps)
+        m[...], v[...] = (a.reshape(m.shape) for a in new)
+    running_mean._bump()
+    running_var._bump()
 
 
-def check_batch(input, shape):
+def check_batch(shape):
     """Raises ValueError where a channel has a single value."""
     if shape[0] * math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
@@ -151,28 +150,30 @@ def batch_norm(
     """
     check_tensor("batch_norm", "input", input, 1)
     d = input._data
+    shape = d.shape
     if training:
-        check_batch(input, d.shape if d.ndim else (0,))
+        check_batch(shape if shape else (0,))
         if eps <= 0.0:
             raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     elif eps < 0.0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
-    if d.ndim < 2:
+    if len(shape) < 2:
         raise RuntimeError(
-            f"batch_norm expects input of at least 2 dimensions (N, C, ...), but got shape {list(d.shape)}"
+            f"batch_norm expects input of at least 2 dimensions (N, C, ...), but got shape {list(shape)}"
         )
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not training and running_mean is None:
         raise RuntimeError("running_mean must be defined in evaluation mode")
-    channels = d.shape[1]
+    channels = shape[1]
     check_features(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     half = input.dtype if d.dtype in HALF else None
-    input, weight, bias = in_one_dtype("batch_norm", input, weight, bias)
-    in_one_dtype("batch_norm", input, *(t for t in (running_mean, running_var) if t is not None and half is None))
+    if not _all_of(d.dtype, weight, bias, running_mean, running_var):
+        input, weight, bias = in_one_dtype("batch_norm", input, weight, bias)
+        in_one_dtype("batch_norm", input, *(t for t in (running_mean, running_var) if t is not None and half is None))
     d = dense(input)
-    x = d.reshape(d.shape[0], channels, math.prod(d.shape[2:]))
-    y, rstd = empty(d.shape, d.dtype), np.empty(channels, d.dtype)
+    x = d.reshape(shape[0], channels, math.prod(shape[2:]))
+    y, rstd = empty(shape, d.dtype), np.empty(channels, d.dtype)
     if training:
         mean = np.empty(channels, d.dtype)
         if d.size:
@@ -189,3 +190,21 @@ def batch_norm(
         node.attach(out)
         node.save(input, weight)
     return out if half is None else cast(out, half)
+
+
+def _all_of(kind, *tensors):
+    """Whether ``kind`` is float32 or float64 and every tensor (None allowed) is of it."""
+    if kind is not F32 and kind is not F64:
+        return False
+    for t in tensors:
+        if t is not None and t._data.dtype is not kind:
+            return False
+    return True
+
+
+def count_batch(counter):
+    """Adds 1 to ``num_batches_tracked`` and returns the new count."""
+    n = int(counter._data) + 1
+    counter._data[...] = n
+    counter._bump()
+    return n

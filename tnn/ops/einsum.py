@@ -2,6 +2,7 @@
 
 import math
 import string
+from functools import lru_cache
 
 from ..tensor import Tensor
 from ._common import check_tensor, into, wrap_dim
@@ -179,6 +180,59 @@ def _sum_out(t, labels, gone):
     return t.sum([i for i, x in enumerate(labels) if x in gone]), [x for x in labels if x not in gone]
 
 
+@lru_cache(maxsize=1024)
+def _plan_of_two(equation, shape_a, shape_b):
+    """How to get ``einsum(equation, a, b)`` by one product of matrices: the permutation and the shape of a, of b and of
+    the result, None where there is nothing to do. None in all where it takes more than that."""
+    inputs, output = _parse(equation, (shape_a, shape_b))
+    la, lb = inputs
+    if None in la or None in lb or output is not None and None in output:
+        return None
+    if len(la) != len(shape_a) or len(lb) != len(shape_b) or len({*la}) != len(la) or len({*lb}) != len(lb):
+        return None
+    if output is None:
+        output = sorted({*la} ^ {*lb})
+    size = dict(zip(lb, shape_b, strict=True)) | dict(zip(la, shape_a, strict=True))
+    summed = [x for x in la if x in lb and x not in output]
+    if not summed or len({*output}) != len(output) or any(x not in size for x in output):
+        return None
+    if any(size[x] != n for x, n in zip(lb, shape_b, strict=True)) or ({*la} ^ {*lb}) - {*output}:
+        return None
+    batch = [x for x in la if x in lb and x in output]
+    of_a, of_b = [x for x in la if x not in lb], [x for x in lb if x not in la]
+
+    def step(labels, shape, *groups):
+        order = tuple(labels.index(x) for g in groups for x in g)
+        groups = [g for i, g in enumerate(groups) if i or batch]
+        new = tuple(math.prod(size[x] for x in g) for g in groups)
+        moved = tuple(shape[i] for i in order)
+        return None if order == tuple(range(len(order))) else order, None if new == moved else new
+
+    have = [*batch, *of_a, *of_b]
+    groups = ([batch] if batch else []) + [of_a, of_b]
+    order = tuple(have.index(x) for x in output)
+    return (
+        step(la, shape_a, batch, of_a, summed),
+        step(lb, shape_b, batch, summed, of_b),
+        None if all(len(g) == 1 for g in groups) else tuple(size[x] for x in have),
+        None if order == tuple(range(len(order))) else order,
+    )
+
+
+def _by_matrices(plan, a, b):
+    for i, t in enumerate((a, b)):
+        order, shape = plan[i]
+        if order is not None:
+            t = t.permute(order)
+        if shape is not None:
+            t = t.reshape(shape)
+        a, b = (t, b) if i == 0 else (a, t)
+    y = a.matmul(b)
+    if plan[2] is not None:
+        y = y.reshape(plan[2])
+    return y if plan[3] is None else y.permute(plan[3])
+
+
 def einsum(*args):
     """Sums of products of the operands' elements, by Einstein's summation convention.
 
@@ -202,6 +256,10 @@ def einsum(*args):
             "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
             "subscripts list"
         )
+    if len(args) == 3 and isinstance(args[0], str) and isinstance(args[1], Tensor) and isinstance(args[2], Tensor):
+        plan = _plan_of_two(args[0], args[1]._data.shape, args[2]._data.shape)
+        if plan is not None:
+            return _by_matrices(plan, args[1], args[2])
     if isinstance(args[0], Tensor):
         operands, inputs, output = _from_sublists(args)
     else:

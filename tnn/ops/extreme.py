@@ -11,7 +11,8 @@ from ..autograd.node import Node
 from ..kernels import reduction as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, into, wrap_dim
+from .cast import cast
 from .reduction import _Reduction, as_three, in_memory_order, kept_shape, numpy_names, reduced_dims, runs_of
 
 _max = namedtuple("max", ["values", "indices"])
@@ -40,11 +41,17 @@ class Amax(_Reduction):
 
     def backward(self, grad):
         x, y = self.saved_tensors()
-        y = self.spread(y.detach())
-        mask = wrap((x._data == y._data) | (np.isnan(x._data) & np.isnan(y._data)))
+        if not mode.grad and len(runs_of(self.dims)) == 1:
+            d = dense(x)
+            outer, n, inner = as_three(d.shape, *runs_of(self.dims)[0])
+            dx = empty(d.shape, d.dtype)
+            g, best = dense(grad).reshape(outer, inner), dense(y).reshape(outer, inner)
+            kernels.extreme_backward(g, d.reshape(outer, n, inner), best, dx.reshape(outer, n, inner))
+            return wrap(dx)
+        best = self.kept(y)._data
+        mask = wrap((x._data == best) | (np.isnan(x._data) & np.isnan(best)))
         count = mask.sum(self.dims, True) if self.dims else mask.sum()
-        grad = grad if self.keepdim or not self.shape else grad.reshape(kept_shape(self.shape, self.dims, True))
-        return (grad / count) * mask
+        return (self.kept(grad) / count) * mask
 
 
 class Amin(Amax):
@@ -64,6 +71,8 @@ class Min(Max):
 
 def _extreme(input, dims, keepdim, kind, node_type):
     d = input._data
+    if d.dtype in HALF:
+        return cast(_extreme(cast(input, dtypes.float32), dims, keepdim, kind, node_type), input.dtype)
     shape = kept_shape(d.shape, dims, keepdim)
     if d.dtype is not F32 and d.dtype is not F64:
         return wrap(np.asarray(_NUMPY[kind](d, axis=dims), d.dtype).reshape(shape))
@@ -98,7 +107,6 @@ def _dims(function, input, dim):
 
 
 @numpy_names
-@half_as_float32
 def amax(input, dim=(), keepdim=False, *, out=None):
     """The largest element over all or some dimensions; equal ones share the gradient. A NaN is larger than any number.
 
@@ -109,7 +117,6 @@ def amax(input, dim=(), keepdim=False, *, out=None):
 
 
 @numpy_names
-@half_as_float32
 def amin(input, dim=(), keepdim=False, *, out=None):
     """The smallest element over all or some dimensions; equal ones share the gradient. A NaN is smaller than any
     number.
@@ -146,6 +153,12 @@ class _AtIndices(Node):
         indices = wrap(self.indices)
         if not self.shape:
             return grad.reshape(())
+        if not mode.grad:
+            outer, n, inner = as_three(self.shape, self.dim, self.dim + 1)
+            dx = empty(self.shape, grad._data.dtype)
+            where = self.indices.reshape(outer, inner)
+            kernels.arg_backward(dense(grad).reshape(outer, inner), where, dx.reshape(outer, n, inner))
+            return wrap(dx)
         if not self.keepdim:
             grad, indices = grad.unsqueeze(self.dim), indices.unsqueeze(self.dim)
         return grad.new_zeros(self.shape).scatter(self.dim, indices, grad)
@@ -219,7 +232,7 @@ def _max_or_min(function, input, dim, keepdim, out, kind, other):
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
             "with the 'dim' argument."
         )
-    return into(out, half_as_float32(_extreme)(input, tuple(range(input._data.ndim)), False, kind, whole))
+    return into(out, _extreme(input, tuple(range(input._data.ndim)), False, kind, whole))
 
 
 @numpy_names

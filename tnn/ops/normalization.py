@@ -11,9 +11,20 @@ from ..kernels import local_response as response_kernels
 from ..kernels import normalization as kernels
 from ..kernels._pool import empty
 from ..tensor import Size, wrap
-from ._common import HALF, check_floating, check_tensor, composed_backward, dense, half_as_float32, into, recording
+from ._common import (
+    HALF,
+    check_floating,
+    check_tensor,
+    composed_backward,
+    dense,
+    half_as_float32,
+    into,
+    recording,
+    wrap_dim,
+)
 from .batchnorm import NO_VECTOR, batch_norm, check_batch, check_features, in_one_dtype, vector
 from .cast import cast
+from .reduction import as_three
 
 
 class NativeLayerNorm(Node):
@@ -236,7 +247,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
-    check_batch(input, (size[0] * size[1] // num_groups, num_groups, *size[2:]))
+    check_batch((size[0] * size[1] // num_groups, num_groups, *size[2:]))
     if size[1] % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
@@ -397,6 +408,25 @@ def cross_map_lrn2d(input, size, alpha=1e-4, beta=0.75, k=1):
     return _across_channels(input, windows, alpha / size, beta, k, CrossMapLRN2d)
 
 
+class Normalize(Node):
+    __slots__ = ("dim", "size", "eps")
+
+    def backward(self, grad):
+        x, y = self.saved_tensors()
+        if mode.grad:
+            return composed_backward(lambda x: x / x.norm(2.0, self.dim, True).clamp_min(self.eps), (x,), grad)
+        shape = as_three(y._data.shape, self.dim, self.dim + 1)
+        dx = empty(y._data.shape, y._data.dtype)
+        kernels.normalize_backward(
+            dense(grad).reshape(shape), dense(y).reshape(shape), self.size, dx.reshape(shape), self.eps
+        )
+        return wrap(dx)
+
+    def name(self):
+        """As PyTorch's, where the last step is a division."""
+        return "DivBackward0"
+
+
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """Divides by the p-norm along ``dim``: ``y = x / max(||x||_p, eps)``.
 
@@ -408,4 +438,17 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
         RuntimeError: the dtype is not a floating-point one.
     """
     check_tensor("normalize", "input", input, 1)
-    return into(out, input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input))
+    d = input._data
+    if p != 2 or dim.__class__ is not int or d.dtype not in dtypes.COMPUTE or not d.ndim or not d.size:
+        return into(out, input / input.norm(p, dim, keepdim=True).clamp_min(eps))
+    d, dim = dense(input), wrap_dim(dim, d.ndim)
+    shape = as_three(d.shape, dim, dim + 1)
+    y, size = empty(d.shape, d.dtype), empty((shape[0], shape[2]), d.dtype)
+    kernels.normalize_forward(d.reshape(shape), y.reshape(shape), size, float(eps))
+    result = wrap(y)
+    if input._rg and mode.grad:
+        node = Normalize(input)
+        node.dim, node.size, node.eps = dim, size, float(eps)
+        node.attach(result)
+        node.save(input, result)
+    return into(out, result)

@@ -24,19 +24,24 @@ class LinalgVectorNorm(_Reduction):
         if p == 0:
             return None
         x, y = self.saved_tensors()
-        grad, y = self.spread(grad), self.spread(y)
         if p == 1:
-            return x.sign() * grad
+            return x.sign() * self.kept(grad)
         if p == 2:
-            return grad * (x / y).masked_fill(y == 0, 0.0)
+            return x * self.kept(_where_not_zero(grad / y, y))
         size = x.abs()
         if abs(p) == _INF:
+            y = self.kept(y)
             hit = wrap((size._data == y._data) | np.isnan(size._data) & np.isnan(y._data))
-            return x.sign() * (grad / hit.sum(self.dims, True)) * hit
+            return x.sign() * (self.kept(grad) / hit.sum(self.dims, True)) * hit
         if p < 2:
-            share = (x.sign() * size.pow(p - 1)).masked_fill(x == 0, 0.0)
-            return share * (grad * y.pow(1 - p)).masked_fill(y == 0, 0.0)
-        return x * size.pow(p - 2) * (grad / y.pow(p - 1)).masked_fill(y == 0, 0.0)
+            share = _where_not_zero(x.sign() * size.pow(p - 1), x)
+            return share * self.kept(_where_not_zero(grad * y.pow(1 - p), y))
+        return x * size.pow(p - 2) * self.kept(_where_not_zero(grad / y.pow(p - 1), y))
+
+
+def _where_not_zero(t, y):
+    """``t``, with 0 where ``y`` is 0."""
+    return t if y._data.all() else t.masked_fill(y == 0, 0.0)
 
 
 def _norm_array(d, dims, p):

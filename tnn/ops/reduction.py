@@ -7,13 +7,14 @@ import math
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import reduction as kernels
 from ..kernels import softmax as softmax_kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, wrap_dim
 from .cast import cast
 from .shape import dims_of
 
@@ -35,6 +36,10 @@ def numpy_names(fn):
 
 def reduced_dims(dim, ndim):
     """The dimensions that an argument ``dim`` names, as a tuple: all for None and for an empty sequence."""
+    if dim.__class__ is int and ndim:
+        if not -ndim <= dim < ndim:
+            wrap_dim(dim, ndim)
+        return (dim + ndim if dim < 0 else dim,)
     if dim is None or (dim.__class__ in (tuple, list) and not dim):
         return tuple(range(ndim))
     dims = dims_of(dim, ndim)
@@ -43,6 +48,9 @@ def reduced_dims(dim, ndim):
 
 def kept_shape(shape, dims, keepdim):
     """The shape after a reduction over ``dims``."""
+    if len(dims) == 1:
+        d = dims[0]
+        return (*shape[:d], 1, *shape[d + 1 :]) if keepdim else shape[:d] + shape[d + 1 :]
     if keepdim:
         return tuple([1 if i in dims else n for i, n in enumerate(shape)])
     return tuple([n for i, n in enumerate(shape) if i not in dims])
@@ -50,6 +58,8 @@ def kept_shape(shape, dims, keepdim):
 
 def runs_of(dims):
     """Neighbouring dimensions as pairs (first, past the last), the last pair first: (0, 2, 3) is (2, 4), (0, 1)."""
+    if len(dims) == 1:
+        return ((dims[0], dims[0] + 1),)
     out = []
     for d in sorted(dims, reverse=True):
         if out and out[-1][0] == d + 1:
@@ -95,8 +105,17 @@ def sum_array(d, dims, kind=kernels.SUM, p=1.0, scale=1.0, root=1.0):
 
 def spread(grad, dims, keepdim, shape):
     """The gradient of a reduction, repeated over the dimensions that went."""
+    g = grad._data
+    if not mode.grad and (g.dtype is F32 or g.dtype is F64) and g.size:
+        g = dense(grad)
+        strides, step = [0] * len(shape), g.itemsize
+        for i in range(len(shape) - 1, -1, -1):
+            if i not in dims:
+                strides[i] = step
+                step *= shape[i]
+        return wrap(np.ndarray(shape, g.dtype, g, 0, strides))
     if not keepdim and shape:
-        grad = grad.reshape(tuple([1 if i in dims else n for i, n in enumerate(shape)]))
+        grad = grad.reshape(kept_shape(shape, dims, True))
     return grad.expand(shape)
 
 
@@ -111,6 +130,10 @@ class _Reduction(Node):
     def spread(self, t):
         """``t`` repeated over the dimensions that went."""
         return spread(t, self.dims, self.keepdim, self.shape)
+
+    def kept(self, t):
+        """``t`` with the dimensions that went as dimensions of size 1, so that it broadcasts."""
+        return t if self.keepdim or not self.shape else t.reshape(kept_shape(self.shape, self.dims, True))
 
     def name(self):
         """As PyTorch's, which ends in 1 for a reduction over given dimensions."""
@@ -134,7 +157,7 @@ class Mean(_Reduction):
 
     def backward(self, grad):
         n = math.prod([self.shape[d] for d in self.dims])
-        return self.spread(grad / n) if n else self.spread(grad)
+        return self.spread(grad * (1.0 / n) if n else grad)
 
 
 def _total(input, dim, keepdim, node_type, mean):
@@ -264,6 +287,7 @@ def prod_backward(grad, input, dims, keepdim):
     return wrap(dx)
 
 
+@casts("float32")
 @numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The product of all elements, or over one dimension. Arguments as for :func:`sum`; ``dim`` is one int."""
@@ -292,7 +316,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 class Var(_Reduction):
-    __slots__ = ("correction", "whole")
+    __slots__ = ("correction", "whole", "mean")
 
     def backward(self, grad):
         (x,) = self.saved_tensors()
@@ -304,7 +328,9 @@ class Std(Var):
 
     def backward(self, grad):
         x, y = self.saved_tensors()
-        grad = (grad / (y * 2)).masked_fill(y == 0, 0.0)
+        grad = grad / (y * 2)
+        if not y._data.all():
+            grad = grad.masked_fill(y == 0, 0.0)
         return var_backward(grad, x, self)
 
 
@@ -312,8 +338,8 @@ def var_backward(grad, x, node):
     """``2 (x - mean) / (n - correction) * grad``; infinite where there are no degrees of freedom."""
     dims = node.dims
     left = math.prod([x._data.shape[d] for d in dims]) - node.correction
-    grad = grad if node.keepdim else grad.reshape(kept_shape(x._data.shape, dims, True))
-    centred = x - mean(x, dims, True) if dims else x - x
+    grad = node.kept(grad)
+    centred = x - (mean(x, dims, True) if mode.grad and dims else wrap(node.mean))
     if node.whole and left <= 0:
         return grad * wrap(np.where(centred._data == 0, np.nan, np.inf).astype(x._data.dtype))
     return centred * (grad * (2.0 / left if left else math.inf))
@@ -349,33 +375,35 @@ def mean_and_spread(d, dims, correction, root):
         d = np.ascontiguousarray(d.transpose(*rest, *sorted(dims)))
         runs = [[len(rest), d.ndim]]
     outer, n, inner = as_three(d.shape, *runs[0]) if runs else (d.size, 1, 1)
-    x = d.reshape(outer, n, inner)
-    average = sum_array(x, (1,), scale=1.0 / n if n else math.nan)
-    y = empty((outer, inner), d.dtype)
+    average, y = empty((outer, inner), d.dtype), empty((outer, inner), d.dtype)
     left = n - correction
+    share = 1.0 / n if n else math.nan
     scale = 1.0 / left if left > 0 else math.inf
     if inner == 1:
-        kernels.sum_rows(
-            x.reshape(outer, n), y.reshape(outer), kernels.SQUARE, 1.0, average.reshape(outer), scale, root
-        )
+        x, m, v = d.reshape(outer, n), average.reshape(outer), y.reshape(outer)
+        kernels.sum_rows(x, m, kernels.SUM, 1.0, _NONE[d.dtype, 1], share, 1.0)
+        kernels.sum_rows(x, v, kernels.SQUARE, 1.0, m, scale, root)
     else:
-        kernels.sum_columns(x, y, kernels.SQUARE, 1.0, average.reshape(outer, inner), scale, root)
+        x = d.reshape(outer, n, inner)
+        kernels.sum_columns(x, average, kernels.SUM, 1.0, _NONE[d.dtype, 2], share, 1.0)
+        kernels.sum_columns(x, y, kernels.SQUARE, 1.0, average, scale, root)
     return average.reshape(shape), y.reshape(shape)
 
 
-def _spread_of(input, dim, keepdim, correction, node_type, root):
+def _spread_of(input, dim, keepdim, correction, node_type, root, want_mean=False):
     """Tensors of the mean and of the variance (or deviation) of a float tensor."""
     d = input._data
     dims = reduced_dims(dim, d.ndim)
-    average, y = mean_and_spread(dense(input), dims, correction, root)
+    centre, y = mean_and_spread(dense(input), dims, correction, root)
     shape = kept_shape(d.shape, dims, keepdim)
-    average, out = wrap(average.reshape(shape)), wrap(y.reshape(shape))
+    average, out = wrap(centre.reshape(shape)), wrap(y.reshape(shape))
     if input._rg and mode.grad:
         node = node_type(input)
         node.record(out, input, dims, keepdim)
-        node.correction, node.whole = correction, dim is None or not dims
+        node.correction, node.whole, node.mean = correction, dim is None or not dims, centre
         node.save(*((input, out) if node_type is Std else (input,)))
-        Mean(input).record(average, input, dims, keepdim)
+        if want_mean:
+            Mean(input).record(average, input, dims, keepdim)
     return average, out
 
 
@@ -412,7 +440,7 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance and the mean, as a tuple. Arguments as for :func:`var`."""
     _check_spread("var_mean", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
-    average, y = _spread_of(input, dim, keepdim, correction, Var, 1.0)
+    average, y = _spread_of(input, dim, keepdim, correction, Var, 1.0, True)
     return y, average
 
 
@@ -422,7 +450,7 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation and the mean, as a tuple. Arguments as for :func:`var`."""
     _check_spread("std_mean", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
-    average, y = _spread_of(input, dim, keepdim, correction, Std, 0.5)
+    average, y = _spread_of(input, dim, keepdim, correction, Std, 0.5, True)
     return y, average
 
 
@@ -438,8 +466,9 @@ class Logsumexp(_Reduction):
             g, top = dense(grad).reshape(outer, inner), dense(y).reshape(outer, inner)
             softmax_kernels.logsumexp_backward(g, d.reshape(outer, n, inner), top, dx.reshape(outer, n, inner))
             return wrap(dx)
-        y = y.masked_fill(wrap(np.isinf(y._data)), 0.0)
-        return self.spread(grad) * (x - self.spread(y)).exp()
+        if np.isinf(y._data).any():
+            y = y.masked_fill(wrap(np.isinf(y._data)), 0.0)
+        return self.kept(grad) * (x - self.kept(y)).exp()
 
 
 @half_as_float32

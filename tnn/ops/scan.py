@@ -155,6 +155,12 @@ class _CumExtreme(Node):
     def backward(self, grad, _=None):
         if not grad._data.ndim:
             return grad
+        if not mode.grad:
+            dx = wrap(empty(grad._data.shape, grad._data.dtype))
+            kernels.cumextreme_backward(
+                _three(grad, self.dim), _three(wrap(self.indices), self.dim), _three(dx, self.dim)
+            )
+            return dx
         return grad.new_zeros(grad.shape).scatter_add(self.dim, wrap(self.indices), grad)
 
 

@@ -2,7 +2,7 @@
 
 from ... import dtypes
 from ...ops import creation
-from ...ops.batchnorm import batch_norm
+from ...ops.batchnorm import batch_norm, count_batch
 from .. import init
 from ..parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from .lazy import LazyModuleMixin
@@ -91,11 +91,10 @@ class _BatchNorm(_NormBase):
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats:
-            count = self.num_batches_tracked
-            if count is not None:
-                count.add_(1)
+            if self.num_batches_tracked is not None:
+                count = count_batch(self.num_batches_tracked)
                 if self.momentum is None:
-                    momentum = 1.0 / count.item()
+                    momentum = 1.0 / count
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         tracked = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if tracked else (None, None)
