@@ -86,7 +86,7 @@ def _function(module, scalar, name, result, parts, build):
 
 
 def _larger(e):
-    # "not a >= b" takes b where b is NaN; where a is NaN and b is not, the NaN is lost here but not in the exponentials.
+    # Takes b where it is NaN. Where only a is NaN, that is lost here, but not in the exponentials.
     return lambda x, y: e.builder.select(e.builder.fcmp_ordered(">=", x, y), x, y)
 
 

@@ -1,12 +1,15 @@
 r"""Scaled dot-product attention in blocks: the matrix of weights is never held.
 
-    s_ij = scale q_i . k_j + mask_ij        p_ij = exp(s_ij - m_i)        l_i = sum_j p_ij        o_i = sum_j p_ij v_j / l_i
+    s_ij = scale q_i . k_j + mask_ij      p_ij = exp(s_ij - m_i)      l_i = sum_j p_ij      o_i = sum_j p_ij v_j / l_i
 
 ROWS queries meet KEYS keys at a time. A running maximum m_i lets the sums be corrected as later keys arrive:
 
-    m' = max(m, max_j s_ij)     l' = l exp(m - m') + sum_j exp(s_ij - m')     o' = o exp(m - m') + sum_j exp(s_ij - m') v_j
+    m' = max(m, max_j s_ij)
+    l' = l exp(m - m') + sum_j exp(s_ij - m')
+    o' = o exp(m - m') + sum_j exp(s_ij - m') v_j
 
-(M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", 2018; T. Dao et al., "FlashAttention", 2022.)
+(M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", 2018; T. Dao et al., "FlashAttention",
+2022.)
 Backward computes the weights again from lse_i = m_i + log l_i:
 
     p_ij = exp(s_ij - lse_i)      dp_ij = do_i . v_j      ds_ij = p_ij (dp_ij - do_i . o_i)
@@ -45,7 +48,7 @@ TASKS = 16
 # What spec holds: sizes, then operands of FIELDS numbers each.
 BATCH, HEADS, QUERIES, DEPTH_KEYS, DEPTH, WIDTH, CAUSAL, MASK_KIND, K_SHARE, V_SHARE, GROUPS, BLOCKS = range(12)
 FIELDS = 5
-Q, K, V, O, MASK, DO, DQ, DK, DV = range(12, 12 + 9 * FIELDS, FIELDS)
+Q, K, V, OUT, MASK, DO, DQ, DK, DV = range(12, 12 + 9 * FIELDS, FIELDS)
 SPEC_SIZE = 12 + 9 * FIELDS
 NO_MASK, BOOL_MASK, FLOAT_MASK = 0, 1, 2
 
@@ -63,8 +66,9 @@ def _operand(spec, which, b, h, like):
 def _multiply(m, n, k, alpha, a, ars, acs, b, brs, panel, c, ldc, add, padded, band, diagonal):
     """C (m, n) = alpha A B, or C += where ``add``. Columns of B lie in panels of NR, ``panel`` elements apart.
 
-    ``padded``: C has room for whole vectors. ``band`` says what the causal limit cuts, where row i of the block sees the
-    columns up to i + diagonal: 1 columns of C (left as they are), 2 the end of the sum, 3 (A transposed) its beginning.
+    ``padded``: C has room for whole vectors. ``band`` says what the causal limit cuts, where row i of the block sees
+    the columns up to i + diagonal: 1 columns of C (left as they are), 2 the end of the sum, 3 (A transposed) its
+    beginning.
     """
     vl = vector_len(a)
     width = NV * vl
@@ -100,7 +104,8 @@ def _transposed(rows, depth, x, ldx, dst):
     """Panels of NR rows of x, each transposed: dst[p*NR*depth + d*NR + j] = x[(p*NR + j)*ldx + d]."""
     width = NV * vector_len(x)
     for p in range((rows + width - 1) // width):
-        _pack_b(depth, min(width, rows - p * width), shift(x, p * width * ldx), 1, ldx, shift(dst, p * width * depth), width)
+        at, count = p * width, min(width, rows - p * width)
+        _pack_b(depth, count, shift(x, at * ldx), 1, ldx, shift(dst, at * depth), width)
 
 
 @njit(**JIT)
@@ -196,7 +201,7 @@ def _run_of(spec, group):
 
 
 @njit(**JIT)
-def _softmax_block(rows, kc, diagonal, s, lds, m, l, o, ldo, width, first):
+def _softmax_block(rows, kc, diagonal, s, lds, m, sums, o, ldo, width, first):
     """Scores to weights; corrects the running maximum, sum and output of each row."""
     vl = vector_len(s)
     zero = number(s, 0)
@@ -215,11 +220,11 @@ def _softmax_block(rows, kc, diagonal, s, lds, m, l, o, ldo, width, first):
         total = row_exp(row, base, n)
         if not first and old != base:
             factor = exp(old - base)
-            total += load(l, i) * factor
+            total += load(sums, i) * factor
             _times(shift(o, i * ldo), width, factor)
         elif not first:
-            total += load(l, i)
-        store(l, i, total)
+            total += load(sums, i)
+        store(sums, i, total)
 
 
 @njit(**JIT)
@@ -235,7 +240,7 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
     q = _operand(spec, Q, b, h, one)
     k, ldk = _operand(spec, K, b, h // spec[K_SHARE], one), spec[K + 3]
     v, ldv = _operand(spec, V, b, h // spec[V_SHARE], one), spec[V + 3]
-    o, ldo = _operand(spec, O, b, h, one), spec[O + 3]
+    o, ldo = _operand(spec, OUT, b, h, one), spec[OUT + 3]
     wide, deep, lds = _up(width, vl), _up(depth, vl), min(KEYS, _up(keys, nr)) + vl
     copied = wide != width
     size = like.itemsize
@@ -245,9 +250,9 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
     s = shift(turned, _up(keys, nr) * depth + nr)
     rows_q = shift(s, ROWS * lds + nr)
     m = shift(rows_q, ROWS * deep + nr)
-    l = shift(m, ROWS)
+    sums = shift(m, ROWS)
     if copied:
-        padded = shift(l, ROWS + nr)
+        padded = shift(sums, ROWS + nr)
         copy_rows(keys, v, ldv, padded, wide, wide // vl, width)
         v, ldv = padded, wide
     first, last = _run_of(spec, group)
@@ -265,7 +270,7 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
             _draw(states, head * spec[BLOCKS] + index, keep_rate, mask[: rows * keys])
         copy_rows(rows, shift(q, i0 * spec[Q + 3]), spec[Q + 3], rows_q, deep, deep // vl, depth)
         _fill(m, 0, rows, number(one, -np.inf))
-        _fill(l, 0, rows, number(one, 0))
+        _fill(sums, 0, rows, number(one, 0))
         out = shift(o, i0 * ldo)
         for j0 in range(0, keys, KEYS):
             kc = min(KEYS, keys - j0)
@@ -275,13 +280,14 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
             panels = shift(turned, j0 * depth)
             _multiply(rows, kc, depth, scale, rows_q, deep, 1, panels, nr, nr * depth, s, lds, False, True, 1, diagonal)
             _finish_scores(spec, b, h, i0, j0, rows, kc, diagonal, s, lds, ptr(buffer, 0))
-            _softmax_block(rows, kc, diagonal, s, lds, m, l, out, ldo, width, j0 == 0)
+            _softmax_block(rows, kc, diagonal, s, lds, m, sums, out, ldo, width, j0 == 0)
             if drop:
                 for i in range(rows):
                     _drop(shift(s, i * lds), min(kc, diagonal + i + 1), mask[i * keys + j0 :], factor)
-            _multiply(rows, width, kc, number(one, 1), s, lds, 1, shift(v, j0 * ldv), ldv, nr, out, ldo, j0 > 0, False, 2, diagonal)
+            here = shift(v, j0 * ldv)
+            _multiply(rows, width, kc, number(one, 1), s, lds, 1, here, ldv, nr, out, ldo, j0 > 0, False, 2, diagonal)
         for i in range(rows):
-            total, top = load(l, i), load(m, i)
+            total, top = load(sums, i), load(m, i)
             if total == 0:
                 _fill(out, i * ldo, i * ldo + width, number(one, 0))
                 lse[head, i0 + i] = np.inf
@@ -293,7 +299,7 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
 
 @njit(parallel=True, **JIT)
 def attention_forward(spec, like, lse, states, keep_rate, scale):
-    """Write the output (spec's O) and lse (float[batch * heads, queries]) from q, k, v and the mask.
+    """Write the output (spec's OUT) and lse (float[batch * heads, queries]) from q, k, v and the mask.
 
     states: uint32[batch * heads * blocks, 626] from ``note_states``, empty without dropout. keep_rate: float64, the
     probability to be kept. scale: float64.
@@ -343,7 +349,7 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
     vl = vector_len(one)
     nr = NV * vl
     zero, unit = number(one, 0), number(one, 1)
-    q, o, do = _operand(spec, Q, b, h, one), _operand(spec, O, b, h, one), _operand(spec, DO, b, h, one)
+    q, o, do = _operand(spec, Q, b, h, one), _operand(spec, OUT, b, h, one), _operand(spec, DO, b, h, one)
     k, ldk = _operand(spec, K, b, h // spec[K_SHARE], one), spec[K + 3]
     v, ldv = _operand(spec, V, b, h // spec[V_SHARE], one), spec[V + 3]
     dq = _operand(spec, DQ, b, h, one)
@@ -354,7 +360,8 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
         dv, lddv = ptr(partial_v, task * keys * width), width
     wide, deep, lds = _up(width, vl), _up(depth, vl), min(KEYS, _up(keys, nr)) + vl
     copied = deep != depth
-    room = _up(keys, nr) * (depth + width) + (keys * deep if copied else 0) + ROWS * (2 * lds + deep + wide + 1) + 16 * nr
+    room = _up(keys, nr) * (depth + width) + ROWS * (2 * lds + deep + wide + 1) + 16 * nr
+    room += keys * deep if copied else 0
     buffer = np.empty(room * like.itemsize + 64, np.uint8)
     turned_k = scratch(buffer, one)
     turned_v = shift(turned_k, _up(keys, nr) * depth + nr)
@@ -387,7 +394,7 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
         copy_rows(rows, shift(q, i0 * spec[Q + 3]), spec[Q + 3], rows_q, deep, deep // vl, depth)
         copy_rows(rows, shift(do, i0 * spec[DO + 3]), spec[DO + 3], rows_do, wide, wide // vl, width)
         for i in range(rows):
-            a, c, total = shift(rows_do, i * wide), shift(o, (i0 + i) * spec[O + 3]), zero
+            a, c, total = shift(rows_do, i * wide), shift(o, (i0 + i) * spec[OUT + 3]), zero
             for d in range(width):
                 total += load(a, d) * load(c, d)
             store(delta, i, total)
@@ -407,7 +414,8 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
             _multiply(kc, width, rows, unit, s, 1, lds, rows_do, wide, nr, here, lddv, True, False, 3, diagonal)
             here = shift(dk, j0 * lddk)
             _multiply(kc, depth, rows, scale, g, 1, lds, rows_q, deep, nr, here, lddk, True, False, 3, diagonal)
-            _multiply(rows, depth, kc, scale, g, lds, 1, shift(k, j0 * ldk), ldk, nr, out, spec[DQ + 3], j0 > 0, False, 2, diagonal)
+            here = shift(k, j0 * ldk)
+            _multiply(rows, depth, kc, scale, g, lds, 1, here, ldk, nr, out, spec[DQ + 3], j0 > 0, False, 2, diagonal)
     keep(buffer)
 
 

@@ -79,12 +79,13 @@ def _spec(plan, q, k, v, out):
     if plan.mask is not None:
         mask = _place(np.broadcast_to(plan.mask, (b, h, n, s)))
         kind = kernels.BOOL_MASK if plan.mask.dtype == np.bool_ else kernels.FLOAT_MASK
-    sizes = (b, h, n, s, d, w, plan.causal, kind, h // max(1, k.shape[1]), h // max(1, v.shape[1]), groups, blocks)
+    share_k, share_v = h // max(1, k.shape[1]), h // max(1, v.shape[1])
+    sizes = (b, h, n, s, d, w, plan.causal, kind, share_k, share_v, groups, blocks)
     return np.array([*sizes, *_place(q), *_place(k), *_place(v), *_place(out), *mask, *_BLANK], np.int64)
 
 
 def run_forward(plan, q, k, v, out):
-    """Writes ``out`` (4-D arrays, the last dimension contiguous) and returns lse; notes dropout's states in the plan."""
+    """Writes ``out`` (4-D arrays, the last dimension contiguous), returns lse; notes dropout's states in the plan."""
     b, h, n = q.shape[:3]
     lse = empty((b * h, n), q.dtype)
     if not out.size or not k.shape[2]:
@@ -174,7 +175,8 @@ def _composed(plan, q, k, v, mask):
         shape = (*q._data.shape[:3], k._data.shape[2])
         if plan.keep:
             plan.states = current_generator()._state[None].copy()
-            random_kernels.bernoulli_forward(current_generator()._state, np.empty(math.prod(shape), np.uint8), plan.keep)
+            drawn = np.empty(math.prod(shape), np.uint8)
+            random_kernels.bernoulli_forward(current_generator()._state, drawn, plan.keep)
         factors = wrap(_dropout_factors(plan, shape, q._data.dtype))
     return compose(q, k, v, mask, plan.causal, plan.scale, factors)
 
@@ -237,7 +239,8 @@ def unpack(x, heads, batch_first, parts=3):
     """Views (batch, heads, length, size) of the parts of an array (length, batch, parts * heads * size), or of (batch,
     length, ...)."""
     n, m, e = x.shape
-    split = x.reshape(n, m, parts, heads, e // (parts * heads)).transpose((2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4))
+    order = (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4)
+    split = x.reshape(n, m, parts, heads, e // (parts * heads)).transpose(order)
     return [split[i] for i in range(parts)]
 
 
@@ -380,8 +383,8 @@ def _fit_mask(mask, shape):
         fits = False
     if not fits:
         raise RuntimeError(
-            f"scaled_dot_product_attention: attn_mask of shape {list(mask._data.shape)} does not broadcast to the shape "
-            f"{list(shape)} of the weights"
+            f"scaled_dot_product_attention: attn_mask of shape {list(mask._data.shape)} does not broadcast to the "
+            f"weights' shape {list(shape)}"
         )
     if len(shape) <= 4 or mask._data.ndim < 4:
         return _four(mask)

@@ -61,7 +61,8 @@ def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):
         )
     if key_padding_mask is not None and key_padding_mask._data.ndim != n - 1:
         raise AssertionError(
-            f"{what} `key_padding_mask` to be `None` or {n - 1}-D but found {key_padding_mask._data.ndim}-D tensor instead"
+            f"{what} `key_padding_mask` to be `None` or {n - 1}-D but found {key_padding_mask._data.ndim}-D tensor "
+            "instead"
         )
     if attn_mask is not None:
         if attn_mask._data.ndim not in (2, 3):
@@ -136,8 +137,8 @@ def _check_padding(mask, s, batch):
 def _merge(attn_mask, padding, batch, heads):
     """Both masks in one that broadcasts to (batch, heads, L, S), or None."""
     if attn_mask is not None:
-        n = attn_mask._data.shape
-        attn_mask = attn_mask.unsqueeze(0) if n[0] == 1 and batch * heads != 1 else attn_mask.reshape((batch, heads, *n[1:]))
+        shape = attn_mask._data.shape
+        attn_mask = attn_mask.reshape((1, 1, *shape[1:]) if shape[0] == 1 else (batch, heads, *shape[1:]))
     if padding is None:
         return attn_mask
     padding = padding.reshape((batch, 1, 1, padding._data.shape[1]))

@@ -13,8 +13,8 @@ __all__ = ["MultiheadAttention"]
 class MultiheadAttention(Module):
     """``concat(head_1, ..., head_h) W_o^T + b_o``, ``head_i = softmax(q_i k_i^T / sqrt(size)) v_i``.
 
-    ``q_i``, ``k_i`` and ``v_i`` are slices, of ``size = embed_dim / num_heads`` features, of linear projections of query,
-    key and value. Weights of the projections in start Xavier-uniform, their biases and the output's bias at 0.
+    ``q_i``, ``k_i`` and ``v_i`` are slices, of ``size = embed_dim / num_heads`` features, of linear projections of
+    query, key and value. Weights of the projections in start Xavier-uniform, their biases and the output's bias at 0.
 
     From: A. Vaswani et al., "Attention is all you need" (2017).
 

@@ -153,8 +153,8 @@ class TransformerEncoderLayer(Module):
 class TransformerDecoderLayer(Module):
     """Self-attention, attention to the encoder's result, and a two-layer network.
 
-    As :class:`TransformerEncoderLayer`, with a third part between its two: attention whose queries are the layer's own and
-    whose keys and values come from ``memory``. The arguments are the same.
+    As :class:`TransformerEncoderLayer`, with a third part between its two: attention whose queries are the layer's own
+    and whose keys and values come from ``memory``. The arguments are the same.
 
     Shape:
         tgt (T, N, E), memory (S, N, E), or with N first, or without it; the result has the shape of tgt.
