@@ -43,6 +43,12 @@ def check_tensor(function, argument, value, position=None):
         raise TypeError(f"{function}(): argument '{argument}'{at} must be Tensor, not {type(value).__name__}")
 
 
+def check_tensors(function, **values):
+    """Raises TypeError unless all values are Tensors."""
+    for argument, value in values.items():
+        check_tensor(function, argument, value)
+
+
 def check_floating(function, *tensors):
     """Raises RuntimeError unless every tensor (None allowed) is of a floating-point dtype."""
     for t in tensors:

@@ -8,7 +8,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import batchnorm as kernels
 from ..kernels._pool import empty
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from ._common import F32, F64, HALF, check_tensor, composed_backward, dense, recording
 from .cast import cast
 
@@ -51,7 +51,8 @@ def in_one_dtype(function, input, *others):
 def check_features(n, **tensors):
     """Raises RuntimeError unless every tensor (None allowed) has ``n`` elements."""
     for name, t in tensors.items():
-        if t is not None and t._data.size != n:
+        if t is not None and (not isinstance(t, Tensor) or t._data.size != n):
+            check_tensor("batch_norm", name, t)
             raise RuntimeError(f"{name} should contain {n} elements not {t._data.size}")
 
 

@@ -208,6 +208,7 @@ def _bounds(input, offsets, include_last_offset):
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
+    check_tensor("embedding_bag", "offsets", offsets)
     if offsets.dim() != 1:
         raise ValueError("offsets has to be a 1D Tensor")
     if offsets.dtype.kind != 1:

@@ -9,7 +9,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import _gemm as kernels
 from ..kernels._pool import empty
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, dense, half_as_float32, into, sum_to
 
 # ---------------------------------------------------------------- on arrays
@@ -564,7 +564,8 @@ def linear(input, weight, bias=None):
         or (w.dtype is not dtype and w.dtype != dtype)
         or w.ndim != 2
         or x.ndim == 0
-        or (bias is not None and (bias._data.dtype != dtype or bias._data.shape != w.shape[:1]))
+        or not (bias is None or isinstance(bias, Tensor) and bias._data.dtype == dtype)
+        or (bias is not None and bias._data.shape != w.shape[:1])
     ):
         return _linear_slow(input, weight, bias)
     shape = x.shape
@@ -637,6 +638,8 @@ def bilinear(input1, input2, weight, bias=None):
             f"bilinear(): weight of shape {list(sw)} does not fit inputs of shape {list(s1)} and {list(s2)}: expected "
             "(out, input1's last size, input2's last size)"
         )
+    if bias is not None:
+        check_tensor("bilinear", "bias", bias, 4)
     if bias is not None and bias._data.shape != sw[:1]:
         raise RuntimeError(f"bilinear(): expected bias of size {list(sw[:1])}, but got {list(bias._data.shape)}")
     n = math.prod(s1[:-1])

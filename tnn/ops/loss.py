@@ -129,6 +129,7 @@ def _weighted(loss, weight, reduction):
     """Losses times weights; the mean is taken over the weights' sum."""
     if weight is None:
         return reduced(loss, reduction)
+    check_tensor("loss", "weight", weight)
     if weight._data.size != loss._data.size:
         raise ValueError(
             "Weights and input must have the same size, but got weight of shape "
@@ -252,6 +253,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if active.n:
         input, target = as_float32(input, target)
     _check_same_size("binary_cross_entropy", input, target)
+    if weight is not None:
+        check_tensor("binary_cross_entropy", "weight", weight, 3)
     if input._data.dtype != target._data.dtype:
         raise RuntimeError(f"binary_cross_entropy: found dtype {target.dtype} of target but expected {input.dtype}")
     check_floating("binary_cross_entropy", input)
@@ -282,6 +285,9 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensor("binary_cross_entropy_with_logits", "input", input, 1)
     check_tensor("binary_cross_entropy_with_logits", "target", target, 2)
+    for argument, t in (("weight", weight), ("pos_weight", pos_weight)):
+        if t is not None:
+            check_tensor("binary_cross_entropy_with_logits", argument, t)
     if input._data.shape != target._data.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     input, target = _promote("binary_cross_entropy_with_logits", input, target)
@@ -368,7 +374,11 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     Raises:
         ValueError: ``var`` is negative or of a shape that does not fit, or the reduction is unknown.
     """
+    check_tensor("gaussian_nll_loss", "input", input, 1)
+    check_tensor("gaussian_nll_loss", "target", target, 2)
     if not isinstance(var, Tensor):
+        if not isinstance(var, int | float):
+            raise TypeError(f"gaussian_nll_loss(): var must be a Tensor or a float, not {type(var).__name__}")
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = wrap(np.full(input._data.shape, var, input._data.dtype))

@@ -9,7 +9,7 @@ from ..kernels import margin_loss as kernels
 from ..kernels._pool import empty
 from ..kernels.cross_entropy import first_invalid
 from ..tensor import wrap
-from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
+from ._common import check_floating, check_tensor, check_tensors, composed_backward, dense, half_as_float32
 from .cross_entropy import _class_weight, _finish
 from .loss import reduced, reduction_of
 from .pointwise_select import where
@@ -164,6 +164,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     from .activation import logsigmoid
 
     reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("multilabel_soft_margin_loss", input=input, target=target)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         loss = loss * weight
@@ -180,6 +181,7 @@ def margin_ranking_loss(
         RuntimeError: the inputs differ in their number of dimensions.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("margin_ranking_loss", input1=input1, input2=input2, target=target)
     if not input1.dim() == input2.dim() == target.dim():
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
@@ -193,6 +195,7 @@ def margin_ranking_loss(
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
     reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("hinge_embedding_loss", input=input, target=target)
     zero = wrap(np.zeros((), input._data.dtype))
     apart = where(target != 1, (margin - input).clamp(min=0), zero)
     together = where(target != -1, input, zero)
@@ -213,6 +216,7 @@ def cosine_embedding_loss(
         RuntimeError: the shapes do not fit.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     if target.dim() not in (0, 1):
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if target.dim() == 1 and (input1.dim() != 2 or input2.dim() != 2):
@@ -258,6 +262,7 @@ def triplet_margin_loss(
 
 
 def _check_triplet(anchor, positive, negative):
+    check_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     dims = [t.dim() for t in (anchor, positive, negative)]
     if len(set(dims)) > 1:
         raise RuntimeError(

@@ -10,7 +10,7 @@ from ..autograd.node import Node
 from ..kernels import local_response as response_kernels
 from ..kernels import normalization as kernels
 from ..kernels._pool import empty
-from ..tensor import Size, wrap
+from ..tensor import Size, Tensor, wrap
 from ._common import (
     HALF,
     check_floating,
@@ -84,7 +84,8 @@ def _layer_norm(function, input, normalized_shape, weight, bias, eps, node_type)
             f"{function}: Expected normalized_shape to be at least 1-dimensional, but got normalized_shape = []"
         )
     for name, t in (("weight", weight), ("bias", bias)):
-        if t is not None and t._data.shape != shape:
+        if t is not None and (not isinstance(t, Tensor) or t._data.shape != shape):
+            check_tensor(function, name, t)
             raise RuntimeError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
                 f"{list(t._data.shape)} and "
@@ -254,7 +255,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"{list(size)} and num_groups={num_groups}"
         )
     for name, t in (("weight", weight), ("bias", bias)):
-        if t is not None and t._data.shape != size[1:2]:
+        if t is not None and (not isinstance(t, Tensor) or t._data.shape != size[1:2]):
+            check_tensor("group_norm", name, t)
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 "shape "
