@@ -369,7 +369,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
         and tensor2.dtype.kind < 2
     ):
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported: convert the operands to floating point first, or round "
-            "the quotient with div(..., rounding_mode=...)."
+            "Integer division with addcdiv is no longer supported: convert the operands to floating point first, or "
+            "round the quotient with div(..., rounding_mode=...)."
         )
     return _addc("addcdiv", kernels.addcdiv_forward, None, Addcdiv, input, tensor1, tensor2, value, out)
