@@ -9,8 +9,8 @@ import pytest
 import tnn
 from tnn import _warmup
 
-# Families whose kernels do without vector code.
-PLAIN = ["dropout", "fold", "padding"]
+# Families whose kernels, forward and backward, do without vector code.
+PLAIN = "ctc distance dropout fold indexing loss normalization optim padding reduction shape softmax sort".split()
 
 
 @pytest.mark.boundscheck

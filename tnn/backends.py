@@ -8,6 +8,7 @@ class _Backend:
     benchmark = False
     deterministic = True
     allow_tf32 = False
+    matmul: "_Backend"
 
     @staticmethod
     def is_available():

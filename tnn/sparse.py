@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from . import formats
 from .tensor import Tensor, _new, wrap
 
 
 class _Absent:
-    """Stands for the dense array that a sparse tensor does not have: knows shape and dtype, and "
-    "nothing can compute with it."""
+    """Stands for the dense array that a sparse tensor does not have: knows shape and dtype, computes nothing."""
 
     __slots__ = ("shape", "dtype", "ndim", "size", "itemsize")
 
@@ -33,7 +33,7 @@ class SparseTensor(Tensor):
     __slots__ = ("_rows", "_row_values", "_coalesced")
 
     is_sparse = True
-    layout = "tnn.sparse_coo"
+    layout = formats.sparse_coo
 
     def __new__(cls, rows, values, shape, coalesced=False):
         t = _new(cls)

@@ -5,11 +5,12 @@ defines ``backward(self, grad)``, written with Tensor operations: so it can be r
 """
 
 import itertools
+from typing import Any
 
 from .grad_mode import mode
 
 _count = itertools.count()
-wrap = None  # set by tensor.py, which imports this module
+wrap: Any = None  # set by tensor.py, which imports this module
 
 
 class Version:
@@ -115,8 +116,8 @@ class Node:
         return out
 
     def attach_all(self, outs, differentiable=None):
-        """Makes several tensors this node's outputs; those of integer or bool type, or marked "
-        "False, carry no gradient."""
+        """Makes several tensors this node's outputs; those of integer or bool type, or marked
+        False, carry no gradient."""
         self.n_out = len(outs)
         self.outs = [(t._data.shape, t._data.dtype) for t in outs]
         for i, t in enumerate(outs):
@@ -149,8 +150,8 @@ class Node:
         return tuple(out)
 
     def register_hook(self, hook):
-        """Calls ``hook(grad_inputs, grad_outputs)`` after this node's backward; what it returns "
-        "replaces grad_inputs."""
+        """Calls ``hook(grad_inputs, grad_outputs)`` after this node's backward; what it returns
+        replaces grad_inputs."""
         return self._hooks().add(self._hooks().post, hook)
 
     def register_prehook(self, hook):
@@ -167,8 +168,8 @@ class Node:
 
 
 class NodeHooks:
-    """Hooks of a node: on the gradient of one output (``tensor``), before (``pre``) and after "
-    "(``post``) its backward."""
+    """Hooks of a node: on the gradient of one output (``tensor``), before (``pre``) and after
+    (``post``) its backward."""
 
     __slots__ = ("tensor", "pre", "post", "retain", "__weakref__")
 

@@ -183,8 +183,8 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
 
 
 def _fractional_starts(sample, n, m, k):
-    """Graham's pseudo-random window starts (arXiv 1412.6071): floor((i + u) alpha) - floor(u "
-    "alpha), the last at n - k."""
+    """Graham's pseudo-random window starts (arXiv 1412.6071): floor((i + u) alpha) - floor(u
+    alpha), the last at n - k."""
     kind = sample.dtype.type
     starts = np.empty(sample.shape + (m,), np.int64)
     if m > 1:

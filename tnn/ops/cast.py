@@ -16,8 +16,8 @@ _BF16 = dtypes.bfloat16.np
 
 
 def convert(data, np_dtype):
-    """An ndarray converted to another dtype (a copy): to and from bfloat16 by kernels, float to "
-    "integer by truncation."""
+    """An ndarray converted to another dtype (a copy): to and from bfloat16 by kernels, float to
+    integer by truncation."""
     if data.dtype == _BF16 and np_dtype == F32:
         out = empty(data.shape, F32)
         kernels.bfloat16_to_float32(_bits(data, np.uint16), _bits(out, np.uint32))

@@ -1,5 +1,5 @@
-"""Spatial transformers: sampling at given points, and the points of an affine map (Jaderberg et "
-"al., arXiv 1506.02025)."""
+"""Spatial transformers: sampling at given points, and the points of an affine map (Jaderberg et
+al., arXiv 1506.02025)."""
 
 import math
 

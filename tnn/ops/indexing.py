@@ -371,8 +371,8 @@ def _half(value, like):
 
 
 def _fit(value, shape, message):
-    """The value's array without surplus leading dimensions of size 1; raises where it cannot be broadcast to the "
-    "shape."""
+    """The value's array without surplus leading dimensions of size 1; raises where it cannot be broadcast to the
+    shape."""
     v = value._data
     while v.ndim > len(shape) and v.shape[0] == 1:
         v = v[0, ...]

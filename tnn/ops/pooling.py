@@ -97,8 +97,8 @@ def as_planes(data, size):
 
 
 def check_planes(function, input, nd):
-    """The spatial sizes of an input (N, C, ...) or (C, ...); checks dtype, rank and that only the "
-    "batch may be empty."""
+    """The spatial sizes of an input (N, C, ...) or (C, ...); checks dtype, rank and that only the
+    batch may be empty."""
     check_tensor(function, "input", input, 1)
     check_floating(function, input)
     shape = input._data.shape

@@ -17,8 +17,8 @@ _I64 = dtypes.int64.np
 
 
 def nonzero(input, *, out=None, as_tuple=False):
-    """The indices of the elements that are not zero: N x dimensions, or (``as_tuple``) one vector for each "
-    "dimension."""
+    """The indices of the elements that are not zero: N x dimensions, or (``as_tuple``) one vector for each
+    dimension."""
     check_tensor("nonzero", "input", input, 1)
     d = input._data
     if as_tuple:

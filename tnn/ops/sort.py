@@ -71,8 +71,8 @@ def _kind(rows):
 
 
 def _order(d, dim, k, descending):
-    """int64 positions along a dimension of the first ``k`` elements of the sorted order, with the dimension in "
-    "place."""
+    """int64 positions along a dimension of the first ``k`` elements of the sorted order, with the dimension in
+    place."""
     rows = _rows(d, dim)
     shape = d.shape[:dim] + d.shape[dim + 1 :]
     n = rows.shape[1]

@@ -69,8 +69,8 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class LinearCrossEntropyOptions:
-    """How PyTorch would cut :class:`LinearCrossEntropyLoss` into chunks. The values are kept and "
-    "have no effect here."""
+    """How PyTorch would cut :class:`LinearCrossEntropyLoss` into chunks. The values are kept and
+    have no effect here."""
 
     def __init__(
         self, allow_retain_graph=False, batch_chunk_size=None, chunking_method="auto", acc_policy="auto", acc_dtype=None
