@@ -173,7 +173,8 @@ ROWS: dict[str, list[tuple]] = {
     ],
     "attention": [
         ("F.scaled_dot_product_attention", (2, 2, 5, 4), (2, 2, 6, 4), (2, 2, 6, 4)),
-        ("lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True)", (2, 2, 5, 4)),
+        ("lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True, dropout_p=0.1)", (2, 2, 5, 4)),
+        ("lambda q, k: F.scaled_dot_product_attention(q, k, k, enable_gqa=True)", (2, 2, 5, 4), (2, 1, 5, 4)),
         ("nn.MultiheadAttention(8, 2)", (3, 2, 8), (4, 2, 8), (4, 2, 8)),
         ("nn.TransformerEncoderLayer(8, 2, 16)", (3, 2, 8)),
         ("nn.TransformerDecoderLayer(8, 2, 16)", (3, 2, 8), (4, 2, 8)),
