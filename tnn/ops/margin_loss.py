@@ -5,9 +5,9 @@ import numpy as np
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels import cross_entropy as class_kernels
 from ..kernels import margin_loss as kernels
 from ..kernels._pool import empty
-from ..kernels.cross_entropy import first_invalid
 from ..tensor import wrap
 from ._common import check_floating, check_tensor, check_tensors, composed_backward, dense, half_as_float32
 from .cross_entropy import _class_weight, _finish
@@ -81,7 +81,7 @@ def multi_margin_loss(
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
     x, t = _rows("multi_margin_loss", input, target, 1)
-    bad = first_invalid(t, x.shape[1], -(2**63))
+    bad = class_kernels.first_invalid(t, x.shape[1], -(2**63))
     if bad >= 0:
         raise RuntimeError(f"multi_margin_loss: target out of range: expected 0 <= target < {x.shape[1]}, got {t[bad]}")
     w = _class_weight("multi_margin_loss", weight, x.shape[1], x.dtype)
@@ -137,7 +137,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     """
     reduction = reduction_of(size_average, reduce, reduction)
     x, t = _rows("multilabel_margin_loss", input, target, 2)
-    bad = first_invalid(t.reshape(-1), x.shape[1], -1)
+    bad = class_kernels.first_invalid(t.reshape(-1), x.shape[1], -1)
     if bad >= 0:
         raise RuntimeError(
             f"multilabel_margin_loss: argument 'target' is out of range: expected -1 <= target < {x.shape[1]}, "
