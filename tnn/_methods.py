@@ -67,6 +67,7 @@ METHODS = {
         "cholesky_inverse cholesky_solve corrcoef cov det inverse logdet lu_solve matrix_exp matrix_power pinverse "
         "slogdet trace triangular_solve"
     ),
+    "removed": "eig lstsq solve symeig",
     "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
     "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
     "sampling": "bernoulli multinomial",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tnn.kernels import reduction as K
+from tnn.kernels._jit import default_num_threads, set_num_threads
 
 # contiguous and strided; small, many short rows, one long row, narrow columns, wide columns, nothing
 SHAPES = [
@@ -112,3 +113,13 @@ def test_gradients_of_extremes(shape):
     want = np.zeros(shape)
     np.put_along_axis(want, indices[:, None], g[:, None], 1)
     np.testing.assert_array_equal(dx, want)
+
+
+def test_the_number_of_threads_does_not_change_a_bit():
+    x = np.random.default_rng(6).standard_normal((3, 50000, 2)).astype(np.float32)
+    results = []
+    for n in (1, 2):
+        set_num_threads(n)
+        results.append([total(x).tobytes(), total(x.reshape(1, -1, 1)).tobytes(), extreme(x, K.PROD).tobytes()])
+    set_num_threads(default_num_threads())
+    assert results[0] == results[1]

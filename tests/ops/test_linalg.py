@@ -206,3 +206,9 @@ def test_errors_name_the_operation():
             call()
     with pytest.raises(linalg.LinAlgError, match="linalg.inv"):
         linalg.inv(tnn.zeros(2, 2))
+
+
+def test_removed_methods_say_what_to_use():
+    for name in ("eig", "lstsq", "solve", "symeig"):
+        with pytest.raises(RuntimeError, match="linalg"):
+            getattr(draw(2, 2), name)()

@@ -1,8 +1,8 @@
 r"""Batch normalization of arrays (N, C, L): statistics of each channel over N and L.
 
-    batch_norm_stats      mean = sum(x) / m,  rstd = 1 / sqrt(sum((x - mean)^2) / m + eps),  m = N L; running statistics
+    batch_norm_reduce     mean = sum(x) / m,  rstd = 1 / sqrt(sum((x - mean)^2) / m + eps),  m = N L
+                          or dw = sum g xhat,  db = sum g
     batch_norm_apply      y = (x - mean) rstd w + b
-    batch_norm_sums       dw = sum g xhat,  db = sum g
     batch_norm_backward   dx = rstd w (g - (db + xhat dw) / m)  in training,  rstd w g  in evaluation
 
 Two layouts of the work: long strips x[n, c, :] are taken one by one; where L is short (L = 1 for input (N, C)) whole
@@ -132,27 +132,32 @@ def _channel_sums(g, x, shift, sums, squares):
 
 
 @njit(**JIT)
-def batch_norm_stats(x, mean, rstd, running_mean, running_var, momentum, eps):
-    """Statistics of x (N, C, L). mean, rstd: (C,), written.
+def batch_norm_reduce(g, x, mean, rstd, first, second, momentum, eps, backward):
+    """The sums over each channel that batch norm needs; one kernel for two tasks, which share most of their code.
 
-    running_mean, running_var: (C,), moved by momentum towards the mean and the unbiased variance; or (0,).
+    Forward: the statistics of x (N, C, L); g is x. mean, rstd: (C,), written. first, second: running mean and variance,
+    (C,), moved by momentum towards the mean and the unbiased variance; or (0,).
+    Backward: first = dw = sum of g xhat and second = db = sum of g, (C,), written. mean, rstd: read.
     """
     channels = x.shape[1]
     m = x.shape[0] * x.shape[2]
     shift, sums = np.empty(channels), np.empty((channels, 2))
     for c in range(channels):
-        shift[c] = x[0, c, 0]
-    _channel_sums(x, x, shift, sums, True)
+        shift[c] = mean[c] if backward else x[0, c, 0]
+    _channel_sums(g, x, shift, sums, not backward)
     for c in range(channels):
+        if backward:
+            second[c] = sums[c, 0]
+            first[c] = sums[c, 1] * rstd[c]
+            continue
         d = sums[c, 0] / m
         v = sums[c, 1] / m - d * d
         v = 0.0 if v < 0.0 else v
         mean[c] = shift[c] + d
         rstd[c] = 1.0 / np.sqrt(v + eps)
-        if running_mean.size:
-            running_mean[c] = (1.0 - momentum) * running_mean[c] + momentum * (shift[c] + d)
-        if running_var.size:
-            running_var[c] = (1.0 - momentum) * running_var[c] + momentum * (v * (m / (m - 1.0)))
+        if first.size:
+            first[c] = (1.0 - momentum) * first[c] + momentum * (shift[c] + d)
+            second[c] = (1.0 - momentum) * second[c] + momentum * (v * (m / (m - 1.0)))
 
 
 @njit(**JIT)
@@ -209,19 +214,6 @@ def batch_norm_apply(x, y, mean, rstd, w, b):
 
 
 @njit(**JIT)
-def batch_norm_sums(g, x, mean, rstd, dw, db):
-    """dw = sum of g xhat and db = sum of g over each channel. g, x: (N, C, L). mean, rstd, dw, db (written): (C,)."""
-    channels = x.shape[1]
-    shift, sums = np.empty(channels), np.empty((channels, 2))
-    for c in range(channels):
-        shift[c] = mean[c]
-    _channel_sums(g, x, shift, sums, False)
-    for c in range(channels):
-        db[c] = sums[c, 0]
-        dw[c] = sums[c, 1] * rstd[c]
-
-
-@njit(**JIT)
 def _backward_numbers(mean, rstd, w, dw, db, m, times, training):
     """(4, C * times): mean, a, p and q of dx = a g - p - q (x - mean), each ``times`` times over."""
     out = np.empty((4, mean.size * times), mean.dtype)
@@ -259,7 +251,7 @@ def _backward_tasks(g, x, dx, numbers, lo, hi):
 def batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, training):
     """dx of batch_norm_apply. g, x, dx (written): (N, C, L). mean, rstd: (C,). w: (C,) or (0,).
 
-    dw, db: (C,), what batch_norm_sums gives; read in training, where mean and rstd depend on x.
+    dw, db: (C,), what batch_norm_reduce gives; read in training, where mean and rstd depend on x.
     """
     batch, channels, length = x.shape
     strips = length >= SHORT

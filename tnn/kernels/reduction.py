@@ -144,17 +144,22 @@ def _sum_tasks(x, y, part, lo, hi, plan, kind, p, shift, scale, root):
         j1 = min(inner, j0 + TILE)
         k0, k1 = c * rows, min(n, (c + 1) * rows)
         acc[:] = 0.0
-        if times > 1:
-            many = (k1 - k0) // times
-            grouped = x[o, k0 : k0 + many * times].reshape(many, times * inner)
-            _sum_columns(grouped, 0, many, 0, times * inner, acc, kind, p, m)
-            for i in range(inner, times * inner):
-                acc[i % inner] += acc[i]
-            k0 += many * times
-        if shift.size > 0:
-            for j in range(j1 - j0):
-                m[j] = shift[o, j0 + j]
-        _sum_columns(x[o], k0, k1, j0, j1, acc, kind, p, m)
+        many = (k1 - k0) // times if times > 1 else 0
+        # first the rows that are taken several at a time, then the rest
+        for rest in range(0 if many else 1, 2):
+            if rest:
+                if shift.size > 0:
+                    for j in range(j1 - j0):
+                        m[j] = shift[o, j0 + j]
+                slab, first, past, left, right = x[o], k0, k1, j0, j1
+            else:
+                slab = x[o, k0 : k0 + many * times].reshape(many, times * inner)
+                first, past, left, right = 0, many, 0, times * inner
+            _sum_columns(slab, first, past, left, right, acc, kind, p, m)
+            if not rest:
+                for i in range(inner, times * inner):
+                    acc[i % inner] += acc[i]
+                k0 += many * times
         if chunks == 1:
             out = y[o][j0:j1]
             for j in range(j1 - j0):

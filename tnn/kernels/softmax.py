@@ -1,13 +1,14 @@
 r"""Softmax, its logarithm and logsumexp along the middle axis of arrays (outer, n, inner).
 
     m = max_k x_k        s = sum_k exp(x_k - m)
-    softmax_forward      y_k = exp(x_k - m) / s            or, where log is true,  y_k = x_k - m - log s
-    softmax_backward     dx_k = y_k (g_k - sum_j g_j y_j)  or                      dx_k = g_k - exp(y_k) sum_j g_j
+    softmax_*_forward    y_k = exp(x_k - m) / s            or, where log is true,  y_k = x_k - m - log s
+    softmax_*_backward   dx_k = y_k (g_k - sum_j g_j y_j)  or                      dx_k = g_k - exp(y_k) sum_j g_j
     logsumexp_forward    y = m + log s
     logsumexp_backward   dx_k = g exp(x_k - y)
 
-A row of -inf gives NaN, as 0 / 0 does. Sums over the axis are kept in float64 beyond BLOCK elements.
-Strided axes are taken a tile of columns at a time, narrow enough that the tile's n rows stay in the cache.
+Rows are an axis with nothing behind it, columns the others: a program seldom needs both. A row of -inf gives NaN, as
+0 / 0 does. Sums over the axis are kept in float64 beyond BLOCK elements. Strided axes are taken a tile of columns at a
+time, narrow enough that the tile's n rows stay in the cache.
 """
 
 import numpy as np
@@ -99,13 +100,29 @@ def _tile_width(n, inner):
 
 
 @njit(**JIT)
-def _softmax_tasks(x, y, lo, hi, width, take_log):
-    """Tasks lo <= t < hi: task t is (o, tile of columns), or the row o where inner is 1."""
+def _softmax_rows(x, y, lo, hi, take_log):
+    """Rows lo <= o < hi."""
+    for o in range(lo, hi):
+        _softmax_row(x[o], y[o], take_log)
+
+
+@njit(parallel=True, **JIT)
+def softmax_rows_forward(x, y, take_log):
+    """Softmax of the rows of x (rows, n), or its logarithm. y: the same shape, written."""
+    rows, n = x.shape
+    per = max(1, CHUNK // 2 // n)
+    if rows * n < GRAIN // 4 or per >= rows:
+        _softmax_rows(x, y, 0, rows, take_log)
+    else:
+        for c in prange((rows + per - 1) // per):
+            lo = np.intp(c) * per
+            _softmax_rows(x, y, lo, min(rows, lo + per), take_log)
+
+
+@njit(**JIT)
+def _softmax_tiles(x, y, lo, hi, width, take_log):
+    """Tasks lo <= t < hi: task t is (o, tile of columns)."""
     inner = x.shape[2]
-    if inner == 1:
-        for o in range(lo, hi):
-            _softmax_row(x[o].reshape(x.shape[1]), y[o].reshape(x.shape[1]), take_log)
-        return
     tiles = (inner + width - 1) // width
     m, s = np.empty(width, x.dtype), np.empty(width, x.dtype)
     for t in range(lo, hi):
@@ -116,18 +133,18 @@ def _softmax_tasks(x, y, lo, hi, width, take_log):
 
 
 @njit(parallel=True, **JIT)
-def softmax_forward(x, y, take_log):
-    """Softmax of x over its middle axis, or its logarithm. x: (outer, n, inner). y: the same shape, written."""
+def softmax_columns_forward(x, y, take_log):
+    """Softmax of x (outer, n, inner) over its middle axis, or its logarithm. y: the same shape, written."""
     outer, n, inner = x.shape
     width = _tile_width(n, inner)
     tasks = outer * ((inner + width - 1) // width)
-    if outer * n * inner < GRAIN // 4:
-        _softmax_tasks(x, y, 0, tasks, width, take_log)
+    per = max(1, CHUNK // 2 // (n * width))
+    if outer * n * inner < GRAIN // 4 or per >= tasks:
+        _softmax_tiles(x, y, 0, tasks, width, take_log)
     else:
-        per = max(1, CHUNK // 2 // (n * width))
         for c in prange((tasks + per - 1) // per):
             lo = np.intp(c) * per
-            _softmax_tasks(x, y, lo, min(tasks, lo + per), width, take_log)
+            _softmax_tiles(x, y, lo, min(tasks, lo + per), width, take_log)
 
 
 @njit(**JIT)
@@ -172,13 +189,32 @@ def _softmax_backward_tile(g, y, dx, j0, j1, s, took_log):
 
 
 @njit(**JIT)
-def _softmax_backward_tasks(g, y, dx, lo, hi, width, took_log):
-    """Tasks lo <= t < hi, as in _softmax_tasks."""
-    n, inner = g.shape[1], g.shape[2]
-    if inner == 1:
-        for o in range(lo, hi):
-            _softmax_backward_row(g[o].reshape(n), y[o].reshape(n), dx[o].reshape(n), took_log)
-        return
+def _softmax_backward_rows(g, y, dx, lo, hi, took_log):
+    """Rows lo <= o < hi."""
+    for o in range(lo, hi):
+        _softmax_backward_row(g[o], y[o], dx[o], took_log)
+
+
+@njit(parallel=True, **JIT)
+def softmax_rows_backward(g, y, dx, took_log):
+    """Gradient of softmax over rows (or of its logarithm, where took_log is true) from its result y.
+
+    g, y: (rows, n). dx: the same shape, written.
+    """
+    rows, n = g.shape
+    per = max(1, CHUNK // n)
+    if rows * n < GRAIN // 2 or per >= rows:
+        _softmax_backward_rows(g, y, dx, 0, rows, took_log)
+    else:
+        for c in prange((rows + per - 1) // per):
+            lo = np.intp(c) * per
+            _softmax_backward_rows(g, y, dx, lo, min(rows, lo + per), took_log)
+
+
+@njit(**JIT)
+def _softmax_backward_tiles(g, y, dx, lo, hi, width, took_log):
+    """Tasks lo <= t < hi: task t is (o, tile of columns)."""
+    inner = g.shape[2]
     tiles = (inner + width - 1) // width
     s = np.empty(width, g.dtype)
     for t in range(lo, hi):
@@ -189,21 +225,21 @@ def _softmax_backward_tasks(g, y, dx, lo, hi, width, took_log):
 
 
 @njit(parallel=True, **JIT)
-def softmax_backward(g, y, dx, took_log):
-    """Gradient of softmax (or of its logarithm, where took_log is true) from its result y.
+def softmax_columns_backward(g, y, dx, took_log):
+    """Gradient of softmax over the middle axis (or of its logarithm, where took_log is true) from its result y.
 
     g, y: (outer, n, inner). dx: the same shape, written.
     """
     outer, n, inner = g.shape
     width = _tile_width(n, inner)
     tasks = outer * ((inner + width - 1) // width)
-    if outer * n * inner < GRAIN // 2:
-        _softmax_backward_tasks(g, y, dx, 0, tasks, width, took_log)
+    per = max(1, CHUNK // (n * width))
+    if outer * n * inner < GRAIN // 2 or per >= tasks:
+        _softmax_backward_tiles(g, y, dx, 0, tasks, width, took_log)
     else:
-        per = max(1, CHUNK // (n * width))
         for c in prange((tasks + per - 1) // per):
             lo = np.intp(c) * per
-            _softmax_backward_tasks(g, y, dx, lo, min(tasks, lo + per), width, took_log)
+            _softmax_backward_tiles(g, y, dx, lo, min(tasks, lo + per), width, took_log)
 
 
 @njit(**JIT)

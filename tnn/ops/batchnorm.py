@@ -84,7 +84,7 @@ class NativeBatchNorm(Node):
             return wrap(empty(d.shape, d.dtype)), wrap(dw) if needs[1] else None, wrap(db) if needs[2] else None
         d3, g3 = d.reshape(shape), g.reshape(shape)
         if needs[1] or needs[2] or self.training:
-            kernels.batch_norm_sums(g3, d3, self.mean, self.rstd, dw, db)
+            kernels.batch_norm_reduce(g3, d3, self.mean, self.rstd, dw, db, 0.0, 0.0, True)
         if needs[0]:
             dx = empty(d.shape, d.dtype)
             kernels.batch_norm_backward(
@@ -109,14 +109,14 @@ def _update(input, mean, rstd, running_mean, running_var, momentum, eps):
     """Takes the statistics of the batch and moves the running ones."""
     if running_mean is None:
         none = NO_VECTOR[mean.dtype]
-        kernels.batch_norm_stats(input, mean, rstd, none, none, momentum, eps)
+        kernels.batch_norm_reduce(input, input, mean, rstd, none, none, momentum, eps, False)
         return
     m, v = running_mean._data, running_var._data
     if m.dtype is v.dtype is mean.dtype and m.ndim == v.ndim == 1 and m.flags.c_contiguous and v.flags.c_contiguous:
-        kernels.batch_norm_stats(input, mean, rstd, m, v, momentum, eps)
+        kernels.batch_norm_reduce(input, input, mean, rstd, m, v, momentum, eps, False)
     else:
         new = [np.array(a.reshape(-1), mean.dtype) for a in (m, v)]
-        kernels.batch_norm_stats(input, mean, rstd, *new, momentum, eps)
+        kernels.batch_norm_reduce(input, input, mean, rstd, *new, momentum, eps, False)
         m[...], v[...] = (a.reshape(m.shape) for a in new)
     running_mean._bump()
     running_var._bump()

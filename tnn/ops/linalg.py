@@ -13,7 +13,7 @@ from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..tensor import wrap
-from ._common import F32, check_tensor, into, recording, wrap_dim
+from ._common import F32, check_tensor, half_as_float32, into, recording, wrap_dim
 from .factor import (
     LinAlgError,
     Lstsq,
@@ -528,6 +528,7 @@ def linalg_vander(x, *, N=None):
     return cat([ones if ones.dtype is powers.dtype else ones.to(powers.dtype), powers], -1)
 
 
+@half_as_float32
 def cov(input, *, correction=1, fweights=None, aweights=None):
     """The covariance of variables (rows) over observations (columns).
 

@@ -129,6 +129,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
     if dtype is not None:
         A = cast(A, dtype)
+    if A._data.dtype in HALF and ord in ("nuc", 2, -2):
+        raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {A.dtype.torch_name}")
     return into(out, _matrix_norm(A, ord, rows, columns, keepdim))
 
 

@@ -36,11 +36,16 @@ class LogSoftmax(Node):
 
 
 def _softmax_backward(grad, y, dim, took_log):
-    d = dense(y)
-    shape = as_three(d.shape, dim, dim + 1) if d.ndim else (1, 1, 1)
+    d, g = dense(y), dense(grad)
+    outer, n, inner = as_three(d.shape, dim, dim + 1) if d.ndim else (1, 1, 1)
     dx = empty(d.shape, d.dtype)
     if d.size:
-        kernels.softmax_backward(dense(grad).reshape(shape), d.reshape(shape), dx.reshape(shape), took_log)
+        if inner == 1:
+            rows = (outer, n)
+            kernels.softmax_rows_backward(g.reshape(rows), d.reshape(rows), dx.reshape(rows), took_log)
+        else:
+            shape = (outer, n, inner)
+            kernels.softmax_columns_backward(g.reshape(shape), d.reshape(shape), dx.reshape(shape), took_log)
     return wrap(dx)
 
 
@@ -66,10 +71,13 @@ def _softmax(function, input, dim, stack_level, dtype, take_log, node_type):
         )
         dim = 0 if n in (0, 1, 3) else 1
     dim = wrap_dim(dim, n)
-    shape = as_three(d.shape, dim, dim + 1) if n else (1, 1, 1)
+    outer, n, inner = as_three(d.shape, dim, dim + 1) if n else (1, 1, 1)
     y = empty(d.shape, kind)
     if d.size:
-        kernels.softmax_forward(d.reshape(shape), y.reshape(shape), take_log)
+        if inner == 1:
+            kernels.softmax_rows_forward(d.reshape(outer, n), y.reshape(outer, n), take_log)
+        else:
+            kernels.softmax_columns_forward(d.reshape(outer, n, inner), y.reshape(outer, n, inner), take_log)
     out = wrap(y)
     if input._rg and mode.grad:
         node = node_type(input)
