@@ -364,6 +364,7 @@ def poisson_nll_loss(
     return reduced(loss + stirling.masked_fill(target <= 1, 0), reduction)
 
 
+@half_as_float32
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """The negative log-likelihood under a normal distribution: ``(log v + (x - t) ** 2 / v) / 2``, v = max(var, eps).
 

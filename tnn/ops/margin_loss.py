@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import cross_entropy as class_kernels
@@ -171,7 +170,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     return reduced(loss.sum(-1) / input.size(-1), reduction)
 
 
-@casts("float32")
+@half_as_float32(autocast="float32")
 def margin_ranking_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -191,7 +190,7 @@ def margin_ranking_loss(
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
-@casts("float32")
+@half_as_float32(autocast="float32")
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
     reduction = reduction_of(size_average, reduce, reduction)
@@ -202,7 +201,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduced(apart + together, reduction)
 
 
-@casts("float32")
+@half_as_float32(autocast="float32")
 def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -239,7 +238,7 @@ def cosine_embedding_loss(
     return reduced(together + apart, reduction)
 
 
-@casts("float32")
+@half_as_float32(autocast="float32")
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip

@@ -154,7 +154,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """
     check_tensor("rms_norm", "input", input, 1)
     if eps is None:
-        eps = dtypes.finfo(input.dtype).eps if input.dtype.is_floating_point else 0.0
+        # half precisions are computed in float32, and that is whose epsilon counts
+        eps = dtypes.finfo(dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32).eps
     return _layer_norm("rms_norm", input, normalized_shape, weight, None, eps, FusedRmsNorm)
 
 
@@ -441,6 +442,8 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """
     check_tensor("normalize", "input", input, 1)
     d = input._data
+    if d.dtype in HALF:
+        return into(out, normalize(input.float(), p, dim, eps).to(input.dtype))
     if p != 2 or dim.__class__ is not int or d.dtype not in dtypes.COMPUTE or not d.ndim or not d.size:
         return into(out, input / input.norm(p, dim, keepdim=True).clamp_min(eps))
     d, dim = dense(input), wrap_dim(dim, d.ndim)

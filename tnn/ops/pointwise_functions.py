@@ -100,6 +100,12 @@ class Heaviside(Rule):
 class Nextafter(Rule):
     __slots__ = ()
 
+    def da(self, g, a, b, out):
+        return g
+
+    def db(self, g, a, b, out):
+        return g * 0
+
 
 class Igamma(Rule):
     __slots__ = ()
@@ -176,7 +182,7 @@ def nextafter(input, other, *, out=None):
     """The next floating-point number after input in the direction of other."""
     result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
     if mode.grad and (input._rg or other._rg):
-        Nextafter(input, other).attach(result)
+        Nextafter(input, other).record(input, other, result)
     return result
 
 

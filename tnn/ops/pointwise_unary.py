@@ -85,8 +85,12 @@ rad2deg = unary_op(
 
 
 def _sinc_derivative(g, x):
+    half = x.dtype if x._data.dtype in HALF else None
+    if half is not None:  # the difference below cancels
+        g, x = g.float(), x.float()
     z = x * math.pi
-    return (g * ((z * cos(z) - sin(z)) / (x * z))).masked_fill(x * z == 0, 0.0)
+    out = (g * ((z * cos(z) - sin(z)) / (x * z))).masked_fill(x * z == 0, 0.0)
+    return out if half is None else out.to(half)
 
 
 sinc = unary_op("sinc", kernels.sinc_forward, "a", _sinc_derivative, "sin(pi input) / (pi input); 1 at 0.")

@@ -365,6 +365,7 @@ def avg_pool3d(
     )
 
 
+@half_as_float32
 def _lp_pool(function, nd, pool, input, norm_type, kernel_size, stride, ceil_mode):
     check_planes(function, input, nd)
     k = tuple_of(function, "kernel_size", kernel_size, nd)

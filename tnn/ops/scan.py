@@ -1,10 +1,9 @@
 """Running sums, products and extremes along a dimension; differences and trapezoids."""
 
-from collections import namedtuple
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import scan as kernels
@@ -14,8 +13,8 @@ from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into,
 from .cast import cast
 from .reduction import as_three
 
-_cummax = namedtuple("cummax", ["values", "indices"])
-_cummin = namedtuple("cummin", ["values", "indices"])
+_cummax = return_types.cummax
+_cummin = return_types.cummin
 
 
 class _Scan(Node):
@@ -155,7 +154,7 @@ class _CumExtreme(Node):
     def backward(self, grad, _=None):
         if not grad._data.ndim:
             return grad
-        if not mode.grad:
+        if not mode.grad and grad._data.dtype in (F32, F64):
             dx = wrap(empty(grad._data.shape, grad._data.dtype))
             kernels.cumextreme_backward(
                 _three(grad, self.dim), _three(wrap(self.indices), self.dim), _three(dx, self.dim)
