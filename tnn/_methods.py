@@ -103,14 +103,16 @@ OPERATORS = {
     "pointwise": {
         "__add__": "op_add", "__radd__": "op_radd", "__sub__": "op_sub", "__rsub__": "op_rsub", "__mul__": "op_mul",
         "__rmul__": "op_rmul", "__truediv__": "op_truediv", "__rtruediv__": "op_rtruediv",
-        "__floordiv__": "op_floordiv", "__rfloordiv__": "op_rfloordiv", "__mod__": "op_mod", "__rmod__": "op_rmod", "__pow__": "op_pow",
+        "__floordiv__": "op_floordiv", "__rfloordiv__": "op_rfloordiv",
+        "__mod__": "op_mod", "__rmod__": "op_rmod", "__pow__": "op_pow",
         "__rpow__": "op_rpow", "__iadd__": "op_iadd", "__isub__": "op_isub", "__imul__": "op_imul",
         "__itruediv__": "op_itruediv", "__ifloordiv__": "op_ifloordiv", "__imod__": "op_imod", "__ipow__": "op_ipow",
     },
     "pointwise_unary": {"__neg__": "neg", "__pos__": "positive", "__abs__": "abs"},
     "pointwise_compare": {
         "__eq__": "op_eq", "__ne__": "op_ne", "__lt__": "op_lt", "__le__": "op_le", "__gt__": "op_gt",
-        "__ge__": "op_ge", "__and__": "op_and", "__rand__": "op_rand", "__or__": "op_or", "__ror__": "op_ror", "__xor__": "op_xor",
+        "__ge__": "op_ge", "__and__": "op_and", "__rand__": "op_rand", "__or__": "op_or", "__ror__": "op_ror",
+        "__xor__": "op_xor",
         "__rxor__": "op_rxor", "__invert__": "bitwise_not", "__lshift__": "op_lshift", "__rshift__": "op_rshift",
         "__iand__": "op_iand", "__ior__": "op_ior", "__ixor__": "op_ixor", "__ilshift__": "op_ilshift",
         "__irshift__": "op_irshift",
