@@ -1,5 +1,9 @@
 """What programs written for PyTorch ask of the package around its tensors."""
 
+import pickle
+import subprocess
+import sys
+
 import pytest
 
 import tnn
@@ -52,3 +56,34 @@ def test_legacy_tensor_types():
         assert tnn.ones(1).dtype is tnn.float64
     finally:
         tnn.set_default_tensor_type(tnn.FloatTensor)
+
+
+def test_results_of_several_tensors_print_and_pickle():
+    result = tnn.tensor([[3.0, 1.0], [2.0, 5.0]]).max(1)
+    want = "tnn.return_types.max(\nvalues=tensor([3., 5.]),\nindices=tensor([0, 1]))"
+    assert repr(result) == want
+    assert isinstance(result, tnn.return_types.max) and repr(pickle.loads(pickle.dumps(result))) == want
+    values, indices = tnn.ones(2).sort()
+    assert values.shape == indices.shape == (2,)
+    names = {type(r).__name__ for r in (tnn.ones(3).topk(2), tnn.aminmax(values), tnn.linalg.svd(tnn.eye(2)))}
+    assert names == {"topk", "aminmax", "linalg_svd"}
+
+
+def test_grad_fn_of_cross_entropy_is_named_by_its_last_step():
+    x, t = tnn.zeros(2, 3, requires_grad=True), tnn.tensor([0, 2])
+    loss = tnn.nn.functional.cross_entropy
+    names = [
+        loss(x, t).grad_fn.name(),
+        loss(x[..., None], t[:, None]).grad_fn.name(),
+        loss(x, t, label_smoothing=0.1).grad_fn.name(),
+        loss(x, x.detach().softmax(1)).grad_fn.name(),
+        tnn.nn.functional.nll_loss(x[..., None], t[:, None]).grad_fn.name(),
+    ]
+    assert names == [
+        "NllLossBackward0", "NllLoss2DBackward0", "AddBackward0", "DivBackward1", "NllLoss2DBackward0"
+    ]  # fmt: skip
+
+
+def test_submodules_are_reached_as_attributes():
+    program = "import tnn; tnn.nn.utils.rnn.pad_sequence; tnn.nn.utils.prune; tnn.optim.lr_scheduler; tnn.utils.data"
+    subprocess.run([sys.executable, "-c", program], check=True)

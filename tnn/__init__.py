@@ -472,7 +472,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = {
     "amp", "autograd", "backends", "cuda", "formats", "func", "legacy", "linalg", "mps", "nn", "ops", "optim", "random",
-    "serialization", "settings", "sparse", "storage", "utils", "version",
+    "return_types", "serialization", "settings", "sparse", "storage", "utils", "version",
 }  # fmt: skip
 
 

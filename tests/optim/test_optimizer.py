@@ -61,6 +61,8 @@ def test_repr_lists_options():
         "    lr: 0.1\n    maximize: False\n    momentum: 0\n    nesterov: False\n    weight_decay: 0\n)"
     )
     assert repr(optim.SGD([param()], lr=0.1)) == want
+    two = repr(optim.SGD([{"params": [param()]}, {"params": [param()], "lr": 1.0}]))
+    assert "weight_decay: 0\n\nParameter Group 1\n    dampening" in two
 
 
 def test_named_parameters():

@@ -84,7 +84,10 @@ def _flat_grad(grad, n, positions, reduction):
 
 
 class NllLoss(Node):
-    __slots__ = ("ignore", "reduction", "scale", "given")
+    __slots__ = ("ignore", "rank", "reduction", "scale", "given")
+
+    def name(self):
+        return "NllLossBackward0" if self.rank < 3 else "NllLoss2DBackward0"
 
     def backward(self, grad):
         x, t, w = self.saved_tensors()
@@ -139,6 +142,7 @@ def nll_loss(
     out = wrap(_finish(loss, reduction, scale, target._data.shape))
     if input._rg and mode.grad:
         node = NllLoss(input)
+        node.rank = input._data.ndim
         node.ignore, node.reduction, node.scale = ignore_index, reduction, scale
         node.save(input, wrap(t), wrap(w))
         node.attach(out)
@@ -146,10 +150,14 @@ def nll_loss(
 
 
 class CrossEntropy(Node):
-    __slots__ = ("ignore", "reduction", "scale", "smooth", "soft")
+    __slots__ = ("ignore", "rank", "reduction", "scale", "smooth", "soft")
 
     def name(self):
-        return "CrossEntropyLossBackward0"
+        if self.soft:
+            return "DivBackward1" if self.reduction == "mean" else "NegBackward0"
+        if self.smooth:
+            return "AddBackward0"
+        return "NllLossBackward0" if self.rank < 3 else "NllLoss2DBackward0"
 
     def backward(self, grad):
         x, t, w, lse = self.saved_tensors()
@@ -269,7 +277,7 @@ def cross_entropy(
     if mode.grad and (input._rg or (soft and target._rg)):
         node = CrossEntropy(input, target if soft else None)
         node.ignore, node.reduction, node.scale = ignore_index, reduction, scale
-        node.smooth, node.soft = float(label_smoothing), soft
+        node.rank, node.smooth, node.soft = x.ndim, float(label_smoothing), soft
         node.save(input, target if soft else wrap(t), wrap(w), wrap(lse))
         node.attach(out)
     return out

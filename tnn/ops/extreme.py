@@ -1,11 +1,10 @@
 """Largest and smallest elements and where they are, over some or all dimensions."""
 
 import builtins
-from collections import namedtuple
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import reduction as kernels
@@ -15,9 +14,9 @@ from ._common import F32, F64, HALF, check_tensor, dense, into, wrap_dim
 from .cast import cast
 from .reduction import _Reduction, as_three, in_memory_order, kept_shape, numpy_names, reduced_dims, runs_of
 
-_max = namedtuple("max", ["values", "indices"])
-_min = namedtuple("min", ["values", "indices"])
-_aminmax = namedtuple("aminmax", ["min", "max"])
+_max = return_types.max
+_min = return_types.min
+_aminmax = return_types.aminmax
 
 _NUMPY = {kernels.MAX: np.max, kernels.MIN: np.min}
 _NUMPY_ARG = {kernels.MAX: np.argmax, kernels.MIN: np.argmin}

@@ -4,10 +4,10 @@ The factors come from ``numpy.linalg`` (LU from a kernel); their gradients are d
 is the transpose, sym(X) = X + X^T halved, * the elementwise product.
 """
 
-from collections import namedtuple
 
 import numpy as np
 
+from .. import return_types
 from ..autograd.autocast import casts
 from ..autograd.node import Node
 from ..kernels import linalg as kernels
@@ -19,16 +19,16 @@ class LinAlgError(RuntimeError):
     """A matrix that has no such factorization, inverse or solution."""
 
 
-Slogdet = namedtuple("slogdet", ["sign", "logabsdet"])
-Lstsq = namedtuple("lstsq", ["solution", "residuals", "rank", "singular_values"])
-_QR = namedtuple("qr", ["Q", "R"])
-_SVD = namedtuple("svd", ["U", "S", "V"])
-_SVDh = namedtuple("svd", ["U", "S", "Vh"])
-_Eigh = namedtuple("eigh", ["eigenvalues", "eigenvectors"])
-_LU = namedtuple("lu", ["P", "L", "U"])
-_LUFactor = namedtuple("lu_factor", ["LU", "pivots"])
-_CholeskyEx = namedtuple("cholesky_ex", ["L", "info"])
-_Geqrf = namedtuple("geqrf", ["a", "tau"])
+Slogdet = return_types.linalg_slogdet
+Lstsq = return_types.linalg_lstsq
+_QR = return_types.linalg_qr
+_SVD = return_types.svd
+_SVDh = return_types.linalg_svd
+_Eigh = return_types.linalg_eigh
+_LU = return_types.linalg_lu
+_LUFactor = return_types.linalg_lu_factor
+_CholeskyEx = return_types.linalg_cholesky_ex
+_Geqrf = return_types.geqrf
 
 
 def check_matrix(function, A, floating=True):

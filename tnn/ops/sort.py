@@ -1,11 +1,10 @@
 """Order: sort, topk, kthvalue, median, mode, quantile, histc. NaN counts as larger than every number."""
 
-from collections import namedtuple
 from math import prod
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
@@ -20,12 +19,12 @@ from .shape import reshape
 
 _I64 = dtypes.int64.np
 
-SortResult = namedtuple("sort", ["values", "indices"])
-TopkResult = namedtuple("topk", ["values", "indices"])
-KthvalueResult = namedtuple("kthvalue", ["values", "indices"])
-MedianResult = namedtuple("median", ["values", "indices"])
-NanmedianResult = namedtuple("nanmedian", ["values", "indices"])
-ModeResult = namedtuple("mode", ["values", "indices"])
+SortResult = return_types.sort
+TopkResult = return_types.topk
+KthvalueResult = return_types.kthvalue
+MedianResult = return_types.median
+NanmedianResult = return_types.nanmedian
+ModeResult = return_types.mode
 
 
 class Sort(Node):

@@ -37,7 +37,7 @@ __all__ = [
     "weight_norm",
 ]
 
-_SUBMODULES = {"parametrizations", "parametrize", "prune", "stateless"}
+_SUBMODULES = {"parametrizations", "parametrize", "prune", "rnn", "stateless"}
 
 
 def __getattr__(name):
