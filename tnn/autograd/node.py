@@ -125,7 +125,7 @@ class Node:
                 self.attach(t, i)
         return outs
 
-    def backward(self, grad):
+    def backward(self, *grads):
         """Gradients of the inputs, a Tensor or a tuple, None where none is wanted, from those of the outputs."""
         raise RuntimeError(f"{self.name()}: derivative is not implemented")
 
