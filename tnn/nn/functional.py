@@ -101,6 +101,9 @@ from ..ops.grid_sample import affine_grid, grid_sample
 # linear
 from ..ops.linear import bilinear, linear
 
+# grouped_mm
+from ..ops.grouped_mm import grouped_mm
+
 # loss
 from ..ops.loss import (
     binary_cross_entropy,
