@@ -98,11 +98,11 @@ from ..ops.glu import glu
 # grid_sample
 from ..ops.grid_sample import affine_grid, grid_sample
 
-# linear
-from ..ops.linear import bilinear, linear
-
 # grouped_mm
 from ..ops.grouped_mm import grouped_mm
+
+# linear
+from ..ops.linear import bilinear, linear
 
 # loss
 from ..ops.loss import (
