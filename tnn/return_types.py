@@ -40,3 +40,7 @@ _FIELDS = {
 __all__ = list(_FIELDS)  # noqa: PLE0605
 
 globals().update({name: _result_type(name, fields) for name, fields in _FIELDS.items()})
+
+
+def __getattr__(name: str) -> type:  # that the types above are here is more than a type checker sees
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
