@@ -74,6 +74,7 @@ def test_importing_compiles_nothing_and_stays_small():
         from numba.core.registry import cpu_target
         heavy = {"torch", "sklearn", "matplotlib", "tqdm", "pandas", "safetensors", "asyncio"}
         # The target's registries are read at the first compilation or load: 0.1 s.
+        heavy |= {"tnn.nn", "tnn.optim", "tnn.ops.pointwise", "tnn.ops.reduction", "tnn.kernels.conv"}
         print(len(seen.buffer), len(cpu_target.typing_context._registries), sorted(heavy & set(sys.modules)))
         """
     done = run(sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()))

@@ -11,6 +11,7 @@ from .ops._common import inplace
 from .tensor import Tensor
 
 METHODS = {
+    "layout": "to_sparse to_dense sparse_dim dense_dim coalesce is_coalesced indices values",
     "activation": "hardshrink prelu relu sigmoid tanh relu_ sigmoid_ tanh_",
     "pointwise": (
         "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp "
@@ -55,7 +56,7 @@ METHODS = {
     "gather": "gather take_along_dim scatter scatter_add scatter_reduce",
     "index_select": "index_select index_add index_copy index_fill index_reduce take put",
     "search": "nonzero argwhere nonzero_static masked_select masked_scatter bincount unique unique_consecutive",
-    "sort": "sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile histc",
+    "sort": "sort argsort msort topk kthvalue median nanmedian mode quantile nanquantile histc histogram",
     "reduction": "sum nansum mean nanmean prod var std logsumexp all any count_nonzero",
     "extreme": "amax amin aminmax max min argmax argmin",
     "scan": "cumsum cumprod logcumsumexp cummax cummin diff",
@@ -123,20 +124,33 @@ OPERATORS = {
 }
 
 
+class _Late:
+    """Stands for a method until it is first looked up; then the operation takes its place on Tensor."""
+
+    __slots__ = ("attribute", "family", "name", "in_place")
+
+    def __init__(self, attribute, family, name, in_place=False):
+        self.attribute, self.family, self.name, self.in_place = attribute, family, name, in_place
+
+    def __get__(self, obj, owner=None):
+        value = getattr(import_module(f"tnn.ops.{self.family}"), self.name)
+        if self.in_place:
+            value = inplace(value)
+        setattr(Tensor, self.attribute, value)
+        return value.__get__(obj, owner)
+
+
 def bind():
-    """Sets the methods on Tensor."""
+    """Sets the methods on Tensor; a family is read when a method of its is first used."""
     for family, names in METHODS.items():
-        module = import_module(f"tnn.ops.{family}")
         for name in names.split():
-            setattr(Tensor, name, getattr(module, name))
+            setattr(Tensor, name, _Late(name, family, name))
     for family, names in INPLACE.items():
-        module = import_module(f"tnn.ops.{family}")
         for name in names.split():
-            setattr(Tensor, name + "_", inplace(getattr(module, name)))
+            setattr(Tensor, name + "_", _Late(name + "_", family, name, True))
     for family, table in OPERATORS.items():
-        module = import_module(f"tnn.ops.{family}")
         for special, name in table.items():
-            setattr(Tensor, special, getattr(module, name))
+            setattr(Tensor, special, _Late(special, family, name))
 
 
 bind()
