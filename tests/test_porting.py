@@ -87,3 +87,16 @@ def test_grad_fn_of_cross_entropy_is_named_by_its_last_step():
 def test_submodules_are_reached_as_attributes():
     program = "import tnn; tnn.nn.utils.rnn.pad_sequence; tnn.nn.utils.prune; tnn.optim.lr_scheduler; tnn.utils.data"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_numbers_format_as_numbers_and_suffixes_wrap_at_80_columns():
+    assert (
+        f"{tnn.tensor(3)} {tnn.tensor(0.25)} {tnn.tensor(0.5):.2f}" == "3 0.25 0.50"
+        and f"{tnn.ones(1)}" == "tensor([1.])"
+    )
+    x = (tnn.ones(5) * 0.1234).requires_grad_() * 1
+    assert repr(tnn.tensor([0.1234, -0.5, 0.25, 0.5, 1.0]).requires_grad_()[:5].select(0, 0)).count("\n") == 0
+    assert repr(x) == "tensor([0.1234, 0.1234, 0.1234, 0.1234, 0.1234], grad_fn=<MulBackward0>)"
+    wide = repr(tnn.tensor([-0.5, 0.25, 0.5, 1.0, 2.0])[None].requires_grad_()[0])
+    assert wide.endswith("2.0000],\n       grad_fn=<SelectBackward0>)")
+    assert tnn.LongTensor(range(3)).tolist() == [0, 1, 2]

@@ -1,5 +1,7 @@
 """The old tensor types, ``FloatTensor`` and its like: constructors with a fixed dtype."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from . import dtypes
@@ -20,7 +22,7 @@ class _LegacyTensor(metaclass=_Type):
     def __new__(cls, *args):
         if len(args) == 1 and isinstance(args[0], Tensor):
             return args[0].to(cls.dtype)
-        if len(args) == 1 and isinstance(args[0], list | tuple | np.ndarray) and not isinstance(args[0], Size):
+        if len(args) == 1 and isinstance(args[0], Sequence | np.ndarray) and not isinstance(args[0], Size):
             return wrap(np.array(args[0]).astype(cls.dtype.np))
         shape = tuple(args[0]) if len(args) == 1 and isinstance(args[0], Size) else args or (0,)
         return wrap(empty(shape, cls.dtype.np))

@@ -130,7 +130,7 @@ def tensor_str(t, prefix="tensor("):
     elif t._rg:
         suffixes.append("requires_grad=True")
     out = [prefix + body]
-    length = len(out[0]) - out[0].rfind("\n") - 1 + 1
+    length = len(out[0]) - out[0].rfind("\n") + 1
     for s in suffixes:
         if length + len(s) + 2 > _options["linewidth"]:
             out.append(",\n" + " " * len(prefix) + s)

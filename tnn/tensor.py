@@ -564,7 +564,7 @@ class Tensor:
         return tensor_str(self)
 
     def __format__(self, spec):
-        if self._data.ndim == 0 and spec:
+        if self._data.ndim == 0 and type(self) is Tensor:
             return format(self.item(), spec)
         return object.__format__(self, spec) if spec else repr(self)
 

@@ -470,3 +470,12 @@ def test_more_options_that_do_not_fit():
     with pytest.raises(NotImplementedError, match="pickled"):
         iter(DataLoader(Squares(3))).__getstate__()
     assert len(iter(DataLoader(Squares(3), batch_size=2))) == 2
+
+
+def test_an_eager_sampler_draws_before_the_workers_seed():
+    class Eager:
+        def __iter__(self):
+            return iter(tnn.randperm(4).tolist())
+
+    tnn.manual_seed(21)
+    assert [int(b) for b in tnn.utils.data.DataLoader(range(4), sampler=Eager(), batch_size=None)] == [1, 0, 2, 3]

@@ -256,18 +256,18 @@ class _Iterator:
         self._sampler = loader._index_sampler
         self._dataset = loader.dataset
         self._streams = loader._streams
-        # PyTorch draws the workers' seed also where there are none: the order of what follows depends on it
+        # The order of draws is PyTorch's: the sampler's, then the workers' seed, which is drawn also without workers
+        self._numbers = iter(self._sampler)
         self._seed = draw_seed(loader.generator)
         self._start(loader)
 
     def _start(self, loader):
         if loader.timeout != 0:
             raise AssertionError(f"timeout needs num_workers > 0, got timeout={loader.timeout}")
-        self._begin(loader)
+        self._count(loader)
         self._fetcher = loader._make_fetcher()(loader.dataset)
 
-    def _begin(self, loader):
-        self._numbers = iter(self._sampler)
+    def _count(self, loader):
         self._stream_length = loader._stream_length
         self._given = 0
 
@@ -313,7 +313,8 @@ class _WorkerIterator(_Iterator):
         self._reset(loader)
 
     def _reset(self, loader):
-        self._begin(loader)
+        self._numbers = iter(self._sampler)
+        self._count(loader)
         self._epoch += 1
         self._pool.current[0] = self._epoch
         self._alive = [True] * self._n
