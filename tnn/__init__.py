@@ -177,7 +177,7 @@ _OPERATIONS = {
         "reshape squeeze swapaxes swapdims t transpose unflatten unsqueeze"
     ),
     "softmax": "log_softmax softmax",
-    "sort": "argsort histc kthvalue median mode msort nanmedian nanquantile quantile sort topk",
+    "sort": "argsort histc histogram kthvalue median mode msort nanmedian nanquantile quantile sort topk",
 }
 _FAMILY = {name: family for family, names in _OPERATIONS.items() for name in names.split()}
 
@@ -194,7 +194,7 @@ def __getattr__(name):
     if name in _SUBMODULES:
         return _import_module(f"tnn.{name}")
     if name == "sparse_coo_tensor":
-        return _import_module("tnn.sparse_coo").sparse_coo_tensor
+        return _import_module("tnn.coordinates").sparse_coo_tensor
     if name in ("load", "save"):
         return getattr(_import_module("tnn.serialization"), name)
     if name.endswith("Tensor"):

@@ -19,6 +19,7 @@ _FIELDS = {
     "cummax": "values indices",
     "cummin": "values indices",
     "geqrf": "a tau",
+    "histogram": "hist bin_edges",
     "kthvalue": "values indices",
     "linalg_cholesky_ex": "L info",
     "linalg_eigh": "eigenvalues eigenvectors",

@@ -176,3 +176,11 @@ class SparseTensor(Tensor):
 
     def __reduce_ex__(self, protocol):
         return SparseTensor, (self._rows, self._row_values, self._data.shape, self._coalesced)
+
+
+def __getattr__(name):
+    if name == "mm":
+        from .coordinates import mm
+
+        return mm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -195,3 +195,18 @@ def test_large_rows_use_threads_and_agree():
 def test_bad_arguments(op, error, text):
     with pytest.raises(error, match=text):
         op(tnn.zeros(2, 3))
+
+
+def test_histogram():
+    x = tnn.tensor([0.1, 0.5, 0.9, 2.0, -1.0])
+    h = x.histogram(3)
+    assert h.hist.tolist() == [1.0, 3.0, 1.0]
+    np.testing.assert_allclose(h.bin_edges.numpy(), [-1, 0, 1, 2], atol=1e-7)
+    hist, edges = x.histogram(2, range=(0.0, 1.0), weight=tnn.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert hist.tolist() == [1.0, 5.0] and edges.tolist() == [0.0, 0.5, 1.0]
+    hist = x.histogram(tnn.tensor([-1.0, 0.5, 2.0]), density=True).hist
+    np.testing.assert_allclose(hist.numpy(), np.histogram(x.numpy(), [-1, 0.5, 2.0], density=True)[0], rtol=1e-6)
+    with pytest.raises(RuntimeError, match="bins must be > 0"):
+        x.histogram(0)
+    with pytest.raises(RuntimeError, match="expected weight of shape"):
+        x.histogram(2, weight=tnn.ones(2))

@@ -12,7 +12,7 @@ from ..kernels import indexing as index_kernels
 from ..kernels import sort as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, into, wrap_dim
 from .gather import gather_backward
 from .rearrange import as_bits
 from .shape import reshape
@@ -21,6 +21,7 @@ _I64 = dtypes.int64.np
 
 SortResult = return_types.sort
 TopkResult = return_types.topk
+HistogramResult = return_types.histogram
 KthvalueResult = return_types.kthvalue
 MedianResult = return_types.median
 NanmedianResult = return_types.nanmedian
@@ -445,3 +446,53 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
     x = x[(x >= low) & (x <= high)]
     place = np.minimum(((x - low) * bins / (high - low)).astype(_I64), bins - 1)
     return into(out, wrap(np.bincount(place, minlength=bins).astype(d.dtype)))
+
+
+def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
+    """How many elements fall in each bin; the last bin holds its right edge too.
+
+    Args:
+        input: float32 or float64.
+        bins: their number, or a tensor of their edges in rising order.
+        range: (lowest, highest) edge where ``bins`` is a number; those of the input unless given.
+        weight: what each element counts, of the input's shape.
+        density: divide by the total and the bins' widths.
+
+    Returns:
+        A named tuple (hist, bin_edges).
+
+    Raises:
+        RuntimeError: dtypes, shapes or edges do not fit.
+    """
+    check_tensor("histogram", "input", input, 1)
+    d = input._data
+    if d.dtype not in (F32, F64):
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{input.dtype.torch_name}'")
+    if weight is not None and (weight._data.shape != d.shape or weight._data.dtype != d.dtype):
+        raise RuntimeError(
+            f"histogram(): expected weight of shape {list(d.shape)} and dtype {input.dtype}, got "
+            f"{list(weight._data.shape)} and {weight.dtype}"
+        )
+    if isinstance(bins, Tensor):
+        edges = bins._data
+        if edges.ndim != 1 or edges.size < 2 or edges.dtype != d.dtype:
+            raise RuntimeError(f"histogram(): bins must be a vector of at least two edges of dtype {input.dtype}")
+    else:
+        if bins <= 0:
+            raise RuntimeError(f"histogram(): bins must be > 0, got {bins}")
+        low, high = range if range is not None else (d.min(), d.max()) if d.size else (0.0, 0.0)
+        if not (np.isfinite(low) and np.isfinite(high)) or low > high:
+            raise RuntimeError(f"histogram(): range [{low}, {high}] is not finite and rising")
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        edges = np.linspace(low, high, bins + 1).astype(d.dtype)
+    x, n = d.reshape(-1), edges.size - 1
+    place = np.searchsorted(edges, x, "right") - 1
+    place[x == edges[-1]] = n - 1
+    inside = (place >= 0) & (place < n) & (x <= edges[-1])
+    counts = None if weight is None else weight._data.reshape(-1)[inside]
+    hist = np.bincount(place[inside], counts, n).astype(d.dtype)
+    if density:
+        hist = hist / (hist.sum() * np.diff(edges))
+    result = HistogramResult(wrap(hist), wrap(np.array(edges)))
+    return result if out is None else HistogramResult(*into(out, tuple(result)))
