@@ -11,7 +11,7 @@ from .ops._common import inplace
 from .tensor import Tensor
 
 METHODS = {
-    "layout": "to_sparse to_dense sparse_dim dense_dim coalesce is_coalesced indices values",
+    "layout": "to_sparse to_sparse_coo to_dense dequantize sparse_dim dense_dim coalesce is_coalesced indices values",
     "activation": "hardshrink prelu relu sigmoid tanh relu_ sigmoid_ tanh_",
     "pointwise": (
         "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp "
@@ -72,7 +72,7 @@ METHODS = {
     "creation": "new new_tensor new_empty new_empty_strided new_zeros new_ones new_full",
     "random": "uniform_ normal_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_",
     "sampling": "bernoulli multinomial",
-    "cast": "to type type_as float double half bfloat16 int long short char byte bool cpu cuda",
+    "cast": "to type type_as float double half bfloat16 int long short char byte bool cpu cuda xpu ipu mtia",
 }
 
 INPLACE = {

@@ -73,6 +73,7 @@ class Tensor:
     __array_priority__ = 1000
     is_sparse = False
     is_cuda = is_mps = is_xpu = is_quantized = is_meta = is_nested = is_mkldnn = is_ipu = is_vulkan = False
+    is_xla = is_mtia = is_maia = is_sparse_csr = volatile = False
     is_cpu = True
     layout = formats.strided
 

@@ -57,3 +57,14 @@ def test_errors():
     with pytest.raises(RuntimeError, match="sparse_dim x nnz"):
         tnn.sparse_coo_tensor([0, 1], [1.0, 2.0])
     assert tnn.sparse_coo_tensor([[0, 4]], [1, 2], dtype=tnn.float64).shape == (5,)
+
+
+def test_asked_of_dense_tensors():
+    assert DENSE.sparse_dim() == 0 and DENSE.dense_dim() == 2 and DENSE.dequantize() is DENSE
+    assert not DENSE.is_sparse_csr and not DENSE.is_xla
+    for name in ("coalesce", "is_coalesced", "indices", "values"):
+        with pytest.raises(RuntimeError, match=f"{name} expected sparse"):
+            getattr(DENSE, name)()
+    for name in ("cuda", "xpu", "ipu", "mtia"):
+        with pytest.raises(RuntimeError, match=f"no {name.upper()} device"):
+            getattr(DENSE, name)()

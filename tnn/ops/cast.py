@@ -139,10 +139,16 @@ def cpu(self, memory_format=None):
     return self
 
 
-def cuda(self, *args, **kwargs):
-    """Raises: tnn runs on the CPU.
+def _elsewhere(name, kind):
+    def method(self, *args, **kwargs):
+        raise RuntimeError(f"tnn runs on the CPU: there is no {kind} device")
 
-    Raises:
-        RuntimeError: always.
-    """
-    raise RuntimeError("tnn runs on the CPU: there is no CUDA device")
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = "Raises: tnn runs on the CPU.\n\n    Raises:\n        RuntimeError: always."
+    return method
+
+
+cuda = _elsewhere("cuda", "CUDA")
+xpu = _elsewhere("xpu", "XPU")
+ipu = _elsewhere("ipu", "IPU")
+mtia = _elsewhere("mtia", "MTIA")

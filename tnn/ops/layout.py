@@ -8,6 +8,14 @@ def to_sparse(self, sparse_dim=None):
     return to_sparse(self, sparse_dim)
 
 
+to_sparse_coo = to_sparse
+
+
+def dequantize(self):
+    """The tensor itself: it is not quantized."""
+    return self
+
+
 def to_dense(self, dtype=None, *, masked_grad=None):
     """The tensor itself: it is dense."""
     return self if dtype is None else self.to(dtype)
