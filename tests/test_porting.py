@@ -100,3 +100,17 @@ def test_numbers_format_as_numbers_and_suffixes_wrap_at_80_columns():
     wide = repr(tnn.tensor([-0.5, 0.25, 0.5, 1.0, 2.0])[None].requires_grad_()[0])
     assert wide.endswith("2.0000],\n       grad_fn=<SelectBackward0>)")
     assert tnn.LongTensor(range(3)).tolist() == [0, 1, 2]
+
+
+def test_old_wrappers_of_tensors_and_modules():
+    given = tnn.ones(2)
+    v = tnn.autograd.Variable(given, requires_grad=True)
+    v.sum().backward()
+    assert v.grad.tolist() == [1.0, 1.0] and not given.requires_grad and isinstance(given, tnn.autograd.Variable)
+    assert not isinstance(3, tnn.autograd.Variable)
+    layer = tnn.nn.Linear(2, 1)
+    both = tnn.nn.DataParallel(layer)
+    assert both(given).tolist() == layer(given).tolist() and list(both.state_dict()) == ["module.weight", "module.bias"]
+    assert both.module is layer and tnn.nn.parallel.data_parallel(layer, given).shape == (1,)
+    with pytest.raises(RuntimeError, match="device_ids"):
+        tnn.nn.DataParallel(layer, device_ids=[0, 1])

@@ -15,6 +15,7 @@ from .grad_mode import (
 )
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .node import Node
+from .variable import Variable
 
 __all__ = [
     "Function",
@@ -46,10 +47,6 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name == "Variable":
-        from ..tensor import Tensor
-
-        return Tensor
     if name in ("anomaly_mode", "functional", "graph"):
         import importlib
 
