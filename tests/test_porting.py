@@ -114,3 +114,12 @@ def test_old_wrappers_of_tensors_and_modules():
     assert both.module is layer and tnn.nn.parallel.data_parallel(layer, given).shape == (1,)
     with pytest.raises(RuntimeError, match="device_ids"):
         tnn.nn.DataParallel(layer, device_ids=[0, 1])
+
+
+def test_backends_can_be_imported():
+    import tnn.backends.cudnn as cudnn
+
+    cudnn.benchmark = True
+    assert tnn.backends.cudnn.benchmark and not tnn.backends.mkldnn.benchmark and not cudnn.is_available()
+    with cudnn.flags(enabled=False):
+        tnn.backends.cuda.matmul.allow_tf32 = True

@@ -1,8 +1,12 @@
 """Switches of PyTorch's backends, for programs that set them. None of them is here; setting a flag has no effect."""
 
+import contextlib
+import sys
+import types
 
-class _Backend:
-    """A backend that is not there; its flags can be set and read."""
+
+class _Backend(types.ModuleType):
+    """A backend that is not there; its flags can be set and read, and it can be imported as a module."""
 
     enabled = False
     benchmark = False
@@ -25,7 +29,16 @@ class _Backend:
         """None."""
         return None
 
+    @staticmethod
+    def flags(**kwargs):
+        """A region in which flags have other values: without effect."""
+        return contextlib.nullcontext()
 
-cudnn, mps, mkldnn, mkl, openmp = (_Backend() for _ in range(5))
-cuda = _Backend()
-cuda.matmul = _Backend()
+
+def _make(name):
+    backend = sys.modules[f"{__name__}.{name}"] = _Backend(f"{__name__}.{name}", _Backend.__doc__)
+    return backend
+
+
+cuda, cudnn, mkl, mkldnn, mps, openmp = map(_make, ("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"))
+cuda.matmul = _Backend("matmul")

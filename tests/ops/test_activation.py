@@ -257,3 +257,10 @@ def test_errors():
     for name in CASES:
         with pytest.raises(TypeError, match="'input'"):
             case(name)[0](1.0)
+
+
+def test_rrelu_draws_for_the_elements_that_need_a_slope():
+    tnn.manual_seed(0)
+    y = F.rrelu(tnn.tensor([-1.0, 2, -1, -1, 0, math.inf]), training=True)
+    np.testing.assert_allclose(y.numpy(), [-0.32709438, 2.0, -0.27246249, -0.22070478, 0.0, math.inf], rtol=1e-6)
+    assert tnn.rand(1).item() == pytest.approx(0.455627977848053)

@@ -558,8 +558,11 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, but got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2)
-    noise = wrap(empty(input._data.shape, input._data.dtype)).uniform_(lower, upper)
-    return input * where(input.detach() > 0, 1.0, noise)
+    x = input.detach()
+    here = x <= 0
+    # PyTorch draws float64 numbers, and only for the elements that need one
+    drawn = wrap(empty((int(here.sum()),), F64)).uniform_(lower, upper).to(x.dtype)
+    return input * x.new_ones(x.shape).masked_scatter(here, drawn)
 
 
 rrelu_ = inplace(rrelu)
