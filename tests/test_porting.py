@@ -123,3 +123,14 @@ def test_backends_can_be_imported():
     assert tnn.backends.cudnn.benchmark and not tnn.backends.mkldnn.benchmark and not cudnn.is_available()
     with cudnn.flags(enabled=False):
         tnn.backends.cuda.matmul.allow_tf32 = True
+
+
+@pytest.mark.filterwarnings("ignore:tnn runs on the CPU")
+def test_old_names_of_mixed_precision():
+    from tnn.cuda.amp import GradScaler, autocast
+
+    layer, scaler = tnn.nn.Linear(2, 1), GradScaler(enabled=False)
+    with autocast(enabled=True):
+        loss = layer(tnn.ones(1, 2)).sum()
+    assert loss.dtype is tnn.float32 and scaler.scale(loss) is loss
+    assert autocast(enabled=False)(lambda: 3)() == 3

@@ -5,8 +5,13 @@
 device(type='cpu')
 """
 
+import sys
+import types
+
 from .amp import GradScaler as _GradScaler
 from .amp import autocast as _autocast
+from .amp import custom_bwd as _custom_bwd
+from .amp import custom_fwd as _custom_fwd
 
 
 def is_available():
@@ -58,8 +63,21 @@ current_device = get_device_name = get_device_properties = set_device = memory_a
 max_memory_allocated = reset_peak_memory_stats = get_device_capability = _no_device
 
 
-class amp:
-    """``torch.cuda.amp``'s names."""
+class _Autocast(_autocast):
+    """``tnn.amp.autocast("cuda")`` under its old name: without effect, there being no such device."""
 
-    autocast = _autocast
-    GradScaler = _GradScaler
+    def __init__(self, enabled=True, dtype=None, cache_enabled=True):
+        super().__init__("cuda", dtype, enabled, cache_enabled)
+
+
+class _Scaler(_GradScaler):
+    """``tnn.amp.GradScaler("cuda")`` under its old name."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__("cuda", *args, **kwargs)
+
+
+# A module, so that its names can be imported from it.
+amp = sys.modules[f"{__name__}.amp"] = types.ModuleType(f"{__name__}.amp", "``torch.cuda.amp``'s names.")
+amp.autocast, amp.GradScaler = _Autocast, _Scaler
+amp.custom_fwd, amp.custom_bwd = _custom_fwd, _custom_bwd
