@@ -55,7 +55,7 @@ def nll_backward(g, target, w, ignore, scale, gx):
                 gx[n, t, j] = -w[t] * (g[0, 0] if g.size == 1 else g[n, j]) * scale
 
 
-@njit(parallel=True, **JIT)
+@njit(**JIT)
 def target_weight(target, w, ignore, total):
     """Writes total (1,) float64: the sum of w[t] over the targets (1-D) that are not ignored."""
     s = 0.0
