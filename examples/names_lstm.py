@@ -160,7 +160,10 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, default=Path("out/names_lstm"))
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--smoke", action="store_true", help="a short run that shows that everything works")
     args = parser.parse_args(argv)
+    if args.smoke:
+        args.epochs = 1
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
 
