@@ -134,3 +134,13 @@ def test_old_names_of_mixed_precision():
         loss = layer(tnn.ones(1, 2)).sum()
     assert loss.dtype is tnn.float32 and scaler.scale(loss) is loss
     assert autocast(enabled=False)(lambda: 3)() == 3
+
+
+def test_names_that_users_layers_import():
+    from tnn.nn.modules.utils import _pair, _triple
+    from tnn.optim.lr_scheduler import LRScheduler, _LRScheduler
+    from tnn.types import Device, Number
+
+    assert _pair(3) == (3, 3) and _triple([1, 2, 3]) == (1, 2, 3)
+    assert _LRScheduler is LRScheduler
+    assert isinstance(2.5, Number) and isinstance(tnn.device("cpu"), Device)

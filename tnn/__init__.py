@@ -183,7 +183,7 @@ _FAMILY = {name: family for family, names in _OPERATIONS.items() for name in nam
 
 _SUBMODULES = {
     "amp", "autograd", "backends", "cuda", "formats", "func", "legacy", "linalg", "mps", "nn", "ops", "optim", "random",
-    "return_types", "serialization", "settings", "sparse", "storage", "utils", "version",
+    "return_types", "serialization", "settings", "sparse", "storage", "types", "utils", "version",
 }  # fmt: skip
 
 

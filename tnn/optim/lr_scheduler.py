@@ -324,3 +324,5 @@ class CosineAnnealingLR(LRScheduler):
     def _get_closed_form_lr(self):
         wave = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
         return [self.eta_min + (base - self.eta_min) * wave / 2 for base in self.base_lrs]
+
+_LRScheduler = LRScheduler  # its old name, from which users derive
