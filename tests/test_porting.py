@@ -140,7 +140,8 @@ def test_names_that_users_layers_import():
     from tnn.nn.modules.utils import _pair, _triple
     from tnn.optim.lr_scheduler import LRScheduler, _LRScheduler
     from tnn.types import Device, Number
+    from tnn.utils.data.dataloader import default_collate
 
     assert _pair(3) == (3, 3) and _triple([1, 2, 3]) == (1, 2, 3)
-    assert _LRScheduler is LRScheduler
+    assert _LRScheduler is LRScheduler and default_collate([1, 2]).tolist() == [1, 2]
     assert isinstance(2.5, Number) and isinstance(tnn.device("cpu"), Device)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from ...tensor import wrap
 from . import collate as _collate
+from .collate import default_collate, default_convert  # noqa: F401  (where programs import them from)
 from .dataset import IterableDataset, Subset, TensorDataset, fetch_all
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from .worker import End, Failure, Pool
