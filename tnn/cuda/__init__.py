@@ -5,13 +5,7 @@
 device(type='cpu')
 """
 
-import sys
-import types
-
-from .amp import GradScaler as _GradScaler
-from .amp import autocast as _autocast
-from .amp import custom_bwd as _custom_bwd
-from .amp import custom_fwd as _custom_fwd
+from . import amp as amp
 
 
 def is_available():
@@ -61,23 +55,3 @@ def _no_device(*args, **kwargs):
 
 current_device = get_device_name = get_device_properties = set_device = memory_allocated = _no_device
 max_memory_allocated = reset_peak_memory_stats = get_device_capability = _no_device
-
-
-class _Autocast(_autocast):
-    """``tnn.amp.autocast("cuda")`` under its old name: without effect, there being no such device."""
-
-    def __init__(self, enabled=True, dtype=None, cache_enabled=True):
-        super().__init__("cuda", dtype, enabled, cache_enabled)
-
-
-class _Scaler(_GradScaler):
-    """``tnn.amp.GradScaler("cuda")`` under its old name."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__("cuda", *args, **kwargs)
-
-
-# A module, so that its names can be imported from it.
-amp = sys.modules[f"{__name__}.amp"] = types.ModuleType(f"{__name__}.amp", "``torch.cuda.amp``'s names.")
-amp.autocast, amp.GradScaler = _Autocast, _Scaler
-amp.custom_fwd, amp.custom_bwd = _custom_fwd, _custom_bwd
