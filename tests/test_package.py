@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,22 @@ def test_importing_compiles_nothing_and_stays_small():
         """
     done = run(sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()))
     assert done.stdout.split("\n")[0] == "0 0 []", done.stderr
+
+
+def test_importing_takes_little_longer_than_numba(tmp_path):
+    """CPU time, the least of several runs: at most 1.3 times Numba's own import."""
+
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}  # as an installed package has it
+
+    def seconds(code):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(sys.executable, "-c", code, **bytecode).check_returncode()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    seconds("import tnn")
+    pairs = [(seconds("import numba"), seconds("import tnn")) for _ in range(6)]
+    assert min(ours for _, ours in pairs) <= 1.3 * min(numba for numba, _ in pairs)
 
 
 def test_readme_example(tmp_path, monkeypatch):
