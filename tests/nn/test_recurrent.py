@@ -320,7 +320,12 @@ def test_functions_take_padded_and_packed_input():
     np.testing.assert_array_equal(out.detach().numpy(), gru(x)[0].detach().numpy())
 
 
-LSTM, GRU = nn.LSTM(3, 4), nn.GRU(3, 4)
+def lstm(*args):
+    return nn.LSTM(3, 4)(*args)
+
+
+def gru(*args):
+    return nn.GRU(3, 4)(*args)
 
 
 def zeros(*shape):
@@ -340,19 +345,19 @@ def zeros(*shape):
         (lambda: nn.LSTM(3.0, 4), TypeError, "input_size should be of type int"),
         (lambda: nn.LSTM(3, 0), ValueError, "hidden_size must be greater than zero"),
         (lambda: nn.LSTM(3, 4, 0), ValueError, "num_layers must be greater than zero"),
-        (lambda: LSTM(zeros(3)), ValueError, "LSTM: Expected input to be 2D or 3D"),
-        (lambda: LSTM(zeros(5, 2, 2)), RuntimeError, "must be equal to input_size. Expected 3, got 2"),
-        (lambda: LSTM(zeros(0, 2, 3)), RuntimeError, "sequence length to be larger than 0"),
-        (lambda: LSTM(zeros(5, 2, 3).double()), ValueError, "does not match weight dtype"),
-        (lambda: LSTM(zeros(5, 2, 3), (zeros(1, 3, 4), zeros(1, 2, 4))), RuntimeError, r"hidden\[0\] size"),
-        (lambda: LSTM(zeros(5, 2, 3), (zeros(1, 2, 4), zeros(1, 2, 3))), RuntimeError, r"hidden\[1\] size"),
-        (lambda: LSTM(zeros(5, 3), (zeros(1, 1, 4), zeros(1, 1, 4))), RuntimeError, "should also be 2-D"),
-        (lambda: LSTM(zeros(5, 2, 3), (zeros(1, 2, 4), zeros(1, 2, 4).double())), RuntimeError, "same dtype"),
-        (lambda: LSTM(zeros(5, 2, 3), zeros(2, 1, 2, 4)), TypeError, "tuple of Tensors"),
-        (lambda: GRU(zeros(5, 2, 3), zeros(2, 4)), RuntimeError, "should also be 3-D"),
-        (lambda: GRU(zeros(5, 2, 3), zeros(1, 3, 4)), RuntimeError, "Expected hidden size"),
-        (lambda: GRU(pack_sequence([zeros(3)])), RuntimeError, "input must have 2 dimensions"),
-        (lambda: GRU(pack_sequence([zeros(3, 3)]), zeros(1, 2, 4)), RuntimeError, "Expected hidden size"),
+        (lambda: lstm(zeros(3)), ValueError, "LSTM: Expected input to be 2D or 3D"),
+        (lambda: lstm(zeros(5, 2, 2)), RuntimeError, "must be equal to input_size. Expected 3, got 2"),
+        (lambda: lstm(zeros(0, 2, 3)), RuntimeError, "sequence length to be larger than 0"),
+        (lambda: lstm(zeros(5, 2, 3).double()), ValueError, "does not match weight dtype"),
+        (lambda: lstm(zeros(5, 2, 3), (zeros(1, 3, 4), zeros(1, 2, 4))), RuntimeError, r"hidden\[0\] size"),
+        (lambda: lstm(zeros(5, 2, 3), (zeros(1, 2, 4), zeros(1, 2, 3))), RuntimeError, r"hidden\[1\] size"),
+        (lambda: lstm(zeros(5, 3), (zeros(1, 1, 4), zeros(1, 1, 4))), RuntimeError, "should also be 2-D"),
+        (lambda: lstm(zeros(5, 2, 3), (zeros(1, 2, 4), zeros(1, 2, 4).double())), RuntimeError, "same dtype"),
+        (lambda: lstm(zeros(5, 2, 3), zeros(2, 1, 2, 4)), TypeError, "tuple of Tensors"),
+        (lambda: gru(zeros(5, 2, 3), zeros(2, 4)), RuntimeError, "should also be 3-D"),
+        (lambda: gru(zeros(5, 2, 3), zeros(1, 3, 4)), RuntimeError, "Expected hidden size"),
+        (lambda: gru(pack_sequence([zeros(3)])), RuntimeError, "input must have 2 dimensions"),
+        (lambda: gru(pack_sequence([zeros(3, 3)]), zeros(1, 2, 4)), RuntimeError, "Expected hidden size"),
         (lambda: nn.LSTMCell(3, 4)(zeros(2, 3, 1)), ValueError, "Expected input to be 1D or 2D"),
         (lambda: nn.LSTMCell(3, 4)(zeros(2, 3), (zeros(2, 4), zeros(1, 1, 4))), ValueError, r"hx\[1\]"),
         (lambda: nn.LSTMCell(3, 4)(zeros(2, 2)), RuntimeError, "inconsistent input_size: got 2 expected 3"),
