@@ -139,10 +139,28 @@ def two_blocks(lib):
     )  # fmt: skip
 
 
-for n in (16, 64, 128, 256, 512, 1024, 2048):
-    add(f"gemm {n}", "gemm", forward(lambda lib: lib.matmul, (n, n), (n, n)))
-add("gemm 32x1024x1024", "gemm", forward(lambda lib: lib.matmul, (32, 1024), (1024, 1024)))
-add("gemm 4096x64x64", "gemm", forward(lambda lib: lib.matmul, (4096, 64), (64, 64)))
+def product(m, n, k, batch=(), left=False, right=False, dtype="float32"):
+    """Rows for ``matmul`` of (m, k) and (k, n): as they lie, the right one transposed, the left one transposed."""
+    name = f"gemm {m}x{n}x{k}" if not m == n == k else f"gemm {n}"
+    name = " ".join([name, *(f"batch {b}" for b in batch), *([dtype] if dtype != "float32" else [])])
+    a, b = (*batch, m, k), (*batch, k, n)
+    add(name, "gemm", forward(lambda lib: lib.matmul, a, b, dtype=dtype))
+    if right:
+        turned = (*batch, n, k)
+        add(f"{name} A B.T", "gemm", forward(lambda lib: lambda a, b: a @ b.mT, a, turned, dtype=dtype))
+    if left:
+        turned = (*batch, k, m)
+        add(f"{name} A.T B", "gemm", forward(lambda lib: lambda a, b: a.mT @ b, turned, b, dtype=dtype))
+
+
+for n in (16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048):
+    product(n, n, n, left=n in (16, 32, 64, 128, 256, 1024), right=n in (16, 32, 64, 128, 256, 1024))
+for shape in ((32, 1024, 1024), (4096, 64, 64), (4096, 16, 16), (64, 64, 4096), (1, 1024, 1024), (1024, 1, 1024)):
+    product(*shape, left=True, right=True)
+product(32, 32, 32, (64,), left=True, right=True)
+product(128, 128, 64, (8,), left=True, right=True)
+for n in (32, 256, 1024):
+    product(n, n, n, dtype="float64")
 layer("linear 64x512->512", "linear", lambda lib: lib.nn.Linear(512, 512), (64, 512))
 
 for name in ("ReLU", "GELU", "Tanh", "Sigmoid", "SiLU"):
