@@ -261,6 +261,25 @@ def test_an_edit_of_an_overload_is_seen_through_a_factory(copy):
     assert copy.run(code)[0] == ["0.75", "0"]
 
 
+def test_the_process_that_compiles_rounds_as_those_that_read_the_cache(tmp_path):
+    code = """
+        import hashlib
+        import numpy as np
+        from tnn.kernels.batchnorm import batch_norm_backward
+        r = np.random.RandomState(0)
+        g, x = r.randn(2, 64, 128, 16).astype("f4")
+        mean, rstd, w, dw, db = r.rand(5, 128).astype("f4")
+        dx = np.empty_like(x)
+        batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, True)
+        print(hashlib.sha256(dx).hexdigest())
+        """
+    env = {**os.environ, "TNN_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    root = HERE.parent.parent
+    first, second = (subprocess.run(command, cwd=root, env=env, stdout=subprocess.PIPE, check=True) for _ in range(2))
+    assert first.stdout == second.stdout
+
+
 def test_a_folder_that_cannot_be_written_costs_the_cache_and_one_warning(copy):
     (copy.root / "file").write_text("")
     code = RUN + "\n    forward(np.float32([1]), np.float32([1]))\n"

@@ -36,9 +36,11 @@ from pathlib import Path
 import llvmlite
 import numba
 import numpy as np
+from llvmlite.binding import Linkage
 from numba.core import compiler, config, dispatcher, serialize, sigutils
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.dispatcher import Dispatcher
 
 FORMAT = 1
@@ -388,9 +390,26 @@ def _scatter_names() -> None:
     FunctionIdentity._unique_ids = itertools.count(int.from_bytes(os.urandom(5), "little") + 1)
 
 
+_numba_optimize = CPUCodeLibrary._optimize_final_module
+_OURS = "".join(f"{len(part)}{part}" for part in __name__.split(".")[:-1])
+
+
+def _optimize_own_copies(self: CPUCodeLibrary) -> None:
+    # Each compiled function carries copies of the helpers that it calls, optimized along with it, as weak symbols. In
+    # the process that compiled them the linker takes the helper's first version, which can round differently (another
+    # choice of fused multiply-adds); a process that reads the cache has the copy alone. So the copies become local.
+    functions = [f for f in self._final_module.functions if not f.is_declaration]
+    if any(f.linkage == Linkage.external and _OURS in f.name for f in functions):
+        for f in functions:
+            if f.linkage in (Linkage.linkonce_odr, Linkage.weak_odr):
+                f.linkage = "internal"
+    _numba_optimize(self)
+
+
 def install() -> None:
     """Give functions under ``tnn/kernels/`` this cache. Called once, before the first kernel is decorated."""
     dispatcher.Dispatcher.enable_caching = _enable_caching
+    CPUCodeLibrary._optimize_final_module = _optimize_own_copies
     _scatter_names()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_scatter_names)
