@@ -37,7 +37,7 @@ def info() -> int:
         "Python": f"{platform.python_version()} on {platform.platform()}",
         "CPU": f"{llvmlite.binding.get_host_cpu_name()} ({', '.join(shown) or 'no vector extensions of note'})",
         "vector code": _simd.PATH,
-        "threads": f"{_jit.get_num_threads()} ({parallel.threading_layer()})",
+        "threads": f"{_jit.get_num_threads()} ({_jit.threading_layer()})",
         "compile cache": f"{folder} ({len(entries)} entries, {size / 2**20:.1f} MiB)",
     }
     for name, text in rows.items():

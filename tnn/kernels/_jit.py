@@ -32,6 +32,7 @@ _cache.install()
 
 # -- threading layer -----------------------------------------------------------------------------------------------
 # Numba takes the first of TBB, OpenMP and its own workqueue that loads, at the first parallel compilation or load.
+# Unless NUMBA_THREADING_LAYER names one, the layer of `_threads` then takes its place where there are POSIX threads.
 
 
 def _preload_tbb() -> None:
@@ -64,15 +65,27 @@ _kept: list[object] = []  # what compiled code points at
 _numba_launch_threads = parallel._launch_threads
 
 
+def _own_layer() -> bool:
+    return str(config.THREADING_LAYER).lower() == "default" and os.name == "posix" and not config.DISABLE_JIT
+
+
 def _launch_threads() -> None:
+    launched = parallel._is_initialized
     _numba_launch_threads()
-    if parallel._threading_layer == "workqueue" and not _kept:
+    if launched:
+        return
+    if _own_layer():
+        from . import _threads
+
+        _threads.install()
+        _threads.start(parallel.NUM_THREADS)
+    elif parallel._threading_layer == "workqueue" and not _kept:
         from numba.np.ufunc import workqueue
 
         _serialise(workqueue.parallel_for)
 
 
-if str(config.THREADING_LAYER).lower() not in ("omp", "workqueue"):
+if str(config.THREADING_LAYER).lower() not in ("omp", "workqueue") and not _own_layer():
     _preload_tbb()
 parallel._launch_threads = _launch_threads
 
@@ -162,7 +175,17 @@ def set_num_threads(n: int) -> None:
         return
     if parallel.threading_layer() == "workqueue":
         n = min(n, parallel.NUM_THREADS)
+    if _own_layer():
+        from . import _threads
+
+        _threads.start(n)
     parallel._set_num_threads(n)
+
+
+def threading_layer() -> str:
+    """Name of the threading layer: tnn for this library's own, else what Numba calls it."""
+    parallel._launch_threads()
+    return "tnn" if _own_layer() else parallel.threading_layer()
 
 
 def get_num_threads() -> int:
