@@ -1,142 +1,36 @@
-"""What is timed: one table, used by versus.py (against PyTorch), gate.py and the asv suite.
+"""What is timed: one table, used by versus.py (against PyTorch), roofline.py, gate.py and the asv suite.
 
 A case makes its inputs for a library (``tnn`` or ``torch``: their names are the same) and returns a function without
-arguments that runs it once.
+arguments that runs it once; making.py says how. ``layer`` adds two rows, forward and forward with backward; ``only``
+one, for what has no gradient; ``add`` a row of any other kind. ``moves=(read, written)`` gives the bytes where they are
+not those of inputs, parameters and outputs, and ``flops`` the operations of products that no module shows.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from math import prod
 
+from making import (
+    CASES,
+    Case,
+    Given,
+    Output,
+    add,
+    digits_model,
+    encoder,
+    encoder_step,
+    forward,
+    inference,
+    layer,
+    lenet,
+    mlp,
+    only,
+    optimizer_step,
+    sdpa,
+    training_step,
+    two_blocks,
+    wide_mlp,
+)
 
-@dataclass(frozen=True)
-class Case:
-    """One row: its name, its family, and ``make(lib)``, which returns the function to time."""
-
-    name: str
-    family: str
-    make: Callable
-
-
-CASES: list[Case] = []
-
-
-def add(name, family, make):
-    """Adds a row to the table."""
-    CASES.append(Case(name, family, make))
-
-
-def forward(build, *shapes, dtype="float32"):
-    """Times ``build(lib)(*inputs)`` without recording."""
-
-    def make(lib):
-        lib.manual_seed(0)
-        layer = build(lib)
-        inputs = [lib.randn(*s, dtype=getattr(lib, dtype)) for s in shapes]
-
-        def run():
-            with lib.no_grad():
-                return layer(*inputs)
-
-        return run
-
-    return make
-
-
-def both(build, *shapes, dtype="float32"):
-    """Times forward and backward, to all inputs and parameters."""
-
-    def make(lib):
-        lib.manual_seed(0)
-        layer = build(lib)
-        inputs = [lib.randn(*s, dtype=getattr(lib, dtype), requires_grad=True) for s in shapes]
-        leaves = inputs + (list(layer.parameters()) if hasattr(layer, "parameters") else [])
-        seed = lib.ones_like(layer(*inputs).detach())
-
-        def run():
-            for t in leaves:
-                t.grad = None
-            layer(*inputs).backward(seed)
-
-        return run
-
-    return make
-
-
-def layer(name, family, build, *shapes, dtype="float32"):
-    """Two rows: forward, and forward with backward."""
-    add(f"{name} forward", family, forward(build, *shapes, dtype=dtype))
-    add(f"{name} forward+backward", family, both(build, *shapes, dtype=dtype))
-
-
-class Output:
-    """A layer's first output."""
-
-    def __init__(self, layer):
-        self.layer = layer
-        self.parameters = layer.parameters
-
-    def __call__(self, *inputs):
-        return self.layer(*inputs)[0]
-
-
-def training_step(build, batch, classes, optimizer="Adam"):
-    """Times zero_grad, forward, cross entropy, backward and the optimizer's step."""
-
-    def make(lib):
-        lib.manual_seed(0)
-        model = build(lib)
-        x = lib.randn(*batch)
-        y = lib.randint(0, classes, (batch[0],))
-        opt = getattr(lib.optim, optimizer)(model.parameters(), lr=1e-3)
-        loss_of = lib.nn.CrossEntropyLoss()
-
-        def run():
-            opt.zero_grad()
-            loss = loss_of(model(x), y)
-            loss.backward()
-            opt.step()
-            return loss
-
-        return run
-
-    return make
-
-
-def digits_model(lib):
-    """The network of examples/digits.py."""
-    nn = lib.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Dropout2d(0.1),
-        nn.Conv2d(64, 128, 3, padding=1, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3), nn.Linear(512, 10),
-    )  # fmt: skip
-
-
-def lenet(lib):
-    """LeNet-5 for 28 x 28 images."""
-    nn = lib.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
-        nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
-    )  # fmt: skip
-
-
-def mlp(lib):
-    """A multi-layer perceptron 8-16-4."""
-    nn = lib.nn
-    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
-
-
-def two_blocks(lib):
-    """Two convolution blocks with batch norm, for 32 x 32 colour images."""
-    nn = lib.nn
-    return nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(64 * 64, 10),
-    )  # fmt: skip
+__all__ = ["CASES", "Case"]
 
 
 def product(m, n, k, batch=(), left=False, right=False, dtype="float32"):
@@ -144,14 +38,17 @@ def product(m, n, k, batch=(), left=False, right=False, dtype="float32"):
     name = f"gemm {m}x{n}x{k}" if not m == n == k else f"gemm {n}"
     name = " ".join([name, *(f"batch {b}" for b in batch), *([dtype] if dtype != "float32" else [])])
     a, b = (*batch, m, k), (*batch, k, n)
-    add(name, "gemm", forward(lambda lib: lib.matmul, a, b, dtype=dtype))
+    more = {"dtype": dtype, "flops": 2 * m * n * k * prod(batch)}
+    add(name, "gemm", forward(lambda lib: lib.matmul, a, b, **more))
     if right:
         turned = (*batch, n, k)
-        add(f"{name} A B.T", "gemm", forward(lambda lib: lambda a, b: a @ b.mT, a, turned, dtype=dtype))
+        add(f"{name} A B.T", "gemm", forward(lambda lib: lambda a, b: a @ b.mT, a, turned, **more))
     if left:
         turned = (*batch, k, m)
-        add(f"{name} A.T B", "gemm", forward(lambda lib: lambda a, b: a.mT @ b, turned, b, dtype=dtype))
+        add(f"{name} A.T B", "gemm", forward(lambda lib: lambda a, b: a.mT @ b, turned, b, **more))
 
+
+# -- products ------------------------------------------------------------------------------------------------------
 
 for n in (16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048):
     product(n, n, n, left=n in (16, 32, 64, 128, 256, 1024), right=n in (16, 32, 64, 128, 256, 1024))
@@ -162,20 +59,50 @@ product(128, 128, 64, (8,), left=True, right=True)
 for n in (32, 256, 1024):
     product(n, n, n, dtype="float64")
 layer("linear 64x512->512", "linear", lambda lib: lib.nn.Linear(512, 512), (64, 512))
+layer("linear 64x512->512", "linear", lambda lib: lib.nn.Linear(512, 512), (64, 512), dtype="float64")
+layer("linear 1024x1024->1024", "linear", lambda lib: lib.nn.Linear(1024, 1024), (1024, 1024))
+layer("bilinear 64x32,32->32", "linear", lambda lib: lib.nn.Bilinear(32, 32, 32), (64, 32), (64, 32))
+
+# -- element by element --------------------------------------------------------------------------------------------
 
 for name in ("ReLU", "GELU", "Tanh", "Sigmoid", "SiLU"):
     layer(f"{name.lower()} 512x1024", "pointwise", lambda lib, name=name: getattr(lib.nn, name)(), (512, 1024))
+layer("tanh 512x1024", "pointwise", lambda lib: lib.nn.Tanh(), (512, 1024), dtype="float64")
+layer("relu 2048x4096", "pointwise", lambda lib: lib.nn.ReLU(), (2048, 4096))
+layer("exp 512x1024", "pointwise", lambda lib: lib.exp, (512, 1024))
+layer("add 512x1024", "pointwise", lambda lib: lib.add, (512, 1024), (512, 1024))
+layer("mul row 512x1024", "pointwise", lambda lib: lib.mul, (512, 1024), (1024,))
+only("where 512x1024", "pointwise", lambda lib: lambda x, y: lib.where(x > 0, x, y), (512, 1024), (512, 1024))
 layer("relu 8", "small", lambda lib: lib.nn.ReLU(), (8,))
 layer("add 8", "small", lambda lib: lib.add, (8,), (8,))
 layer("mul 8", "small", lambda lib: lib.mul, (8,), (8,))
 layer("tanh 8", "small", lambda lib: lib.tanh, (8,))
 layer("linear 1x8->8", "small", lambda lib: lib.nn.Linear(8, 8), (1, 8))
 layer("softmax 512x1000", "softmax", lambda lib: lib.nn.Softmax(-1), (512, 1000))
+layer("softmax 2x8", "softmax", lambda lib: lib.nn.Softmax(-1), (2, 8))
+layer("softmax dim 1 16x64x32x32", "softmax", lambda lib: lib.nn.Softmax(1), (16, 64, 32, 32))
 layer("log_softmax 512x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (512, 1000))
+layer("log_softmax 512x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (512, 1000), dtype="float64")
+layer("dropout 512x1024", "dropout", lambda lib: lib.nn.Dropout(0.1), (512, 1024))
+layer("dropout 8", "dropout", lambda lib: lib.nn.Dropout(0.1), (8,))
+layer("dropout2d 16x64x32x32", "dropout", lambda lib: lib.nn.Dropout2d(0.1), (16, 64, 32, 32))
+
+# -- normalization, pooling, convolution ---------------------------------------------------------------------------
+
 layer("layer_norm 512x1024", "normalization", lambda lib: lib.nn.LayerNorm(1024), (512, 1024))
+layer("layer_norm 2x8", "normalization", lambda lib: lib.nn.LayerNorm(8), (2, 8))
+layer("rms_norm 512x1024", "normalization", lambda lib: lib.nn.RMSNorm(1024), (512, 1024))
 layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28))
+layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28), dtype="float64")
+layer("batch_norm 4x4", "normalization", lambda lib: lib.nn.BatchNorm1d(4), (4, 4))
+layer("group_norm 16x64x28x28", "normalization", lambda lib: lib.nn.GroupNorm(8, 64), (16, 64, 28, 28))
+layer("instance_norm 16x64x28x28", "normalization", lambda lib: lib.nn.InstanceNorm2d(64), (16, 64, 28, 28))
 layer("max_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.MaxPool2d(2), (16, 64, 32, 32))
+layer("max_pool2d 1x4x8x8", "pooling", lambda lib: lib.nn.MaxPool2d(2), (1, 4, 8, 8))
+layer("max_pool2d 3x3 s2 16x64x32x32", "pooling", lambda lib: lib.nn.MaxPool2d(3, 2, 1), (16, 64, 32, 32))
 layer("avg_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.AvgPool2d(2), (16, 64, 32, 32))
+layer("avg_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.AvgPool2d(2), (16, 64, 32, 32), dtype="float64")
+layer("adaptive_avg_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.AdaptiveAvgPool2d(1), (16, 64, 32, 32))
 layer("conv2d 64->64 3x3 8x64x32x32", "conv", lambda lib: lib.nn.Conv2d(64, 64, 3, padding=1), (8, 64, 32, 32))
 layer("conv2d 1x1 128->128 8x128x16x16", "conv", lambda lib: lib.nn.Conv2d(128, 128, 1), (8, 128, 16, 16))
 layer(
@@ -185,7 +112,169 @@ layer(
     (8, 64, 32, 32),
 )
 layer("conv2d 3->32 7x7 s2 8x3x64x64", "conv", lambda lib: lib.nn.Conv2d(3, 32, 7, stride=2, padding=3), (8, 3, 64, 64))
+layer("conv2d 4->4 3x3 1x4x8x8", "conv", lambda lib: lib.nn.Conv2d(4, 4, 3, padding=1), (1, 4, 8, 8))
+layer("conv2d 16->32 5x5 8x16x32x32", "conv", lambda lib: lib.nn.Conv2d(16, 32, 5, padding=2), (8, 16, 32, 32))
+layer("conv2d groups 4 64->64 8x64x32x32", "conv", lambda lib: lib.nn.Conv2d(64, 64, 3, 1, 1, 1, 4), (8, 64, 32, 32))
+layer("conv2d dilation 2 32->32 8x32x32x32", "conv", lambda lib: lib.nn.Conv2d(32, 32, 3, 1, 2, 2), (8, 32, 32, 32))
+layer("conv2d 32->32 3x3 4x32x32x32", "conv", lambda lib: lib.nn.Conv2d(32, 32, 3, padding=1), (4, 32, 32, 32),
+      dtype="float64")  # fmt: skip
+layer("conv1d 64->64 5 16x64x256", "conv", lambda lib: lib.nn.Conv1d(64, 64, 5, padding=2), (16, 64, 256))
+layer("conv3d 16->16 3x3x3 2x16x16x16x16", "conv", lambda lib: lib.nn.Conv3d(16, 16, 3, padding=1), (2, 16, 16, 16, 16))
+for inner, shape in (((64, 32, 4, 2, 1), (8, 64, 16, 16)), ((4, 4, 3), (1, 4, 8, 8))):
+    name = "conv_transpose2d {}->{} {k}x{k} ".format(*inner, k=inner[2]) + "x".join(map(str, shape))
+    layer(name, "conv_transpose", lambda lib, inner=inner: lib.nn.ConvTranspose2d(*inner), shape)
+layer("conv_transpose1d 64->32 4 s2 16x64x128", "conv_transpose", lambda lib: lib.nn.ConvTranspose1d(64, 32, 4, 2, 1),
+      (16, 64, 128))  # fmt: skip
+
+# -- images and sequences rearranged -------------------------------------------------------------------------------
+
+for name in ("ReflectionPad2d", "ReplicationPad2d", "ZeroPad2d"):
+    layer(f"{name} 2 16x64x32x32", "padding", lambda lib, name=name: getattr(lib.nn, name)(2), (16, 64, 32, 32))
+layer("ReflectionPad2d 1 1x2x4x4", "padding", lambda lib: lib.nn.ReflectionPad2d(1), (1, 2, 4, 4))
+layer("ReflectionPad2d 2 16x64x32x32", "padding", lambda lib: lib.nn.ReflectionPad2d(2), (16, 64, 32, 32),
+      dtype="float64")  # fmt: skip
+layer("unfold 3x3 8x32x32x32", "fold", lambda lib: lib.nn.Unfold(3, padding=1), (8, 32, 32, 32))
+layer("fold 3x3 8x32x32x32", "fold", lambda lib: lib.nn.Fold((32, 32), 3, padding=1), (8, 288, 1024))
+layer("unfold 2x2 1x2x4x4", "fold", lambda lib: lib.nn.Unfold(2), (1, 2, 4, 4))
+for mode in ("nearest", "bilinear", "bicubic"):
+    layer(f"upsample {mode} x2 8x32x32x32", "resample", lambda lib, mode=mode: lib.nn.Upsample(None, 2, mode),
+          (8, 32, 32, 32))  # fmt: skip
+layer("upsample bilinear x2 1x2x4x4", "resample", lambda lib: lib.nn.Upsample(None, 2, "bilinear"), (1, 2, 4, 4))
+layer("upsample bilinear x2 8x32x32x32", "resample", lambda lib: lib.nn.Upsample(None, 2, "bilinear"), (8, 32, 32, 32),
+      dtype="float64")  # fmt: skip
+layer("pixel_shuffle 2 8x64x32x32", "resample", lambda lib: lib.nn.PixelShuffle(2), (8, 64, 32, 32))
+layer(
+    "grid_sample 8x16x32x32",
+    "resample",
+    lambda lib: lambda x, g: lib.nn.functional.grid_sample(x, g, align_corners=False),
+    (8, 16, 32, 32),
+    (8, 32, 32, 2),
+)
+
+
+def embedding(count, width, indices):
+    """An embedding with its indices: what moves is the rows looked up and, on the way back, the whole gradient."""
+    return lambda lib: Given(lib.nn.Embedding(count, width), lib.randint(0, count, indices))
+
+
+EMBEDDED = 64 * 128 * 128 * 4
+layer("embedding 10000x128 64x128", "embedding", embedding(10000, 128, (64, 128)), moves=(EMBEDDED, EMBEDDED),
+      both_moves=(3 * EMBEDDED, 2 * EMBEDDED + 10000 * 128 * 4))  # fmt: skip
+layer("embedding 10x4 8", "embedding", embedding(10, 4, (8,)))
+layer("embedding_bag 10000x128 64x32", "embedding",
+      lambda lib: Given(lib.nn.EmbeddingBag(10000, 128, mode="sum"), lib.randint(0, 10000, (64, 32))),
+      moves=(64 * 32 * 512, 64 * 512), both_moves=(64 * 32 * 512 * 2, 64 * 512 + 10000 * 512))  # fmt: skip
+
+# -- losses and distances ------------------------------------------------------------------------------------------
+
+layer("cross_entropy 512x1000", "loss", lambda lib: Given(lib.nn.CrossEntropyLoss(), lib.randint(0, 1000, (512,))),
+      (512, 1000))  # fmt: skip
+layer("cross_entropy 512x1000", "loss", lambda lib: Given(lib.nn.CrossEntropyLoss(), lib.randint(0, 1000, (512,))),
+      (512, 1000), dtype="float64")  # fmt: skip
+layer("cross_entropy 4x4", "loss", lambda lib: Given(lib.nn.CrossEntropyLoss(), lib.randint(0, 4, (4,))), (4, 4))
+for name in ("MSELoss", "SmoothL1Loss"):
+    layer(f"{name} 512x1024", "loss", lambda lib, name=name: getattr(lib.nn, name)(), (512, 1024), (512, 1024))
+for name, options in (("BCEWithLogitsLoss", {}), ("KLDivLoss", {"reduction": "batchmean"})):
+    layer(f"{name} 512x1024", "loss",
+          lambda lib, name=name, options=options: Given(getattr(lib.nn, name)(**options), lib.rand(512, 1024)),
+          (512, 1024))  # fmt: skip
+layer("MSELoss 8", "loss", lambda lib: lib.nn.MSELoss(), (8,), (8,))
+
+
+def ctc(length, batch, classes, target):
+    """Connectionist temporal classification with log probabilities from normal numbers."""
+
+    def build(lib):
+        targets = lib.randint(1, classes, (batch, target))
+        lengths = lib.full((batch,), length, dtype=lib.long), lib.full((batch,), target, dtype=lib.long)
+        loss = lib.nn.CTCLoss()
+        return lambda x: loss(x.log_softmax(-1), targets, *lengths)
+
+    return build
+
+
+layer("ctc 128x16x32", "ctc", ctc(128, 16, 32, 20), (128, 16, 32))
+layer("ctc 8x1x4", "ctc", ctc(8, 1, 4, 2), (8, 1, 4))
+layer("ctc 128x16x32", "ctc", ctc(128, 16, 32, 20), (128, 16, 32), dtype="float64")
+layer("cdist 256x64,256x64", "distance", lambda lib: lib.cdist, (256, 64), (256, 64), flops=2 * 256 * 256 * 64)
+layer("cdist 4x4,4x4", "distance", lambda lib: lib.cdist, (4, 4), (4, 4))
+layer("cdist p=1 256x64,256x64", "distance", lambda lib: Given(lib.cdist, 1.0), (256, 64), (256, 64),
+      flops=3 * 256 * 256 * 64)  # fmt: skip
+layer("cosine_similarity 4096x128", "distance", lambda lib: lib.nn.CosineSimilarity(), (4096, 128), (4096, 128))
+layer("pairwise_distance 4096x128", "distance", lambda lib: lib.nn.PairwiseDistance(), (4096, 128), (4096, 128))
+
+# -- reductions, indices, shapes -----------------------------------------------------------------------------------
+
 layer("sum 512x1024", "reduction", lambda lib: lambda x: x.sum(), (512, 1024))
+layer("sum 8", "reduction", lambda lib: lambda x: x.sum(), (8,))
+layer("sum 2048x4096", "reduction", lambda lib: lambda x: x.sum(), (2048, 4096))
+layer("sum dim 0 512x1024", "reduction", lambda lib: lambda x: x.sum(0), (512, 1024))
+layer("mean dim 1 512x1024", "reduction", lambda lib: lambda x: x.mean(1), (512, 1024))
+layer("mean dim 1 512x1024", "reduction", lambda lib: lambda x: x.mean(1), (512, 1024), dtype="float64")
+layer("var dim 1 512x1024", "reduction", lambda lib: lambda x: x.var(1), (512, 1024))
+layer("amax dim 1 512x1024", "reduction", lambda lib: lambda x: x.amax(1), (512, 1024))
+layer("cumsum 512x1024", "reduction", lambda lib: lambda x: x.cumsum(1), (512, 1024))
+only("argmax dim 1 512x1024", "reduction", lambda lib: lambda x: x.argmax(1), (512, 1024))
+
+PICKED = 2048 * 512 * 4
+layer("index_select 4096x512 2048", "indexing",
+      lambda lib: Given(lambda x, i: x.index_select(0, i), lib.randint(0, 4096, (2048,))), (4096, 512),
+      moves=(PICKED, PICKED), both_moves=(3 * PICKED, PICKED + 4 * PICKED))  # fmt: skip
+layer("gather 512x1024 512x256", "indexing",
+      lambda lib: Given(lambda x, i: x.gather(1, i), lib.randint(0, 1024, (512, 256))), (512, 1024))  # fmt: skip
+layer("x[i] 4096x512 2048", "indexing", lambda lib: Given(lambda x, i: x[i], lib.randint(0, 4096, (2048,))),
+      (4096, 512), moves=(PICKED, PICKED), both_moves=(3 * PICKED, PICKED + 4 * PICKED))  # fmt: skip
+layer("x[2:6] 8", "indexing", lambda lib: lambda x: x[2:6], (8,))
+layer("masked_fill 512x1024", "indexing",
+      lambda lib: Given(lambda x, m: x.masked_fill(m, 0.0), lib.rand(512, 1024) < 0.5), (512, 1024))  # fmt: skip
+
+layer("transpose 1024x1024", "shape", lambda lib: lambda x: x.t().contiguous(), (1024, 1024))
+layer("transpose 1024x1024", "shape", lambda lib: lambda x: x.t().contiguous(), (1024, 1024), dtype="float64")
+layer("permute 0213 16x128x8x64", "shape", lambda lib: lambda x: x.permute(0, 2, 1, 3).contiguous(), (16, 128, 8, 64))
+layer("permute 0231 16x64x32x32", "shape", lambda lib: lambda x: x.permute(0, 2, 3, 1).contiguous(), (16, 64, 32, 32))
+layer("cat 2 x 512x1024", "shape", lambda lib: lambda x, y: lib.cat((x, y), 1), (512, 1024), (512, 1024))
+layer("clone 2048x4096", "shape", lambda lib: lambda x: x.clone(), (2048, 4096))
+layer("reshape 8", "shape", lambda lib: lambda x: x.reshape(2, 4), (8,))
+layer("flip 512x1024", "shape", lambda lib: lambda x: x.flip(1), (512, 1024))
+
+only("sort 512x1024", "sort", lambda lib: lambda x: x.sort(1), (512, 1024))
+only("sort 262144", "sort", lambda lib: lambda x: x.sort(), (262144,))
+only("sort 8", "sort", lambda lib: lambda x: x.sort(), (8,))
+only("topk 10 512x1024", "sort", lambda lib: lambda x: x.topk(10), (512, 1024))
+only("argsort 512x1024", "sort", lambda lib: lambda x: x.argsort(1), (512, 1024), dtype="float64")
+
+# -- linear algebra, creation, random numbers ----------------------------------------------------------------------
+
+
+def positive(n):
+    """A function of a symmetric positive definite matrix of size n, made of its argument."""
+    return lambda lib, solve: lambda x: solve(lib.linalg, x @ x.mT / n + lib.eye(n, dtype=x.dtype))
+
+
+for n, dtype in ((8, "float32"), (128, "float32"), (128, "float64")):
+    for name, solve, cubes in (
+        ("cholesky", lambda linalg, a: linalg.cholesky(a), 1 / 3),
+        ("inv", lambda linalg, a: linalg.inv(a), 2),
+        ("solve", lambda linalg, a: linalg.solve(a, a), 8 / 3),
+        ("det", lambda linalg, a: linalg.det(a), 2 / 3),
+    ):
+        layer(f"{name} {n}", "linalg", lambda lib, n=n, solve=solve: positive(n)(lib, solve), (n, n), dtype=dtype,
+              flops=(cubes + 2) * n**3)  # fmt: skip
+
+for name in ("zeros", "ones", "empty"):
+    only(f"{name} 512x1024", "creation", lambda lib, name=name: lambda: getattr(lib, name)(512, 1024),
+         moves=(0, 0 if name == "empty" else 512 * 1024 * 4))  # fmt: skip
+only("zeros 8", "creation", lambda lib: lambda: lib.zeros(8))
+only("arange 524288", "creation", lambda lib: lambda: lib.arange(524288))
+only("full 512x1024 float64", "creation", lambda lib: lambda: lib.full((512, 1024), 0.5, dtype=lib.float64))
+for name in ("rand", "randn"):
+    only(f"{name} 512x1024", "random", lambda lib, name=name: lambda: getattr(lib, name)(512, 1024))
+only("rand 8", "random", lambda lib: lambda: lib.rand(8))
+only("randn 512x1024 float64", "random", lambda lib: lambda: lib.randn(512, 1024, dtype=lib.float64))
+only("randint 524288", "random", lambda lib: lambda: lib.randint(0, 1000, (524288,)))
+only("randperm 65536", "random", lambda lib: lambda: lib.randperm(65536))
+
+# -- sequences -----------------------------------------------------------------------------------------------------
 
 for name in ("LSTM", "GRU"):
     layer(
@@ -195,40 +284,14 @@ for name in ("LSTM", "GRU"):
         (40, 32, 64),
     )
 layer("lstm 64->64 1x20", "recurrent", lambda lib: Output(lib.nn.LSTM(64, 64)), (20, 1, 64))
+layer("rnn 64->128 32x40", "recurrent", lambda lib: Output(lib.nn.RNN(64, 128)), (40, 32, 64))
+layer("lstm 32->32 16x20", "recurrent", lambda lib: Output(lib.nn.LSTM(32, 32, dtype=lib.float64)), (20, 16, 32),
+      dtype="float64")  # fmt: skip
 
-
-def sdpa(causal=False):
-    """Scaled dot-product attention."""
-    return lambda lib: (
-        lambda q, k, v: lib.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    )
-
-
-def encoder_step(dropout):
-    """Times an AdamW step of a two-layer encoder with a linear layer on top: a class for each place."""
-
-    def make(lib):
-        lib.manual_seed(0)
-        nn = lib.nn
-        one = nn.TransformerEncoderLayer(128, 4, 512, dropout, batch_first=True)
-        model = nn.Sequential(nn.TransformerEncoder(one, 2), nn.Linear(128, 64))
-        x, y = lib.randn(16, 64, 128), lib.randint(0, 64, (16 * 64,))
-        opt = lib.optim.AdamW(model.parameters(), lr=1e-3)
-
-        def run():
-            opt.zero_grad()
-            loss = nn.functional.cross_entropy(model(x).reshape(16 * 64, 64), y)
-            loss.backward()
-            opt.step()
-            return loss
-
-        return run
-
-    return make
-
-
-layer("sdpa 8x8x128x64", "attention", sdpa(), *[(8, 8, 128, 64)] * 3)
-layer("sdpa causal 2x8x512x64", "attention", sdpa(causal=True), *[(2, 8, 512, 64)] * 3)
+layer("sdpa 8x8x128x64", "attention", sdpa(), *[(8, 8, 128, 64)] * 3, flops=4 * 64 * 128 * 128 * 64)
+layer("sdpa causal 2x8x512x64", "attention", sdpa(causal=True), *[(2, 8, 512, 64)] * 3, flops=2 * 16 * 512 * 512 * 64)
+layer("sdpa 1x1x4x4", "attention", sdpa(), *[(1, 1, 4, 4)] * 3)
+layer("sdpa 2x4x128x64", "attention", sdpa(), *[(2, 4, 128, 64)] * 3, dtype="float64", flops=4 * 8 * 128 * 128 * 64)
 for rate in (0.1, 0.0):
     layer(
         f"encoder layer d=128 16x64 dropout {rate}",
@@ -238,7 +301,31 @@ for rate in (0.1, 0.0):
     )
     add(f"step two-layer encoder d=128 16x64 dropout {rate}", "attention", encoder_step(rate))
 
+# -- optimizers, whole steps, inference ----------------------------------------------------------------------------
+
+for name, states, options in (
+    ("SGD", 0, {"lr": 0.01}),
+    ("SGD", 1, {"lr": 0.01, "momentum": 0.9}),
+    ("Adam", 2, {"lr": 0.01}),
+    ("AdamW", 2, {"lr": 0.01}),
+    ("RMSprop", 1, {"lr": 0.01}),
+):
+    title = f"{name} momentum" if "momentum" in options else name
+    sizes = [(512, 512), (512,)] * 4
+    add(f"{title} 4 x 512x512", "optim", optimizer_step(name, sizes, states, **options))
+    add(f"{title} 8 small", "optim", optimizer_step(name, [(8, 8), (8,)] * 4, states, **options))
+
 add("step digits CNN batch 64", "step", training_step(digits_model, (64, 1, 8, 8), 10))
 add("step MLP 8-16-4 batch 16", "step", training_step(mlp, (16, 8), 4))
 add("step LeNet batch 64", "step", training_step(lenet, (64, 1, 28, 28), 10))
 add("step two-block CNN batch 32", "step", training_step(two_blocks, (32, 3, 32, 32), 10))
+add("step MLP 784-512-256-10 batch 128", "step", training_step(wide_mlp, (128, 784), 10, "SGD"))
+for name, model, shape in (
+    ("MLP 784-512-256-10", wide_mlp, (784,)),
+    ("digits CNN", digits_model, (1, 8, 8)),
+    ("LeNet", lenet, (1, 28, 28)),
+    ("two-block CNN", two_blocks, (3, 32, 32)),
+    ("two-layer encoder", encoder, (64, 128)),
+):
+    for batch in (1, 64):
+        add(f"inference {name} batch {batch}", "inference", inference(model, batch, *shape))
