@@ -58,7 +58,9 @@ EXPRESSIONS = [
     "F.margin_ranking_loss(x * x, y, y)", "F.cosine_similarity(x, y)", "F.pairwise_distance(x, y)",
     "F.cosine_embedding_loss(x, y, k - 0.0)", "F.triplet_margin_loss(x, y, x * y)",
     "F.hinge_embedding_loss(x * x, k[:, None] * 2 - 1)", "F.multilabel_soft_margin_loss(x, y)",
-    "F.embedding(k, x * y[:2])",
+    "F.embedding(k, x * y[:2])", "F.embedding_bag(k[None], x * y, mode='max')",
+    "F.embedding_bag(k[None], x * y, mode='mean')",
+    "F.embedding_bag(k[None], x, mode='sum', per_sample_weights=x[:1, :2])",
 ]  # fmt: skip
 
 
@@ -80,10 +82,53 @@ def test_second_derivatives(expression):
 
 
 def test_one_that_is_missing_says_so():
-    x, grid = T.rand(1, 1, 3, 3, requires_grad=True), T.rand(1, 2, 2, 2, requires_grad=True)
-    g = T.autograd.grad(F.grid_sample(x, grid, align_corners=True).sum(), (x, grid), create_graph=True)
-    with pytest.raises(RuntimeError, match="GridSampler.*derivative is not implemented"):
-        (g[0].sum() + g[1].sum()).backward()
+    x = T.rand(1, 2, 2, 2, requires_grad=True)
+    (g,) = T.autograd.grad(nn.CrossMapLRN2d(2)(x).sum(), x, retain_graph=True)
+    with pytest.raises(RuntimeError, match="CrossMapLRN2d: the second derivative is not implemented"):
+        T.autograd.grad(nn.CrossMapLRN2d(2)(x).sum(), x, create_graph=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 4, 3), (2, 1, 2, 3, 2)])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_grid_sample(mode, shape):
+    if mode == "bicubic" and len(shape) == 5:
+        mode = "bilinear"
+    rng = np.random.RandomState(3)
+    points = (shape[0], *(2,) * (len(shape) - 2), len(shape) - 2)
+    x, grid = (T.tensor(a, requires_grad=True) for a in (rng.standard_normal(shape), rng.uniform(-1.3, 1.3, points)))
+    for padding in ("zeros", "border", "reflection"):
+        for align in (False, True):
+
+            def run(x, grid, *options):
+                return F.grid_sample(x, grid, mode, *options)
+
+            options = padding, align
+            out = run(x, grid, *options)
+            plain = T.autograd.grad(out, (x, grid), T.ones_like(out), retain_graph=True)
+            recorded = T.autograd.grad(out, (x, grid), T.ones_like(out), create_graph=True)
+            for a, b in zip(plain, recorded, strict=True):
+                np.testing.assert_allclose(a.tolist(), b.tolist(), atol=1e-12)
+            assert gradgradcheck(run, (x, grid, *options))
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_ctc_loss(zero_infinity):
+    """Against a plain backward: the gradient of lengths that fit, and what is given where none fits."""
+    T.manual_seed(0)
+    x = T.randn(5, 4, 4, dtype=T.float64, requires_grad=True)
+    targets, steps, lengths = T.tensor([[1, 2], [3, 3], [1, 1], [2, 0]]), (5, 4, 2, 3), (2, 2, 2, 0)
+
+    def run(x, n=4):
+        of = targets[:n], steps[:n], lengths[:n]
+        return F.ctc_loss(x[:, :n].log_softmax(-1), *of, reduction="none", zero_infinity=zero_infinity)
+
+    weight = T.tensor([1.0, 2.0, 3.0, 4.0], dtype=T.float64)
+    (plain,) = T.autograd.grad(run(x), x, weight)
+    (recorded,) = T.autograd.grad(run(x), x, weight, create_graph=True)
+    np.testing.assert_allclose(recorded.tolist(), plain.tolist(), atol=1e-12)
+    assert np.isnan(plain[:2, 2].tolist()).all() != zero_infinity
+    fits = T.tensor([0, 1, 3])
+    assert gradgradcheck(lambda x: run(x)[fits], (x,)) if zero_infinity else gradgradcheck(lambda x: run(x, 2), (x,))
 
 
 def _norms(model):

@@ -117,6 +117,28 @@ def _axis(g, n, mode, pad, align, at, w, d):
 
 
 @njit(**JIT)
+def grid_sample_taps(g, n, mode, pad, align, at, t, slope):
+    """Writes, for the coordinates g (M,) along an axis of n elements, what :func:`_axis` makes weights from.
+
+    at (M, 4): the taps' positions, -1 for none; t (M,): the fraction from the first tap on (from the second one for
+    cubic); slope (M,): its derivative by g.
+    """
+    w, d = np.zeros(4), np.zeros(4)
+    for p in range(g.shape[0]):
+        c = float(g[p])
+        for k in range(4):
+            at[p, k] = -1
+        _axis(c, n, mode, pad, align, at[p], w, d)
+        u, scale = _pixel(c, n, align)
+        s = 1.0
+        if mode != 2:
+            u, s = _bound(u, n, pad, align)
+        elif not (u > -2147483648.0 and u < 2147483646.0):
+            u = -100.0
+        t[p], slope[p] = u - math.floor(u), s * scale
+
+
+@njit(**JIT)
 def _axes(point, x, mode, pad, align, flat, at, w, d, count):
     for j in range(3):
         n = x.shape[4 - j]

@@ -8,8 +8,12 @@ from ..autograd.node import Node
 from ..kernels import ctc as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32
+from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
+from .joining import cat, stack
 from .loss import reduction_of
+from .pointwise_select import where
+
+_NEVER = -1e30  # stands for log(0): sums of it stay finite, and so do their derivatives
 
 
 class CtcLoss(Node):
@@ -17,23 +21,45 @@ class CtcLoss(Node):
 
     def backward(self, grad):
         x, loss = self.saved_tensors()
-        return _ctc_backward(grad, x, loss, self)
+        if mode.grad:
+            return composed_backward(lambda x: self.compose(x, loss._data), (x,), grad)
+        a = dense(x)
+        gx = empty(a.shape, a.dtype)
+        kernels.ctc_backward(dense(grad), a, *self.arguments, self.alpha, loss._data, self.zero_infinity, gx)
+        return wrap(gx)
 
-
-class CtcLossBackward(Node):
-    """The second derivative is not written."""
-
-    __slots__ = ()
-
-
-def _ctc_backward(grad, x, loss, forward):
-    a, g = dense(x), dense(grad)
-    gx = empty(a.shape, a.dtype)
-    kernels.ctc_backward(g, a, *forward.arguments, forward.alpha, loss._data, forward.zero_infinity, gx)
-    out = wrap(gx)
-    if mode.grad and (grad._rg or x._rg):
-        CtcLossBackward(grad, x).attach(out)
-    return out
+    def compose(self, x, loss):
+        """A function with the same gradient from differentiable operations, one step in time after the other."""
+        targets, start, steps, lengths, blank = self.arguments
+        total, n = x._data.shape[:2]
+        states = 2 * int(lengths.max(initial=0)) + 1
+        place = np.arange(states)
+        labels = np.full((n, states), blank)
+        for i in range(n):
+            labels[i, 1 : 2 * lengths[i] : 2] = targets[start[i] : start[i] + lengths[i]]
+        ways = np.zeros((n, states), bool)  # the two states before one's own may be left out
+        ways[:, 2:] = (place[2:] % 2 == 1) & (labels[:, 2:] != labels[:, :-2])
+        emitted = x.gather(2, wrap(np.broadcast_to(labels, (total, n, states)).copy())).clamp_min(_NEVER)
+        first = (place < 2) & (place < 2 * lengths[:, None] + 1)
+        alpha = emitted.select(0, 0).masked_fill(wrap(~first), _NEVER)
+        nothing = x.new_full((n, 2), _NEVER)
+        for t in range(1, total):
+            before = cat([nothing, alpha], 1)
+            skip = before.narrow(1, 0, states).masked_fill(wrap(~ways), _NEVER)
+            new = emitted.select(0, t) + stack([alpha, before.narrow(1, 1, states), skip]).logsumexp(0)
+            alpha = where(wrap((t < steps)[:, None]), new, alpha)
+        last = alpha.gather(1, wrap(np.stack([2 * lengths, np.maximum(2 * lengths - 1, 0)], 1)))
+        last = last.masked_fill(wrap((lengths == 0)[:, None] & np.array([False, True])), _NEVER)
+        seen = wrap((np.arange(total)[:, None] < steps)[:, :, None])
+        # log-probabilities count as normalized: sum(exp(x)) adds nothing to the loss but its gradient
+        value = x.exp().masked_fill(~seen, 0.0).sum((0, 2)) - last.logsumexp(1)
+        value = value.masked_fill(wrap(steps == 0), 0.0)
+        impossible = np.isinf(loss) & (steps > 0)
+        return (
+            value.masked_fill(wrap(impossible), 0.0)
+            if self.zero_infinity
+            else value * wrap(np.where(impossible, np.nan, 1.0).astype(loss.dtype))
+        )
 
 
 def _lengths(name, value, n):

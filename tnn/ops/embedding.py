@@ -183,14 +183,19 @@ class EmbeddingBagMax(Node):
         kernels.bag_max_backward(dense(grad), best._data, gw)
         out = wrap(gw)
         if grad._rg and grad_mode.grad:
-            EmbeddingBagMaxBackward(grad).attach(out)
+            again = EmbeddingBagMaxBackward(grad)
+            again.best = best
+            again.attach(out)
         return out
 
 
 class EmbeddingBagMaxBackward(Node):
-    """The second derivative is not written."""
+    """Gathers back what was scattered to the largest rows."""
 
-    __slots__ = ()
+    __slots__ = ("best",)
+
+    def backward(self, grad):
+        return grad.gather(0, self.best.clamp_min(0)) * (self.best >= 0)
 
 
 def _bounds(input, offsets, include_last_offset):

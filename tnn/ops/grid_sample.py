@@ -10,24 +10,65 @@ from ..autograd.node import Node
 from ..kernels import grid_sample as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32
+from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
 
 _MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 _PADS = {"zeros": 0, "border": 1, "reflection": 2}
 
 
-class GridSampler(Node):
+class GridSampler2D(Node):
     __slots__ = ("options",)
 
     def backward(self, grad):
         x, grid = self.saved_tensors()
+        if grad_mode.grad:
+            return composed_backward(lambda x, grid: _composed(x, grid, self.options), (x, grid), grad)
         return _sample_backward(grad, x, grid, self.options)
 
 
-class GridSamplerBackward(Node):
-    """The second derivative is not written."""
-
+class GridSampler3D(GridSampler2D):
     __slots__ = ()
+
+
+def _weights(t, mode):
+    """The taps' weights from the fraction t (Keys' cubic, a = -0.75)."""
+    if mode == 1:
+        return [t * 0 + 1]
+    if mode == 0:
+        return [1 - t, t]
+    near = [((1.25 * u - 2.25) * u * u + 1) for u in (t, 1 - t)]
+    far = [((-0.75 * u + 3.75) * u - 6) * u + 3 for u in (t + 1, 2 - t)]
+    return [far[0], *near, far[1]]
+
+
+def _composed(x, grid, options):
+    """The same from differentiable operations: a gather for each combination of the axes' taps."""
+    mode, pad, align = options
+    n, channels, *size = x._data.shape
+    flat, points = x.reshape(n, channels, -1), grid.reshape(n, -1, len(size))
+    count = points._data.shape[1]
+    combinations = [(0, None)]
+    for j, length in enumerate(size):
+        g = points.select(2, len(size) - 1 - j)
+        a = np.ascontiguousarray(g._data).reshape(-1)
+        at, t, slope = np.empty((a.size, 4), np.int64), np.empty_like(a), np.empty_like(a)
+        kernels.grid_sample_taps(a, length, mode, pad, align, at, t, slope)
+        finite = g.nan_to_num(0.0, 0.0, 0.0)
+        fraction = wrap(t.reshape(n, count)) + (finite - finite.detach()) * wrap(slope.reshape(n, count))
+        combinations = [
+            (i * length + np.maximum(at[:, k], 0), own if w is None else w * own)
+            for i, w in combinations
+            for k, own in enumerate(
+                v * wrap((at[:, k] >= 0).reshape(n, count).astype(a.dtype))
+                for k, v in enumerate(_weights(fraction, mode))
+            )
+        ]
+    total = None
+    for i, w in combinations:
+        index = wrap(i.reshape(n, 1, count)).expand(n, channels, count)
+        part = flat.gather(2, index) * w.unsqueeze(1)
+        total = part if total is None else total + part
+    return total.reshape(n, channels, *grid._data.shape[1:-1])
 
 
 def _arrays(x, grid):
@@ -45,10 +86,7 @@ def _sample_backward(grad, input, grid, options):
     x, g, flat = _arrays(dense(input), dense(grid))
     gx, gg = empty(x.shape, x.dtype), empty(g.shape, g.dtype)
     kernels.grid_sample_backward(dense(grad).reshape(x.shape[0], x.shape[1], -1), x, g, *options, flat, gx, gg)
-    outs = wrap(gx.reshape(input._data.shape)), wrap(gg[..., : grid._data.shape[-1]].reshape(grid._data.shape))
-    if grad_mode.grad and (grad._rg or input._rg or grid._rg):
-        GridSamplerBackward(grad, input, grid).attach_all(outs)
-    return outs
+    return wrap(gx.reshape(input._data.shape)), wrap(gg[..., : grid._data.shape[-1]].reshape(grid._data.shape))
 
 
 @half_as_float32(autocast="float32")
@@ -116,7 +154,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     kernels.grid_sample_forward(a, points, *options, flat, y.reshape(x.shape[0], x.shape[1], points.shape[1]))
     out = wrap(y)
     if grad_mode.grad and (input._rg or grid._rg):
-        node = GridSampler(input, grid)
+        node = (GridSampler2D if flat else GridSampler3D)(input, grid)
         node.options = options
         node.save(input, grid)
         node.attach(out)
