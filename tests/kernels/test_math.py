@@ -12,6 +12,7 @@ SLOW_REFERENCE = {"erf", "erfc"}
 VECTORISED = [
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sigmoid", "softplus", "tanh", "erf", "erfc", "sin_small",
     "cos_small", "tan_small", "asin", "acos", "atan", "acosh", "sinh", "cosh", "asinh", "atanh",
+    "normal_cdf", "gelu_slope",
 ]  # fmt: skip
 EDGES = [
     0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e-45, -1e-45, 1.2e-38, 88.7, 88.73, -87.4, -103.9,
@@ -126,6 +127,23 @@ def test_digamma_lgamma_and_erfinv():
     np.testing.assert_allclose(back, y[:2002], rtol=7e-16, atol=1e-300)
     np.testing.assert_array_equal(x[-4:], [np.inf, -np.inf, np.nan, np.nan])
     assert math.isclose(x[-5], 5.863584748755167, rel_tol=1e-14)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 2.5e-7), (np.float64, 5e-16)])
+def test_normal_distribution(dtype, bound):
+    x = np.concatenate([np.linspace(-12, 12, 20_001), [-np.inf, np.inf, -0.0, 1e-30]]).astype(dtype)
+    cdf = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x.astype(float)])
+    density = np.exp(-0.5 * x.astype(float) ** 2) / math.sqrt(2 * math.pi)
+    finite = np.where(np.isinf(x), 0, x)
+    out = np.empty_like(x)
+    loop("normal_cdf")(x, out)
+    assert np.abs(out - cdf).max() < bound and (np.abs(out - cdf)[np.abs(x) > 6] <= 1e-9).all()
+    slopes = np.empty_like(x[:-4])
+    loop("gelu_slope")(x[:-4], slopes)
+    assert np.abs(slopes - (cdf + finite * density)[:-4]).max() < 2 * bound
+    for name in ("normal_cdf", "gelu_slope"):
+        loop(name)(np.array([np.nan], dtype), slopes[:1])
+        assert np.isnan(slopes[0])
 
 
 def test_signs_and_polynomials():

@@ -51,7 +51,21 @@ def nested(x, y):
 def test_the_layer_is_in_place():
     count(np.zeros(1, np.int64))
     assert _jit.threading_layer() == "tnn"
-    assert _threads.install()
+    assert _threads._word_of(_threads._STARTED).value == _jit.get_num_threads() == len(_threads._workers) + 1
+
+
+def test_numba_may_have_started_its_threads_before():
+    done = python("""
+        import numba
+        numba.set_num_threads(1)
+        numba.set_num_threads(2)
+        import numpy as np
+        from tnn.kernels import _threads, activation
+        out = np.empty(100_000, np.float32)
+        activation.relu_forward(np.linspace(-1, 1, 100_000, dtype=np.float32), out)
+        print(len(_threads._workers), out.sum())
+        """)
+    assert done.stdout.split()[0] == "1" and done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8, 31, 1000])

@@ -18,7 +18,7 @@ from . import _cache
 # Below this many elements a kernel runs its loop on the calling thread.
 GRAIN = 32768
 # Elements in one chunk of a parallel loop over a flat array: fixed, so that results do not depend on the thread count.
-CHUNK = 16384
+CHUNK = 8192
 
 JIT = {
     "cache": True,
@@ -70,15 +70,11 @@ def _own_layer() -> bool:
 
 
 def _launch_threads() -> None:
-    launched = parallel._is_initialized
     _numba_launch_threads()
-    if launched:
-        return
     if _own_layer():
         from . import _threads
 
-        _threads.install()
-        _threads.start(parallel.NUM_THREADS)
+        _threads.install(parallel.NUM_THREADS)
     elif parallel._threading_layer == "workqueue" and not _kept:
         from numba.np.ufunc import workqueue
 

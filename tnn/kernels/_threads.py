@@ -37,7 +37,7 @@ MOST_BLOCKS = 0xFFFF
 PAUSES, YIELDS = 400, 400  # measured: about 20 us of pauses, then 0.2 ms of yields
 
 # Where things lie in the state, in words of 8 bytes; those that different threads write are on different cache lines.
-_BUSY, _NUMBER, _DONE, _ASLEEP, _STOP, _JOB, _MUTEX, _CONDITION, _TICKETS = 0, 8, 16, 24, 32, 40, 48, 64, 80
+_BUSY, _NUMBER, _DONE, _ASLEEP, _STOP, _JOB, _MUTEX, _CONDITION, _TICKETS = 0, 8, 16, 24, 32, 40, 56, 72, 88
 _STARTED = _STOP + 1  # how many threads there are, the caller counted
 _SELVES = _TICKETS + 8 * MOST_THREADS  # what pthread_self says in each worker
 _SIZE = _SELVES + MOST_THREADS
@@ -331,17 +331,12 @@ def _entry(function, returns, count):
     return made.library.get_pointer_to_function(made.fndesc.llvm_cfunc_wrapper_name)
 
 
-def install():
-    """Put this layer in the place of the one that Numba has loaded; nothing happens without POSIX threads.
-
-    Returns:
-        Whether it is in place.
-    """
+def install(threads):
+    """Put this layer in the place of the one that Numba has loaded, with workers for this many threads; at the first
+    call."""
     global _state
     if _state is not None:
-        return True
-    if os.name != "posix":
-        return False
+        return
     memory = (c_char * (8 * _SIZE + 64))()
     _state = (memory, addressof(memory) + -addressof(memory) % 64)
     binding.add_symbol("tnn_threads_state", _state[1])
@@ -352,7 +347,7 @@ def install():
     _entries["worker"] = _entry(_worker, types.int64, 1)
     atexit.register(stop)
     os.register_at_fork(after_in_child=_after_fork)
-    return True
+    start(threads)
 
 
 def _word_of(index):

@@ -4,7 +4,7 @@ g is the gradient of y; s is x or y, as the backward formula's argument says. Al
 """
 
 from ._elementwise import binary, scalar, ternary, unary
-from ._math import erf, exp, expm1, sigmoid, softplus, tanh
+from ._math import exp, expm1, gelu_slope, normal_cdf, sigmoid, softplus, tanh
 
 # ---------------------------------------------------------------------------------------------- piecewise linear
 
@@ -280,13 +280,13 @@ def mish_backward(g, x):
 @unary
 def gelu_forward(x):
     """x Phi(x), Phi the normal distribution function (1 + erf(x / sqrt(2))) / 2."""
-    return 0.5 * x * (1.0 + erf(x * 0.7071067811865476))
+    return x * normal_cdf(x)
 
 
 @binary
 def gelu_backward(g, x):
     """g (Phi(x) + x phi(x)), phi the normal density."""
-    return g * (0.5 * (1.0 + erf(x * 0.7071067811865476)) + x * (exp(-0.5 * x * x) * 0.3989422804014327))
+    return g * gelu_slope(x)
 
 
 @scalar
