@@ -193,6 +193,8 @@ def __getattr__(name):
         return value
     if name in _SUBMODULES:
         return _import_module(f"tnn.{name}")
+    if name == "vmap":
+        return _import_module("tnn.func").vmap
     if name == "spmm":
         return _import_module("tnn.coordinates").mm
     if name == "sparse_coo_tensor":
