@@ -355,7 +355,10 @@ class Tensor:
                 raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         if retain_graph is None:
             retain_graph = create_graph
-        engine.run((self,), (gradient,), retain_graph, create_graph, inputs)
+        if inputs is None:
+            engine.run_one(self, gradient, retain_graph, create_graph)
+        else:
+            engine.run((self,), (gradient,), retain_graph, create_graph, inputs)
 
     def retain_grad(self):
         """Keeps this non-leaf tensor's gradient in ``grad`` too."""

@@ -19,7 +19,14 @@ class _State(threading.local):
     check_nan = True
 
 
+class _Ever:
+    """Whether any thread has ever searched: what every backward asks first, since it costs less than ``state``."""
+
+    enabled = False
+
+
 state = _State()
+ever = _Ever()
 _plain_init = Node.__init__
 _traces: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
@@ -32,6 +39,7 @@ def _init(self, *inputs):
 
 def _set(enabled, check_nan):
     if enabled:
+        ever.enabled = True
         Node.__init__ = _init  # stays: a thread that is outside pays one test from now on
     state.enabled, state.check_nan = enabled, check_nan
 

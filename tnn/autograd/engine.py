@@ -1,12 +1,12 @@
 """The backward pass: walks the tape without recursion, frees what it has used, and accumulates on the leaves."""
 
-import sys
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
-from ..kernels._pool import empty
-from .anomaly_mode import applied
+from ..kernels._pool import FEW, empty
+from .anomaly_mode import applied, ever
 from .anomaly_mode import state as anomaly
 from .autocast import active, outside
 from .autocast import state as autocast_state
@@ -45,11 +45,18 @@ def _reachable(roots):
 
 def _leading_to(seen, wanted):
     """The ids of the nodes on a way to one of the wanted targets."""
-    order = sorted((n for n in seen.values() if isinstance(n, Node)), key=lambda n: n.seq)
-    on_path = set(wanted)
-    for node in order:
-        if any(e is not None and id(e[0]) in on_path for e in node.next):
-            on_path.add(id(node))
+    users = {}
+    for key, node in seen.items():
+        if isinstance(node, Node):
+            for edge in node.next:
+                if edge is not None:
+                    users.setdefault(id(edge[0]), []).append(key)
+    on_path, stack = set(wanted), list(wanted)
+    while stack:
+        for key in users.get(stack.pop(), ()):
+            if key not in on_path:
+                on_path.add(key)
+                stack.append(key)
     return on_path
 
 
@@ -138,25 +145,25 @@ def _measure_own_refs():
     leaf._rg = True
     _Probe(leaf).attach(out)
     _own_refs.append(None)
-    run((out,), (wrap_zeros((1,), "float32"),), False, False)
+    run_one(out, wrap_zeros((1,), "float32"), False, False)
     _own_refs.pop(0)
 
 
 def _accumulate(leaf, grad, create_graph):
     """Adds a gradient to a leaf's ``grad``, taking the array over where nobody else holds it."""
-    refs = sys.getrefcount(grad)
+    refs = getrefcount(grad)
     have = leaf._grad
     if create_graph or grad.is_sparse or (have is not None and (have.is_sparse or have._rg)):
         if have is not None and have._rg and not create_graph:
             have = have.detach()
         leaf._grad = grad if have is None else have + grad
         return
-    data = grad._data
-    if data.shape != leaf._data.shape:
+    data, like = grad._data, leaf._data
+    if data.shape != like.shape:
         raise RuntimeError(
-            f"the gradient computed for a leaf has shape {list(data.shape)}, expected {list(leaf._data.shape)}"
+            f"the gradient computed for a leaf has shape {list(data.shape)}, expected {list(like.shape)}"
         )
-    if data.dtype != leaf._data.dtype:
+    if data.dtype is not like.dtype and data.dtype != like.dtype:
         grad = grad.to(leaf.dtype)
         data = grad._data
         refs = 0
@@ -168,19 +175,20 @@ def _accumulate(leaf, grad, create_graph):
     if _own_refs[0] is None:
         _own_refs.append(refs)
         return
-    base = data.base
-    if (
-        refs <= _own_refs[0]
-        and sys.getrefcount(data) <= 3
-        and (base is None or (isinstance(base, np.ndarray) and sys.getrefcount(base) <= 3))
-        and data.flags.c_contiguous
-        and data.flags.writeable
-        and not grad._rg
-    ):
-        leaf._grad = grad
-        return
-    own = empty(data.shape, data.dtype)
-    own[...] = data
+    if refs <= _own_refs[0] and not grad._rg and getrefcount(data) <= 3:
+        base, flags = data.base, data.flags
+        if (
+            (base is None or (isinstance(base, np.ndarray) and getrefcount(base) <= 3))
+            and flags.c_contiguous
+            and flags.writeable
+        ):
+            leaf._grad = grad
+            return
+    if data.size < FEW:
+        own = data.copy()
+    else:
+        own = empty(data.shape, data.dtype)
+        own[...] = data
     leaf._grad = wrap(own)
 
 
@@ -212,12 +220,34 @@ def start(output, gradient):
         one = empty(output._data.shape, output._data.dtype)
         one[...] = 1
         return wrap(one)
-    if gradient._data.shape != output._data.shape:
+    data, like = gradient._data, output._data
+    if data.shape != like.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of {list(gradient._data.shape)} and output[0] has a shape "
             f"of {list(output._data.shape)}."
         )
-    return gradient if gradient._data.dtype == output._data.dtype else gradient.to(output.dtype)
+    return gradient if data.dtype is like.dtype or data.dtype == like.dtype else gradient.to(output.dtype)
+
+
+def run_one(root, grad, retain_graph, create_graph):
+    """As :func:`run` from one tensor to all leaves: the usual backward, without its lists."""
+    if ever.enabled or (active.n and autocast_state.enabled):
+        run((root,), (grad,), retain_graph, create_graph)
+        return
+    if root._base is not None and root._base.stale(root):
+        root._base.refresh(root)
+    before = mode.grad
+    mode.grad = create_graph
+    try:
+        node = root._node
+        if node is None:
+            seeds = _run_chain(root, 0, grad, retain_graph, create_graph)
+        else:
+            seeds = _run_chain(node, root._nr, grad, retain_graph, create_graph)
+        if seeds:
+            _walk_all(seeds, retain_graph, create_graph)
+    finally:
+        mode.grad = before
 
 
 def run(roots, grads, retain_graph, create_graph, inputs=None, accumulate=True):
@@ -247,10 +277,13 @@ def run(roots, grads, retain_graph, create_graph, inputs=None, accumulate=True):
     try:
         if inputs is not None:
             return _run_to(seeds, retain_graph, create_graph, inputs, accumulate)
-        if len(seeds) == 1 and not anomaly.enabled:
+        if ever.enabled and anomaly.enabled:
+            _walk(seeds, retain_graph, create_graph, None, None, [], None)
+            return []
+        if len(seeds) == 1:
             seeds = _run_chain(*seeds[0], retain_graph, create_graph)
         if seeds:
-            _walk(seeds, retain_graph, create_graph, None, None, [], None)
+            _walk_all(seeds, retain_graph, create_graph)
         return []
     finally:
         mode.grad = before
@@ -279,14 +312,84 @@ def _run_chain(target, nr, grad, retain_graph, create_graph):
         if type(out) is not tuple:
             out = (out,)
         seeds = [(e[0], e[1], g) for e, g in zip(edges, out, strict=False) if e is not None and g is not None]
-        out = None
-        if len(seeds) == 2 and seeds[0][0] is seeds[1][0] and seeds[0][1] == seeds[1][1]:
-            seeds = [(seeds[0][0], seeds[0][1], seeds[0][2] + seeds[1][2])]
+        out = grad = None
+        if len(seeds) == 2:
+            first, second = seeds[0][0], seeds[1][0]
+            if first is second:
+                if seeds[0][1] == seeds[1][1]:
+                    seeds = [(first, seeds[0][1], seeds[0][2] + seeds[1][2])]
+            elif not (isinstance(first, Node) or isinstance(second, Node)):
+                target, nr, grad = seeds.pop()
+                _finish_leaf(target, grad, None, (), None, create_graph)
         if len(seeds) != 1:
             return seeds
         target, nr, grad = seeds.pop()
     _finish_leaf(target, grad, None, (), None, create_graph)
     return ()
+
+
+def _uses(targets):
+    """How many edges below the targets lead to each target, by id."""
+    deps = dict.fromkeys(map(id, targets), 0)
+    stack = [t for t in targets if isinstance(t, Node)]
+    while stack:
+        for edge in stack.pop().next:
+            if edge is not None:
+                target = edge[0]
+                key = id(target)
+                if key in deps:
+                    deps[key] += 1
+                else:
+                    deps[key] = 1
+                    if isinstance(target, Node):
+                        stack.append(target)
+    return deps
+
+
+def _walk_all(seeds, retain_graph, create_graph):
+    """As `_walk`, to all leaves."""
+    targets = {id(s[0]): s[0] for s in seeds}
+    deps = _uses(targets.values())
+    table = {}
+    while seeds:
+        _add(table, *seeds.pop(0))  # the list must not keep the gradients: they could not be taken over then
+    ready = [n for k, n in targets.items() if deps[k] == 0]
+    while ready:
+        node = ready.pop()
+        grad = table.pop(id(node), None)
+        if not isinstance(node, Node):
+            if grad is not None:
+                _finish_leaf(node, grad, None, (), None, create_graph)
+            continue
+        edges = node.next
+        out = ()
+        if grad is not None:
+            if node.hooks is None and node.n_out == 1:
+                out = node.backward(grad)
+            else:
+                out = _apply(node, _prepare(node, grad, None, ()), False)
+            if type(out) is not tuple:
+                out = (out,)
+            if not retain_graph:
+                node.release()
+        grad = None
+        if len(out) < len(edges):
+            out += (None,) * (len(edges) - len(out))
+        for edge, grad in zip(edges, out, strict=False):
+            if edge is None:
+                continue
+            target, nr = edge
+            key = id(target)
+            if grad is not None:
+                if key in table or (isinstance(target, Node) and target.n_out != 1):
+                    _add(table, target, nr, grad)
+                else:
+                    table[key] = grad
+            left = deps[key] - 1
+            deps[key] = left
+            if not left:
+                ready.append(target)
+        out = grad = None
 
 
 def _run_to(seeds, retain_graph, create_graph, inputs, accumulate):

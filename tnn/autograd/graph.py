@@ -53,7 +53,7 @@ class _State(threading.local):
 
 
 _state = _State()
-_plain_save, _plain_saved_tensors = Node.save, Node.saved_tensors
+_plain_save, _plain_unpacked = Node.save, Node.unpacked
 
 
 class _Packed:
@@ -97,9 +97,8 @@ def _save(self, *tensors):
         _state.hooks = before
 
 
-def _saved_tensors(self):
-    out = _plain_saved_tensors(self)
-    return [t.get() if type(t) is _Packed else t for t in out]
+def _unpacked(self, entry):
+    return entry[0].get() if type(entry[0]) is _Packed else _plain_unpacked(self, entry)
 
 
 class saved_tensors_hooks:
@@ -124,7 +123,7 @@ class saved_tensors_hooks:
     def __enter__(self):
         if _state.refusal is not None:
             raise RuntimeError(_state.refusal)
-        Node.save, Node.saved_tensors = _save, _saved_tensors  # from the first region on
+        Node.save, Node.unpacked = _save, _unpacked  # from the first region on
         _state.hooks = (*_state.hooks, (self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *exc):

@@ -4,22 +4,17 @@ An operation subclasses :class:`Node`, keeps tensors through :meth:`Node.save` a
 defines ``backward(self, grad)``, written with Tensor operations: so it can be recorded itself (``create_graph=True``).
 """
 
-import itertools
 from typing import Any
 
 from .grad_mode import mode
 
-_count = itertools.count()
 wrap: Any = None  # set by tensor.py, which imports this module
 
 
 class Version:
     """How often a memory was written in place; shared by all tensors that are views of it."""
 
-    __slots__ = ("n", "__weakref__")
-
-    def __init__(self):
-        self.n = 0
+    n = 0
 
 
 class Node:
@@ -32,7 +27,7 @@ class Node:
         n_out: how many outputs the operation has.
     """
 
-    __slots__ = ("next", "seq", "saved", "hooks", "n_out", "outs", "__weakref__")
+    __slots__ = ("next", "saved", "hooks", "n_out", "outs", "__weakref__")
 
     materialize = True  # missing gradients of a multi-output node arrive as zeros
 
@@ -46,7 +41,6 @@ class Node:
                     t._base.refresh(t)
                 node = t._node
                 edges.append((t, 0) if node is None else (node, t._nr))
-        self.seq = next(_count)
         self.saved = ()
         self.hooks = None
         self.n_out = 1
@@ -81,32 +75,39 @@ class Node:
             RuntimeError: the graph was freed by an earlier backward, or a kept tensor was changed in place since.
         """
         if self.saved is None:
+            self._already_freed()
+        return [None if entry is None else self.unpacked(entry) for entry in self.saved]
+
+    def saved_tensor(self):
+        """The only tensor given to :meth:`save`; see :meth:`saved_tensors`."""
+        if self.saved is None:
+            self._already_freed()
+        return self.unpacked(self.saved[0])
+
+    def unpacked(self, entry):
+        """The tensor of an entry of ``saved``."""
+        t, version, n, nr = entry
+        if nr is not None:
+            t = wrap(t)
+            t._version = version
+            if mode.grad:
+                t._rg, t._node, t._nr = True, self, nr
+        elif version is None:
+            version = t._version
+        if version is not None and version.n != n:
             raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time."
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[tensor of shape {list(t._data.shape)}] is at version {version.n}; expected version {n} instead "
+                f"(needed by {self.name()})."
             )
-        out = []
-        for entry in self.saved:
-            if entry is None:
-                out.append(None)
-                continue
-            t, version, n, nr = entry
-            if nr is not None:
-                t = wrap(t)
-                t._version = version
-                if mode.grad:
-                    t._rg, t._node, t._nr = True, self, nr
-            elif version is None:
-                version = t._version
-            if version is not None and version.n != n:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[tensor of shape {list(t._data.shape)}] is at version {version.n}; expected version {n} instead "
-                    f"(needed by {self.name()})."
-                )
-            out.append(t)
-        return out
+        return t
+
+    def _already_freed(self):
+        raise RuntimeError(
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+            "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+            "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time."
+        )
 
     def attach(self, out, nr=0):
         """Makes ``out`` this node's output number ``nr`` and returns it."""

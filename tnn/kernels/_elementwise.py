@@ -29,6 +29,8 @@ from numba import njit, prange, types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
+from . import _small
+from ._entry import builtin, decline
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
 
@@ -318,6 +320,9 @@ class Kernel:
         self.name = formula.__name__
         self.__doc__ = formula.__doc__
         self.f32 = self.f64 = 0
+        # the entry for small arrays, see _small.py: small(a, ..., p, q) returns a new array, or None where it has no
+        # way; before the first loop is compiled it never has
+        self.small, self._words = decline, None
         self._keep = []
         KERNELS.append(self)
 
@@ -336,12 +341,21 @@ class Kernel:
         if dtype == F32:
             if not self.f32:
                 self.f32 = self._compile(np.float32, types.float32)
+                self._enter()
             return self.f32
         if dtype == F64:
             if not self.f64:
                 self.f64 = self._compile(np.float64, types.float64)
+                self._enter()
             return self.f64
         raise TypeError(f"kernel {self.name} works on float32 and float64, not on {dtype}")
+
+    def _enter(self):
+        if self._words is None:
+            entry = (_small.unary, _small.binary, _small.ternary)[self.count - 1]
+            special = [0 if kind is None else id(np.dtype(kind)) for kind in (self.first, self.result)]
+            self.small, self._words = builtin(entry, self.name, [0, 0, *special])
+        self._words[_small.LOOP32], self._words[_small.LOOP64] = self.f32, self.f64
 
     def _loop(self, kind):
         inline = njit(**MATH)

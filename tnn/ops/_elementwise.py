@@ -128,13 +128,18 @@ def _packed(d):
 
 def run1(kernel, x, p=0.0, q=0.0):
     """A kernel of one array on an ndarray."""
-    out = empty(x.shape, kernel.result or x.dtype)
-    kernel(x.ravel() if x.flags.c_contiguous else row_major(x).ravel(), out.ravel(), p, q)
+    out = kernel.small(x, p, q)
+    if out is None:
+        out = empty(x.shape, kernel.result or x.dtype)
+        kernel(x.ravel() if x.flags.c_contiguous else row_major(x).ravel(), out.ravel(), p, q)
     return out
 
 
 def run2(kernel, x, y, p=0.0, q=0.0):
     """A kernel of two arrays on ndarrays of one dtype, float32 or float64, that broadcast."""
+    out = kernel.small(x, y, p, q)
+    if out is not None:
+        return out
     shape = x.shape
     if shape == y.shape and x.flags.c_contiguous and y.flags.c_contiguous:
         out = empty(shape, kernel.result or x.dtype)
@@ -153,6 +158,9 @@ def run2(kernel, x, y, p=0.0, q=0.0):
 
 def run3(kernel, x, y, z, p=0.0, q=0.0):
     """A kernel of three arrays on ndarrays that broadcast."""
+    out = kernel.small(x, y, z, p, q)
+    if out is not None:
+        return out
     shape = broadcast(x.shape, y.shape, z.shape)
     out = empty(shape, kernel.result or z.dtype)
     x, y, z = _packed(x), _packed(y), _packed(z)
@@ -177,8 +185,7 @@ class UnaryRule(Node):
     derivative = None
 
     def backward(self, grad):
-        saved = self.saved_tensors()
-        return self.derivative(grad, saved[0] if saved else None)
+        return self.derivative(grad, self.saved_tensor() if self.uses else None)
 
 
 def unary_node(name, uses, derivative):
@@ -191,7 +198,7 @@ def unary_node(name, uses, derivative):
 def record1(node, input, result):
     """Records a one-operand operation."""
     step = node(input)
-    step.attach(result)
+    result._rg, result._node = True, step
     if node.uses == "a":
         step.save(input)
     elif node.uses == "o":
@@ -228,14 +235,11 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
     node = unary_node(name, uses, derivative)
 
     def op(input, *, out=None):
-        if isinstance(input, Tensor) and ((kind := input._data.dtype) is F32 or kind is F64):
-            x = input._data
-            data = empty(x.shape, kernel.result or kind)
-            kernel(x.ravel() if x.flags.c_contiguous else row_major(x).ravel(), data.ravel())
-        else:
+        data = kernel.small(input._data) if isinstance(input, Tensor) else None
+        if data is None:
             data = unary_data(name, kernel, integer, input)
         result = wrap(data)
-        if mode.grad and input._rg:
+        if input._rg and mode.grad:
             record1(node, input, result)
         return result if out is None else into(out, result)
 
@@ -276,7 +280,7 @@ class Rule(Node):
     Operands that are numbers arrive as numbers.
     """
 
-    __slots__ = ("a", "b")
+    __slots__ = ("a", "b")  # an operand's shape and dtype where its gradient is reduced to them; an operand's number
 
     uses_a = uses_b = ""
 
@@ -290,22 +294,27 @@ class Rule(Node):
 
     def record(self, a, b, out):
         """Attaches the output and saves what the wanted derivatives read."""
-        self.attach(out)
-        uses = (self.uses_a if self.next[0] is not None else "") + (self.uses_b if self.next[1] is not None else "")
+        out._rg, out._node = True, self
+        to_a, to_b = self.next
+        uses = self.uses_b if to_a is None else self.uses_a if to_b is None else self.uses_a + self.uses_b
         self.a = self.b = None
         keep_a = keep_b = None
+        d = out._data
+        shape, kind = d.shape, d.dtype
         if isinstance(a, Tensor):
             d = a._data
-            if self.next[0] is not None:
+            if to_a is not None and (d.dtype is not kind or d.shape != shape):
                 self.a = d.shape, d.dtype
-            keep_a = a if "a" in uses else None
+            if "a" in uses:
+                keep_a = a
         else:
             self.a = a
         if isinstance(b, Tensor):
             d = b._data
-            if self.next[1] is not None:
+            if to_b is not None and (d.dtype is not kind or d.shape != shape):
                 self.b = d.shape, d.dtype
-            keep_b = b if "b" in uses else None
+            if "b" in uses:
+                keep_b = b
         else:
             self.b = b
         if uses:
@@ -313,13 +322,23 @@ class Rule(Node):
         return out
 
     def backward(self, grad):
-        saved = self.saved_tensors()
-        a, b, out = saved if saved else (None, None, None)
+        a = b = out = None
+        if self.saved or self.saved is None:
+            a, b, out = self.saved_tensors()
+        ga = gb = None
         to_a, to_b = self.next
-        a = self.a if a is None and to_a is None else a
-        b = self.b if b is None and to_b is None else b
-        ga = reduced(self.da(grad, a, b, out), self.a) if to_a is not None else None
-        gb = reduced(self.db(grad, a, b, out), self.b) if to_b is not None else None
+        if to_a is None and a is None:
+            a = self.a
+        if to_b is None and b is None:
+            b = self.b
+        if to_a is not None:
+            ga = self.da(grad, a, b, out)
+            if self.a is not None:
+                ga = reduced(ga, self.a)
+        if to_b is not None:
+            gb = self.db(grad, a, b, out)
+            if self.b is not None:
+                gb = reduced(gb, self.b)
         return ga, gb
 
 
@@ -384,38 +403,29 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
     right, left = kernel.right, kernel.left
 
     def op(input, other, *, out=None):
-        if isinstance(input, Tensor):
-            x = input._data
-            kind = x.dtype
-            if not numbers and not isinstance(other, Tensor):
+        a = input if isinstance(input, Tensor) else None
+        b = other if isinstance(other, Tensor) else None
+        data = None
+        if a is not None and b is not None:
+            data = kernel.small(a._data, b._data)
+            if data is None:
+                kind = a._data.dtype
+                if kind is b._data.dtype and (kind is F32 or kind is F64):
+                    data = run2(kernel, a._data, b._data)
+        elif a is not None:
+            if not numbers or not is_number(other):
                 raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
-            if kind is not F32 and kind is not F64:
-                data = general(name, kernel, integer, input, other, always_float)
-            elif isinstance(other, Tensor):
-                y = other._data
-                if kind is y.dtype:
-                    data = run2(kernel, x, y)
-                else:
-                    data = general(name, kernel, integer, input, other, always_float)
-            elif numbers and is_number(other):
-                data = empty(x.shape, kernel.result or kind)
-                right(x.ravel(), data.ravel(), float(other))
-            else:
-                raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+            if a._data.dtype is F32 or a._data.dtype is F64:
+                data = run1(right, a._data, float(other))
         elif numbers != "both":
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-        elif isinstance(other, Tensor) and is_number(input) and (other._data.dtype is F32 or other._data.dtype is F64):
-            y = other._data
-            data = empty(y.shape, kernel.result or y.dtype)
-            left(y.ravel(), data.ravel(), float(input))
-        else:
+        elif b is not None and is_number(input) and (b._data.dtype is F32 or b._data.dtype is F64):
+            data = run1(left, b._data, float(input))
+        if data is None:
             data = general(name, kernel, integer, input, other, always_float)
         result = wrap(data)
-        if node is not None and mode.grad:
-            a = input if isinstance(input, Tensor) else None
-            b = other if isinstance(other, Tensor) else None
-            if (a is not None and a._rg) or (b is not None and b._rg):
-                node(a, b).record(input, other, result)
+        if ((a is not None and a._rg) or (b is not None and b._rg)) and node is not None and mode.grad:
+            node(a, b).record(input, other, result)
         return result if out is None else into(out, result)
 
     op.__name__ = op.__qualname__ = name

@@ -34,13 +34,15 @@ class Slope:
 
     def __call__(self, grad, s, p=0.0, q=0.0):
         g, x = grad._data, s._data
-        kind = g.dtype
-        if kind in HALF:
-            data = convert(run2(self.kernel, convert(g, F32), convert(x, F32), p, q), kind)
-        else:
-            data = run2(self.kernel, g, x, p, q)
+        data = self.kernel.small(g, x, p, q)
+        if data is None:
+            kind = g.dtype
+            if kind in HALF:
+                data = convert(run2(self.kernel, convert(g, F32), convert(x, F32), p, q), kind)
+            else:
+                data = run2(self.kernel, g, x, p, q)
         result = wrap(data)
-        if mode.grad and (grad._rg or s._rg):
+        if (grad._rg or s._rg) and mode.grad:
             node = _Slope(grad, s)
             node.slope, node.p, node.q = self, p, q
             node.attach(result)
@@ -72,8 +74,7 @@ class Activation(Node):
     slope = None
 
     def backward(self, grad):
-        (s,) = self.saved_tensors()
-        return self.slope(grad, s, self.p, self.q)
+        return self.slope(grad, self.saved_tensor(), self.p, self.q)
 
 
 def _node(name, kernel, second=None):
@@ -83,15 +84,14 @@ def _node(name, kernel, second=None):
 
 def _apply(node, kernel, input, p=0.0, q=0.0, integer=None):
     """Runs an activation whose backward reads its input."""
-    if isinstance(input, Tensor) and ((kind := input._data.dtype) is F32 or kind is F64):
-        data = run1(kernel, input._data, p, q)
-    else:
+    data = kernel.small(input._data, p, q) if isinstance(input, Tensor) else None
+    if data is None:
         data = _any_type(node.__name__.lower(), kernel, input, p, q, integer)
     result = wrap(data)
-    if mode.grad and input._rg:
+    if input._rg and mode.grad:
         step = node(input)
         step.p, step.q = p, q
-        step.attach(result)
+        result._rg, result._node = True, step
         step.save(input)
     return result
 

@@ -61,10 +61,10 @@ class Mul(Rule):
     uses_a, uses_b = "b", "a"
 
     def da(self, g, a, b, out):
-        return g * b
+        return mul(g, b)
 
     def db(self, g, a, b, out):
-        return g * a
+        return mul(g, a)
 
 
 class Div(Rule):
