@@ -102,7 +102,7 @@ def test_pooling_is_the_same_for_any_number_of_threads():
         (lambda x: F.max_pool2d(x, 2, padding=2), RuntimeError),
         (lambda x: F.max_pool2d(x, 9), RuntimeError),
         (lambda x: F.max_pool2d(x, "2"), TypeError),
-        (lambda x: F.max_pool2d(x.long(), 2), RuntimeError),
+        (lambda x: F.max_pool2d(x.bool(), 2), RuntimeError),
         (lambda x: F.max_pool2d(x[0, 0], 2), RuntimeError),
         (lambda x: F.max_pool2d(x.numpy(), 2), TypeError),
         (lambda x: F.avg_pool2d(x, 2, divisor_override=0), RuntimeError),
@@ -118,3 +118,11 @@ def test_pooling_is_the_same_for_any_number_of_threads():
 def test_bad_arguments_raise(call, error):
     with pytest.raises(error):
         call(tnn.zeros(1, 2, 4, 4))
+
+
+def test_integers():
+    x = tnn.tensor([[[1, -5, 3, 4], [2, 7, -8, -9]]])
+    y, index = F.max_pool2d(x, 2, return_indices=True)
+    assert y.tolist() == [[[7, 4]]] and y.dtype is tnn.int64 and index.tolist() == [[[5, 3]]]
+    assert F.max_pool2d(x.to(tnn.uint8), 2).dtype is tnn.uint8
+    assert F.avg_pool2d(x, 2).tolist() == [[[1, -2]]]

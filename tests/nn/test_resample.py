@@ -97,3 +97,11 @@ def test_grid_sample_of_volumes_and_wild_points():
 def test_bad_arguments_raise(call, error):
     with pytest.raises(error):
         call(tnn.zeros(1, 3, 4, 4))
+
+
+def test_pixels_of_uint8():
+    x = tnn.tensor([[[[0, 255], [10, 20]]]], dtype=tnn.uint8)
+    y = F.interpolate(x, scale_factor=2)
+    assert y.dtype is tnn.uint8 and y[0, 0].tolist() == [[0, 0, 255, 255]] * 2 + [[10, 10, 20, 20]] * 2
+    y = F.interpolate(x, size=(2, 3), mode="bilinear", align_corners=True)
+    assert y.dtype is tnn.uint8 and y[0, 0].tolist() == [[0, 128, 255], [10, 15, 20]]

@@ -273,7 +273,7 @@ X, W_, B = tensors((2, 4, 5, 5), (6, 2, 3, 3), (6,))
         (lambda: F.conv2d(X, W_, padding="full", groups=2), RuntimeError, "Invalid padding string"),
         (lambda: F.conv2d(X, W_, padding="same", stride=2, groups=2), RuntimeError, "strided"),
         (lambda: F.conv2d(X, W_.float(), groups=2), RuntimeError, "should be the same"),
-        (lambda: F.conv2d(X.long(), W_.long(), groups=2), RuntimeError, "not implemented"),
+        (lambda: F.conv2d(X.int(), W_.int(), groups=2), RuntimeError, "not implemented"),
         (lambda: F.conv2d(3, W_), TypeError, "must be Tensor, not int"),
         (lambda: F.conv_transpose2d(X, W_), RuntimeError, "to have 6 channels"),
         (lambda: F.conv_transpose2d(X, W_[:4], output_padding=1), RuntimeError, "output padding must be smaller"),
@@ -284,3 +284,15 @@ X, W_, B = tensors((2, 4, 5, 5), (6, 2, 3, 3), (6,))
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_integers():
+    r = np.random.RandomState(0)
+    x, w = r.randint(-9, 9, (2, 2, 5, 5)), r.randint(-9, 9, (4, 2, 3, 3))
+    y = F.conv2d(tnn.tensor(x), tnn.tensor(w), padding=1)
+    assert y.dtype is tnn.int64
+    assert np.array_equal(y.numpy(), plain_conv(x, w, (1, 1), (1, 1), (1, 1), 1, (5, 5)))
+    t = F.conv_transpose2d(tnn.tensor(x), tnn.tensor(w.swapaxes(0, 1)))
+    assert t.dtype is tnn.int64
+    with pytest.raises(RuntimeError, match="expected scalar type Long"):
+        F.conv2d(tnn.tensor(x), tnn.tensor(w).float())

@@ -82,3 +82,8 @@ def test_layouts_and_empty_batch():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_unfold_of_bool():
+    x = tnn.eye(3, dtype=tnn.bool)[None]
+    assert F.unfold(x, 2).dtype is tnn.bool and F.unfold(x, 2)[:, 0].tolist() == [True, False, False, True]

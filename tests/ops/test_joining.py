@@ -153,3 +153,25 @@ def test_at_least():
 def test_bad_arguments(op, error, text):
     with pytest.raises(error, match=text):
         op(tnn.zeros(2, 3))
+
+
+def test_out_must_have_memory_of_its_own():
+    x, index = tnn.arange(6.0).reshape(2, 3), tnn.tensor([[0, 1]])
+    twice = tnn.zeros(1, 3).expand(2, 3)
+    writes = [
+        lambda out: tnn.cat([x], out=out),
+        lambda out: tnn.gather(x, 1, index, out=out),
+        lambda out: tnn.index_select(x, 0, tnn.tensor([1]), out=out),
+        lambda out: tnn.masked_select(x, x > 2, out=out),
+    ]
+    for write in writes:
+        with pytest.raises(RuntimeError, match="written-to tensor"):
+            write(x)
+        with pytest.raises(RuntimeError, match="more than one element"):
+            write(twice)
+    with pytest.raises(RuntimeError, match="some elements of the input"):
+        empty = tnn.zeros(0)
+        tnn.cat([empty, x], out=empty)
+    with pytest.raises(RuntimeError, match="out tensor to have dtype"):
+        tnn.gather(x, 1, index, out=tnn.zeros(1, 2, dtype=tnn.float64))
+    assert tnn.add(x, 1, out=x) is x

@@ -147,6 +147,32 @@ def _in_float32(fn, args, kwargs):
     return [down(a) for a in out] if isinstance(out, list) else down(out)
 
 
+def in_float64(op, input, *args, cut=np.trunc):
+    """An operation on integers, computed in float64 (exact below 2^53) and cut to integers.
+
+    Args:
+        op: the operation; it is called with the input and ``args``, their tensors converted.
+        cut: from float64 to the integers' range, an ndarray's function.
+
+    Raises:
+        RuntimeError: a tensor is of another dtype than the input.
+    """
+    dtype = input.dtype
+
+    def up(a):
+        if isinstance(a, Tensor):
+            if a.dtype is not dtype:
+                raise RuntimeError(f"expected scalar type {dtype.torch_name} but found {a.dtype.torch_name}")
+            return a.to(dtypes.float64)
+        return a
+
+    def down(t):
+        return wrap(cut(t._data).astype(dtype.np)) if t.dtype is dtypes.float64 else t
+
+    out = op(*map(up, (input, *args)))
+    return tuple(map(down, out)) if isinstance(out, tuple) else down(out)
+
+
 def _keep_before(node, tensor):
     """Lets a node that saved ``tensor`` keep a copy instead, since the tensor is about to be overwritten."""
     for i, entry in enumerate(node.saved):
@@ -157,13 +183,19 @@ def _keep_before(node, tensor):
             node.saved[i] = before, before._version, 0, *entry[3:]
 
 
+# Operations whose history, made of other operations, keeps the input.
+_COMPOSED = {"index_reduce", "mvlgamma", "renorm", "scatter_reduce"}
+
+
 def inplace(op):
     """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``."""
+    composed = op.__name__ in _COMPOSED
 
     @functools.wraps(op)
     def method(self, *args, **kwargs):
         self._check_inplace()
-        out = run("keep", op, (self, *args), kwargs) if active.n else op(self, *args, **kwargs)
+        before = self.clone() if composed and recording(self) else self
+        out = run("keep", op, (before, *args), kwargs) if active.n else op(before, *args, **kwargs)
         if out is not self and out._node is not None and out._node.saved:
             _keep_before(out._node, self)
         return self._write(out)
@@ -174,18 +206,39 @@ def inplace(op):
     return method
 
 
-def into(out, result):
+def _check_own_memory(out, inputs):
+    """Raises RuntimeError where writing to ``out`` would write an element twice, or change an input."""
+    d = out._data
+    if any(n > 1 and step == 0 for n, step in zip(d.shape, d.strides, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    if any(out is t or np.may_share_memory(d, t._data) for t in inputs):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def into(out, result, *inputs):
     """Ends an operation that has an ``out`` argument: copies the result there if it was given.
 
+    Args:
+        out: a tensor, or a tuple of them for a tuple of results; or None.
+        result: what the operation gives.
+        inputs: tensors whose memory ``out`` must not share; of operations that may write onto their input, none.
+
     Raises:
-        RuntimeError: gradients would be lost, or the dtype of ``out`` cannot hold the result.
+        RuntimeError: gradients would be lost, the dtype of ``out`` cannot hold the result, or memory is shared.
     """
     if out is None:
         return result
     if isinstance(result, tuple):
         for o, r in zip(out, result, strict=True):
-            into(o, r)
+            into(o, r, *inputs)
         return out
+    _check_own_memory(out, inputs)
     if result._rg or out._rg:
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of "

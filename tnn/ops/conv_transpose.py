@@ -1,10 +1,17 @@
 """Transposed convolutions in one, two and three dimensions: the gradient of a convolution as an operation."""
 
-from ._common import half_as_float32
+from functools import partial
+
+from ..dtypes import int64
+from ..tensor import Tensor
+from ._common import half_as_float32, in_float64
 from .conv import check_bias, check_numbers, check_operands, convolve_transposed, ints, plan
 
 
 def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    if isinstance(input, Tensor) and input.dtype is int64:
+        rest = weight, bias, stride, padding, output_padding, groups, dilation
+        return in_float64(partial(_conv_transpose, function, nd), input, *rest)
     batched = check_operands(function, nd, input, weight, bias)
     stride = ints(function, "stride", stride, nd)
     padding = ints(function, "padding", padding, nd)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import fold as kernels
@@ -109,6 +110,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
         RuntimeError: the numbers or the shape do not fit.
     """
     check_tensor("unfold", "input", input, 1)
+    if input.dtype is dtypes.bool:
+        return unfold(input.float(), kernel_size, dilation, padding, stride).bool()
     check_floating("unfold", input)
     shape = input._data.shape
     if len(shape) not in (3, 4) or 0 in shape[-3:]:

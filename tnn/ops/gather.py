@@ -151,7 +151,10 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1, 1],
             [4, 3]])
     """
-    return into(out, _gather_checked(input, *_prepare("gather", input, dim, index), index))
+    result = _gather_checked(input, *_prepare("gather", input, dim, index), index)
+    if out is not None and out.dtype is not input.dtype:
+        raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {out.dtype} instead")
+    return into(out, result, input, index)
 
 
 def _gather_checked(input, dim, i, index):

@@ -110,7 +110,7 @@ def cat(tensors, dim=0, *, out=None):
                 node.attach(result)
             else:
                 result._rg = True
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, *tensors)
     tensors = _as_list("cat", tensors, ValueError("cat(): expected a non-empty list of Tensors"))
     arrays = [t._data for t in tensors]
     ndim = max((d.ndim for d in arrays if d.shape != (0,)), default=1)
@@ -130,7 +130,7 @@ def cat(tensors, dim=0, *, out=None):
         node.attach(result)
     elif out is not None:
         result._rg = any(t._rg for t in tensors) and mode.grad
-    return into(out, result)
+    return into(out, result, *tensors)
 
 
 def _cat_alike(tensors, dim):

@@ -1,5 +1,6 @@
 """Pooling over fixed windows, and its inverse: max, average, power average, unpooling."""
 
+import functools
 import math
 
 import numpy as np
@@ -7,10 +8,11 @@ import numpy as np
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..dtypes import int64
 from ..kernels import pooling as kernels
 from ..kernels._pool import empty
-from ..tensor import wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32
+from ..tensor import Tensor, wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
 
 
 def tuple_of(function, argument, value, n):
@@ -161,6 +163,9 @@ def _max_backward(grad, tap, w, shape):
 
 @half_as_float32
 def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    if nd > 1 and isinstance(input, Tensor) and input.dtype.kind == 1:
+        rest = kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        return in_float64(functools.partial(_max_pool, function, nd), input, *rest)
     w = Window(function, input, nd, kernel_size, stride, padding, dilation, ceil_mode)
     x = dense(input)
     shape = x.shape[: x.ndim - nd] + w.out
@@ -269,6 +274,9 @@ def _avg_forward(input, w, include_pad, divisor):
 def _avg_pool(function, nd, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     if divisor_override is not None and divisor_override == 0:
         raise RuntimeError(f"{function}: divisor must be not zero")
+    if isinstance(input, Tensor) and input.dtype is int64:
+        rest = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        return in_float64(functools.partial(_avg_pool, function, nd), input, *rest)
     w = Window(function, input, nd, kernel_size, stride, padding, 1, ceil_mode)
     return _avg_forward(input, w, bool(count_include_pad), int(divisor_override or 0))
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
+from ..dtypes import uint8
 from ..kernels import resample as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32
+from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
 from .pooling import as_planes
 
 _INTERPOLATING = ("linear", "bilinear", "bicubic", "trilinear")
@@ -209,7 +210,7 @@ def interpolate(
     ``o (n_in - 1) / (n_out - 1)``.
 
     Args:
-        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point.
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point or uint8.
         size: the output's spatial sizes, an int or a tuple; or
         scale_factor: their ratio to the input's.
         mode: 'nearest', 'nearest-exact', 'linear' (3-D input), 'bilinear', 'bicubic' (4-D), 'trilinear' (5-D) or
@@ -224,6 +225,9 @@ def interpolate(
         RuntimeError: a size is not positive.
     """
     check_tensor("interpolate", "input", input, 1)
+    if input.dtype is uint8:  # pixels: in the interpolating modes rounded, and kept from overflow
+        rest = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        return in_float64(interpolate, input, *rest, cut=lambda d: np.clip(np.floor(d + 0.5), 0, 255))
     check_floating("interpolate", input)
     if mode in ("nearest", "area", "nearest-exact"):
         if align_corners is not None:
