@@ -130,7 +130,7 @@ _OPERATIONS = {
     ),
     "linalg": (
         "cholesky_inverse cholesky_solve corrcoef cov det inverse logdet lu_solve matrix_exp matrix_power "
-        "pca_lowrank pinverse slogdet trace triangular_solve vander"
+        "pca_lowrank pinverse slogdet svd_lowrank trace triangular_solve vander"
     ),
     "linear": "addbmm addmm addmv addr baddbmm bilinear bmm dot ger matmul mm mv outer vdot",
     "margin_loss": "cosine_embedding_loss hinge_embedding_loss margin_ranking_loss triplet_margin_loss",

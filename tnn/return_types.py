@@ -18,16 +18,19 @@ _FIELDS = {
     "aminmax": "min max",
     "cummax": "values indices",
     "cummin": "values indices",
+    "frexp": "mantissa exponent",
     "geqrf": "a tau",
     "histogram": "hist bin_edges",
     "kthvalue": "values indices",
     "linalg_cholesky_ex": "L info",
     "linalg_eigh": "eigenvalues eigenvectors",
+    "linalg_inv_ex": "inverse info",
     "linalg_lstsq": "solution residuals rank singular_values",
     "linalg_lu": "P L U",
     "linalg_lu_factor": "LU pivots",
     "linalg_qr": "Q R",
     "linalg_slogdet": "sign logabsdet",
+    "linalg_solve_ex": "result info",
     "linalg_svd": "U S Vh",
     "max": "values indices",
     "median": "values indices",
@@ -37,6 +40,7 @@ _FIELDS = {
     "sort": "values indices",
     "svd": "U S V",
     "topk": "values indices",
+    "triangular_solve": "solution cloned_coefficient",
 }
 __all__ = list(_FIELDS)  # noqa: PLE0605
 

@@ -212,3 +212,56 @@ def test_removed_methods_say_what_to_use():
     for name in ("eig", "lstsq", "solve", "symeig"):
         with pytest.raises(RuntimeError, match="linalg"):
             getattr(draw(2, 2), name)()
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_lu_of_other_matrices_has_a_derivative(shape):
+    assert gradcheck(lambda a: linalg.lu(a)[1:], (draw(*shape, requires_grad=True),))
+    assert gradcheck(lambda a: linalg.lu_factor(a)[0], (draw(*shape, requires_grad=True),))
+
+
+def test_empty_matrices():
+    assert [t.shape for t in linalg.lu_factor(tnn.zeros(2, 0, 0))] == [(2, 0, 0), (2, 0)]
+    assert linalg.lu_solve(tnn.zeros(0, 0), tnn.zeros(0, dtype=tnn.int32), tnn.zeros(0, 2)).shape == (0, 2)
+    assert [t.shape for t in tnn.geqrf(tnn.zeros(5, 0))] == [(5, 0), (0,)]
+
+
+def test_results_have_names():
+    a = positive(3)
+    assert linalg.inv_ex(a).info.item() == 0 and linalg.solve_ex(a, a).result.shape == (3, 3)
+    assert tnn.frexp(a).exponent.dtype is tnn.int32
+    assert tnn.triangular_solve(a, a).solution.shape == (3, 3)
+
+
+def test_pinv_of_symmetric_matrices_reads_the_lower_triangle():
+    a = positive(3)
+    other = a.triu(1) * 5 + a.tril()
+    assert tnn.allclose(linalg.pinv(other, hermitian=True), a.inverse())
+    assert linalg.matrix_rank(other, hermitian=True).item() == 3
+
+
+def test_singular_values_of_low_rank():
+    tnn.manual_seed(0)
+    a = draw(9, 3) @ draw(3, 7)
+    for x in (a, a.T):
+        u, s, v = tnn.svd_lowrank(x, 4)
+        assert u.shape == (x.shape[0], 4) and tnn.allclose(u * s @ v.T, x)
+    u, s, v = tnn.pca_lowrank(a, 3)
+    assert tnn.allclose(u * s @ v.T, a - a.mean(0))
+    with pytest.raises(ValueError, match="q"):
+        tnn.pca_lowrank(a, 8)
+
+
+def test_power_0_belongs_to_the_graph():
+    a = draw(2, 2, requires_grad=True)
+    linalg.matrix_power(a, 0).sum().backward()
+    assert a.grad.tolist() == [[0, 0], [0, 0]]
+    assert linalg.slogdet(a).sign.requires_grad
+
+
+def test_small_cases():
+    assert linalg.vander(tnn.tensor(2.0), N=3).tolist() == [[1, 2, 4]]
+    with pytest.raises(RuntimeError, match="fweights to have integral"):
+        tnn.cov(tnn.ones(3), fweights=tnn.ones(3))
+    x = tnn.ones(1, 2, dtype=tnn.int32)
+    assert tnn.tensordot(x, tnn.ones(3, 2, dtype=tnn.int32), ([0], [0])).dtype is tnn.int32

@@ -83,3 +83,18 @@ def test_errors():
     ):
         with pytest.raises(RuntimeError):
             call()
+
+
+def test_matrix_norms_of_nothing():
+    for shape in ((0, 0), (5, 0), (0, 5)):
+        x = tnn.zeros(shape)
+        for ord in (2, 1, INF, "nuc", "fro"):
+            assert tnn.linalg.matrix_norm(x, ord).item() == 0, (shape, ord)
+            assert tnn.linalg.norm(x, ord, keepdim=True).shape == (1, 1)
+    with pytest.raises(IndexError):
+        tnn.linalg.norm(tnn.zeros(0, 5), -2)
+
+
+def test_renorm_in_place_keeps_its_input():
+    x = draw(3, 2, requires_grad=True)
+    assert gradcheck(lambda x: x.clone().renorm_(2, 0, 0.5), (x,))

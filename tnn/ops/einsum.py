@@ -307,9 +307,9 @@ def tensordot(a, b, dims=2, out=None):
         n, m = a.shape[i], b.shape[j]
         if n != m:
             if n == 1:
-                b = b.sum(j, keepdim=True)
+                b = b.sum(j, keepdim=True, dtype=b.dtype)
             elif m == 1:
-                a = a.sum(i, keepdim=True)
+                a = a.sum(i, keepdim=True, dtype=a.dtype)
             else:
                 raise RuntimeError(
                     f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size {m} "

@@ -5,6 +5,8 @@ is the transpose, sym(X) = X + X^T halved, * the elementwise product.
 """
 
 
+from math import prod
+
 import numpy as np
 
 from .. import return_types
@@ -320,7 +322,7 @@ def _packed(lower, upper, k):
 def _lu_arrays(a):
     """The packed factors and the pivots of matrices."""
     m, n = a.shape[-2:]
-    packed = np.array(a, order="C").reshape(-1, m, n)
+    packed = np.array(a, order="C").reshape(prod(a.shape[:-2]), m, n)
     pivots = np.empty((packed.shape[0], min(m, n)), np.int32)
     kernels.lu_factor(packed, pivots)
     return packed.reshape(a.shape), pivots.reshape(*a.shape[:-2], min(m, n))
@@ -328,7 +330,7 @@ def _lu_arrays(a):
 
 def _permutation(pivots, m, dtype):
     """The matrices P of pivots: A = P L U."""
-    flat = pivots.reshape(-1, pivots.shape[-1])
+    flat = pivots.reshape(prod(pivots.shape[:-1]), pivots.shape[-1])
     out = np.zeros((flat.shape[0], m, m), dtype)
     for b, row in enumerate(flat):
         order = list(range(m))
@@ -342,11 +344,28 @@ class LinalgLu(Node):
     __slots__ = ()
 
     def backward(self, _, gl, gu):
+        # In a square matrix, with P = 1: L^-1 dA U^-1 = L^-1 dL + dU U^-1, a strictly lower and an upper triangle. What
+        # a wide matrix has on the right is L U2, what a tall one has below is L2 U.
+        from .joining import cat
+
         p, lower, upper = self.saved_tensors()
-        if lower.shape[-2] != upper.shape[-1]:
-            raise RuntimeError("linalg.lu: the derivative is implemented for square matrices only")
-        inner = transposed(lower).matmul(gl).tril(-1) + gu.matmul(transposed(upper)).triu()
-        return p.matmul(_solve(transposed(lower), _solve(transposed(upper), inner, left=False)))
+        m, n = lower.shape[-2], upper.shape[-1]
+        k = min(m, n)
+        top, left = lower.narrow(-2, 0, k), upper.narrow(-1, 0, k)
+        low = transposed(top).matmul(gl.narrow(-2, 0, k))
+        up = gu.narrow(-1, 0, k).matmul(transposed(left))
+        if m < n:
+            right, g2 = upper.narrow(-1, k, n - k), gu.narrow(-1, k, n - k)
+            low = low - g2.matmul(transposed(right))
+        elif m > n:
+            bottom, g2 = lower.narrow(-2, k, m - k), gl.narrow(-2, k, m - k)
+            up = up - transposed(bottom).matmul(g2)
+        g = _solve(transposed(top), _solve(transposed(left), low.tril(-1) + up.triu(), left=False))
+        if m < n:
+            g = cat([g, _solve(transposed(top), g2)], -1)
+        elif m > n:
+            g = cat([g, _solve(transposed(left), g2, left=False)], -2)
+        return p.matmul(g)
 
 
 def linalg_lu(A, *, pivot=True, out=None):
@@ -410,7 +429,10 @@ def geqrf(input, *, out=None):
     """The Householder form of the QR factorization, ``(a, tau)``: R above the diagonal and the reflections below."""
     check_matrix("geqrf", input)
     m, n = input._data.shape[-2:]
-    flat = input._data.reshape(-1, m, n)
+    if not m or not n:
+        tau = np.empty((*input._data.shape[:-2], 0), input._data.dtype)
+        return into(out, _Geqrf(input.detach().clone(), wrap(tau)))
+    flat = input._data.reshape(-1, m, n) if input._data.size else ()
     pairs = [np.linalg.qr(a, mode="raw") for a in flat]
     a = np.stack([h.T for h, _ in pairs]).reshape(input._data.shape) if pairs else input._data.copy()
     tau = np.stack([t for _, t in pairs]) if pairs else np.empty((0, min(m, n)), input._data.dtype)

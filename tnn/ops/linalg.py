@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
@@ -21,11 +21,13 @@ from .factor import (
     check_matrix,
     check_square,
     computed,
+    linalg_qr,
     lu_unpack,
     svd,
     svdvals,
     transposed,
 )
+from .sampling import randn
 
 
 class LinalgInvEx(Node):
@@ -72,7 +74,7 @@ def inv_ex(A, *, check_errors=False, out=None):
         if check_errors:
             raise
         result, info = A * math.nan, info + 1
-    return into(out, (result, wrap(info)))
+    return into(out, return_types.linalg_inv_ex(result, wrap(info)))
 
 
 class LinalgSolveEx(Node):
@@ -135,7 +137,8 @@ def solve(A, B, *, left=True, out=None):
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     """:func:`solve` and a tensor of zeros, ``(result, info)``."""
-    return into(out, (solve(A, B, left=left), wrap(np.zeros(A._data.shape[:-2], np.int32))))
+    info = wrap(np.zeros(A._data.shape[:-2], np.int32))
+    return into(out, return_types.linalg_solve_ex(solve(A, B, left=left), info))
 
 
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
@@ -157,7 +160,8 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     """X with ``A X = b`` for a triangular A, and A: ``(solution, cloned_coefficient)``."""
     a = transposed(A) if transpose else A
-    return solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular), A.clone()
+    x = solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular)
+    return return_types.triangular_solve(x, A.clone())
 
 
 class LinalgDet(Node):
@@ -211,7 +215,7 @@ def slogdet(A, *, out=None):
         pair = [wrap(np.asarray(x)) for x in np.linalg.slogdet(A._data)]
     if recording(A):
         node = LinalgSlogdet(A)
-        node.attach_all(pair, (False, True))
+        node.attach_all(pair)
         node.save(A)
     return into(out, Slogdet(*pair))
 
@@ -239,8 +243,7 @@ def matrix_power(A, n, *, out=None):
         if n:
             A = A.matmul(A)
     if result is None:
-        d = A._data
-        result = wrap(np.broadcast_to(np.eye(d.shape[-1], dtype=d.dtype), d.shape).copy())
+        result = A.clone().copy_(wrap(np.eye(A._data.shape[-1], dtype=A._data.dtype)))
     return into(out, result.clone() if result is A else result)
 
 
@@ -272,9 +275,10 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
 
     Args:
         rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given; ``rcond`` is its older name.
+        hermitian: A is symmetric: only its lower triangle is read.
     """
     check_matrix("linalg.pinv", A)
-    result = wrap(_pinv_array(A._data, rcond if rtol is None else rtol, atol))
+    result = wrap(_pinv_array(A._data, rcond if rtol is None else rtol, atol, hermitian))
     if recording(A):
         node = LinalgPinv(A)
         node.attach(result)
@@ -282,8 +286,12 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     return into(out, result)
 
 
-def _pinv_array(a, rtol, atol):
-    u, s, vh = computed("linalg.pinv", lambda x: np.linalg.svd(x, full_matrices=False), a)
+def _pinv_array(a, rtol, atol, hermitian):
+    if hermitian:
+        values, u = computed("linalg.pinv", np.linalg.eigh, a)
+        s, vh = abs(values), np.swapaxes(u, -1, -2) * np.sign(values)[..., None]
+    else:
+        u, s, vh = computed("linalg.pinv", lambda x: np.linalg.svd(x, full_matrices=False), a)
     keep = s > _tolerance(a, s, atol, rtol)
     r = np.divide(1, s, out=np.zeros_like(s), where=keep)
     return np.ascontiguousarray((np.swapaxes(vh, -1, -2) * r[..., None, :]) @ np.swapaxes(u, -1, -2))
@@ -331,7 +339,7 @@ def pinverse(input, rcond=1e-15):
 def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values are above ``max(atol, rtol * largest)``. Arguments as for :func:`pinv`."""
     check_matrix("linalg.matrix_rank", A)
-    s = np.linalg.svd(A._data, compute_uv=False)
+    s = abs(np.linalg.eigvalsh(A._data)) if hermitian else np.linalg.svd(A._data, compute_uv=False)
     return into(out, wrap(np.asarray((s > _tolerance(A._data, s, atol if tol is None else tol, rtol)).sum(-1))))
 
 
@@ -518,6 +526,8 @@ def vander(x, N=None, increasing=False):
 
 def linalg_vander(x, *, N=None):
     """``linalg.vander``: ``V[..., i, j] = x[..., i] ** j`` for j < N (default: as many as x has elements)."""
+    if not x._data.ndim:
+        x = x.reshape(1)
     n = x._data.shape[-1] if N is None else N
     ones = x.new_ones((*x.shape, 1))
     if n <= 1:
@@ -556,6 +566,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
                 raise RuntimeError(
                     f"cov(): expected {name} to have one element for each of {n} observations, got {list(t.shape)}"
                 )
+            if name == "fweights" and t.dtype.kind != 1 or name == "aweights" and t.dtype.kind != 2:
+                kind = "integral" if name == "fweights" else "floating point"
+                raise RuntimeError(
+                    f"cov(): expected {name} to have {kind} dtype but got {name} with {t.dtype.torch_name} dtype"
+                )
             if np.any(t._data < 0):
                 raise RuntimeError(f"cov(): {name} cannot be negative")
             w = t if w is None else w * t
@@ -583,10 +598,45 @@ def corrcoef(input):
     return (c / d.unsqueeze(1) / d.unsqueeze(0)).clamp(-1.0, 1.0)
 
 
+def _range_basis(A, q, niter):
+    """Orthonormal columns, q of them, that nearly span the range of tall matrices: random sums of the columns, drawn
+    towards the large singular values by ``niter`` rounds of power iteration."""
+    q_columns = linalg_qr(A.matmul(randn(A.shape[-1], q, dtype=A.dtype))).Q
+    for _ in range(niter):
+        q_columns = linalg_qr(transposed(A).matmul(q_columns)).Q
+        q_columns = linalg_qr(A.matmul(q_columns)).Q
+    return q_columns
+
+
+def svd_lowrank(A, q=6, niter=2, M=None):
+    """About the first q singular values and vectors ``(U, S, V)`` of A, or of A - M.
+
+    Args:
+        q: how many, a little more than the rank that is looked for.
+        niter: rounds of power iteration; more are more precise.
+
+    N. Halko et al., "Finding structure with randomness" (2009).
+    """
+    A = A if M is None else A - M
+    wide = A.shape[-2] < A.shape[-1]
+    tall = transposed(A) if wide else A
+    basis = _range_basis(tall, 6 if q is None else q, niter)
+    u, s, v = svd(transposed(basis).matmul(tall))
+    u = basis.matmul(u)
+    return (v, s, u) if wide else (u, s, v)
+
+
 def pca_lowrank(A, q=None, center=True, niter=2):
-    """The first q principal components ``(U, S, V)``, from the exact singular values. ``niter`` is accepted."""
-    q = min(6, *A.shape[-2:]) if q is None else q
-    if center:
-        A = A - A.mean(-2, True)
-    u, s, v = svd(A)
-    return u.narrow(-1, 0, q), s.narrow(-1, 0, q), v.narrow(-1, 0, q)
+    """About the first q principal components ``(U, S, V)`` of observations (rows): :func:`svd_lowrank` of A less the
+    columns' means.
+
+    Raises:
+        ValueError: q is not between 0 and the smaller dimension, or niter is negative.
+    """
+    least = min(A.shape[-2:])
+    q = min(6, least) if q is None else q
+    if not 0 <= q <= least:
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={least}")
+    if niter < 0:
+        raise ValueError(f"niter(={niter}) must be non-negative integer")
+    return svd_lowrank(A - A.mean(-2, True) if center else A, q, niter)

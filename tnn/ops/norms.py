@@ -134,6 +134,11 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     return into(out, _matrix_norm(A, ord, rows, columns, keepdim))
 
 
+def _or_zero(values, dim, ord):
+    """Values to take the largest of: a zero where there are none; a smallest one does not exist then."""
+    return values.sum(dim, True) if ord in (1, 2, _INF) and not values.shape[dim] else values
+
+
 @half_as_float32
 def _matrix_norm(A, ord, rows, columns, keepdim):
     if ord == "fro":
@@ -142,10 +147,11 @@ def _matrix_norm(A, ord, rows, columns, keepdim):
         from .linalg import svdvals
 
         values = svdvals(A.movedim((rows, columns), (-2, -1)))
+        values = _or_zero(values, values.ndim - 1, ord)
         y = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
     elif isinstance(ord, int | float) and abs(ord) in (1, _INF):
         first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
-        sums = _vector_norm(A, 1.0, first, True, None)
+        sums = _or_zero(_vector_norm(A, 1.0, first, True, None), second, ord)
         y = sums.amax(second, True) if ord > 0 else sums.amin(second, True)
         return y if keepdim else y.squeeze((rows, columns))
     else:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise_unary as kernels
 from ..tensor import Tensor, wrap
@@ -302,7 +302,7 @@ def frexp(input):
         node = Frexp(input)
         node.save(exponent)
         node.attach(mantissa)
-    return mantissa, exponent
+    return return_types.frexp(mantissa, exponent)
 
 
 class Frexp(unary_node("frexp", "", _zero)):
