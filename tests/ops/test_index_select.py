@@ -129,3 +129,27 @@ def test_dtypes_and_dimensions():
 def test_bad_arguments(op, error, text):
     with pytest.raises(error, match=text):
         op(tnn.zeros(3, 4), tnn.tensor([0, 1]))
+
+
+def test_index_fill_counts_a_repeated_index_once():
+    value = tnn.tensor(2.0, requires_grad=True)
+    tnn.zeros(2, 3).index_fill(1, tnn.tensor([0, 2, 0]), value).sum().backward()
+    assert value.grad.item() == 4
+
+
+def test_put_of_nothing_has_a_gradient():
+    source = leaf(np.zeros(0))
+    tnn.put(tnn.zeros(2, dtype=tnn.float64), tnn.tensor([], dtype=tnn.int64), source).sum().backward()
+    assert source.grad.shape == (0,)
+
+
+def test_index_reduce_in_place_keeps_its_input():
+    x = tnn.tensor(3.0, requires_grad=True)
+    y = x.clone()
+    y.index_reduce_(0, tnn.tensor([0]), tnn.tensor(2.0), "prod").backward()
+    assert y.item() == 6 and x.grad.item() == 2
+
+
+def test_take_writes_to_out():
+    out = tnn.empty(2)
+    assert tnn.take(tnn.arange(4.0), tnn.tensor([3, 1]), out=out) is out and out.tolist() == [3, 1]

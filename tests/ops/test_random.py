@@ -220,3 +220,9 @@ def test_a_state_that_would_read_past_its_end_is_refused():
     words[16:24] = np.frombuffer(np.int64(600).tobytes(), np.uint8)
     with pytest.raises(RuntimeError, match="Invalid"):
         tnn.set_rng_state(state)
+
+
+def test_normal_numbers_count_as_constant():
+    mean, std = (tnn.ones(3, requires_grad=True) for _ in range(2))
+    tnn.normal(mean, std).sum().backward()
+    assert mean.grad.tolist() == std.grad.tolist() == [0, 0, 0]

@@ -210,3 +210,13 @@ def test_histogram():
         x.histogram(0)
     with pytest.raises(RuntimeError, match="expected weight of shape"):
         x.histogram(2, weight=tnn.ones(2))
+
+
+def test_quantile_has_a_gradient_of_its_fractions():
+    x, q = leaf(sample(2, 5)), leaf(np.array([0.1, 0.6]))
+    assert gradcheck(lambda a, b: tnn.quantile(a, b, 1), (x, q))
+    assert gradcheck(lambda a, b: tnn.nanquantile(a, b), (x, q))
+
+
+def test_edges_of_a_histogram_of_nothing():
+    assert tnn.histogram(tnn.zeros(0), 2).bin_edges.tolist() == [0, 0.5, 1]

@@ -9,7 +9,7 @@ from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, wrap_dim
+from ._common import HALF, check_tensor, dense, into, recording, wrap_dim
 from .gather import INTEGER, at_least_1d, reduce_by_index
 from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import as_bits
@@ -43,7 +43,7 @@ def index_select(input, dim, index, *, out=None):
     x = at_least_1d(input)
     i = wrapped(i, x._data.shape[dim], lambda v: f"index out of range in self: {v}", False, x._rg)
     result = take_rows(x, i, dim, 1, IndexSelect)
-    return into(out, result if shape else reshape(result, ()))
+    return into(out, result if shape else reshape(result, ()), input)
 
 
 class IndexAdd(Node):
@@ -159,7 +159,9 @@ class IndexFill(Node):
 
     def backward(self, grad):
         gx = _fill_rows(grad, self.dim, self.index, 0.0) if self.needs(0) else None
-        gv = take_rows(grad, self.index, self.dim, 1).sum() if len(self.next) > 1 and self.needs(1) else None
+        gv = None
+        if len(self.next) > 1 and self.needs(1):
+            gv = take_rows(grad, np.unique(self.index), self.dim, 1).sum()
         return gx, gv
 
 
@@ -245,7 +247,7 @@ def _flat_index(name, input, index):
     return wrapped(index._data, size, message.format)
 
 
-def take(input, index):
+def take(input, index, *, out=None):
     """The elements at positions of the flattened input, in the index's shape.
 
     Raises:
@@ -253,12 +255,12 @@ def take(input, index):
         RuntimeError: the index is not int64.
     """
     i = _flat_index("take", input, index)
-    out = wrap(take_rows(reshape(input.detach(), (-1,)), i.reshape(-1), 0, 1)._data.reshape(i.shape))
+    result = wrap(take_rows(reshape(input.detach(), (-1,)), i.reshape(-1), 0, 1)._data.reshape(i.shape))
     if input._rg and mode.grad:
         node = Take(input)
         node.index, node.shape = i, input._data.shape
-        node.attach(out)
-    return out
+        node.attach(result)
+    return into(out, result, input, index)
 
 
 def put(input, index, source, accumulate=False):
@@ -281,6 +283,6 @@ def put(input, index, source, accumulate=False):
         )
     x, s = reshape(input, (-1,)), reshape(source, (-1,))
     if not i.size:
-        return clone(input)
+        return clone(input) + s.sum() if recording(source) else clone(input)
     out = _index_add(x, 0, i, s, 1) if accumulate else index_copy(x, 0, wrap(i), s)
     return reshape(out, input._data.shape)

@@ -9,22 +9,22 @@ import operator
 import numpy as np
 
 from .. import dtypes
-from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import random as kernels
 from ..kernels._pool import empty as _empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, check_tensor, into
+from ._common import F32, F64, HALF, check_tensor, into, recording
 from .cast import convert
 from .creation import dtype_for, finish, like, shape_of, size_keyword
 from .random import DIGITS, bernoulli_, generator_of, normal_, not_implemented, random_, uniform_
 
 
 class Bernoulli(Node):
-    __slots__ = ("shape",)
+    __slots__ = ("shapes",)
 
     def backward(self, grad):
-        return grad.new_zeros(self.shape)
+        zeros = tuple(grad.new_zeros(shape) for shape in self.shapes)
+        return zeros if len(zeros) > 1 else zeros[0]
 
 
 class Poisson(Bernoulli):
@@ -35,11 +35,11 @@ class Normal(Bernoulli):
     __slots__ = ()
 
 
-def _no_gradient(node_class, input, out):
-    # A draw's gradient with respect to its parameter counts as zero.
-    if input._rg and mode.grad and out.dtype.is_floating_point:
-        node = node_class(input)
-        node.shape = input._data.shape
+def _no_gradient(node_class, out, *parameters):
+    # A draw's gradient with respect to its parameters counts as zero.
+    if recording(*parameters) and out.dtype.is_floating_point:
+        node = node_class(*parameters)
+        node.shapes = [t._data.shape for t in parameters]
         node.attach(out)
     return out
 
@@ -54,7 +54,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     check_tensor("bernoulli", "input", input, 1)
     result = wrap(_empty(input._data.shape, input._data.dtype))
     bernoulli_(result, input.detach() if p is None else p, generator=generator)
-    return into(out, _no_gradient(Bernoulli, input, result))
+    return into(out, _no_gradient(Bernoulli, result, input))
 
 
 def poisson(input, generator=None):
@@ -74,7 +74,7 @@ def poisson(input, generator=None):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     drawn = _empty(rate.shape, F64)
     kernels.poisson_forward(g._state, rate.reshape(-1), drawn.reshape(-1))
-    return _no_gradient(Poisson, input, wrap(convert(drawn, d.dtype)))
+    return _no_gradient(Poisson, wrap(convert(drawn, d.dtype)), input)
 
 
 # ---------------------------------------------------------------- multinomial
@@ -276,7 +276,7 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, la
     else:
         normal_(z, 0.0, std, generator=generator)
     z._data += means
-    return into(out, _no_gradient(Normal, mean, z) if isinstance(mean, Tensor) else z)
+    return into(out, _no_gradient(Normal, z, *(t for t in (mean, std) if isinstance(t, Tensor))))
 
 
 # ---------------------------------------------------------------- like another tensor

@@ -12,7 +12,7 @@ from ..kernels import indexing as index_kernels
 from ..kernels import sort as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, check_tensor, dense, into, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, into, recording, wrap_dim
 from .gather import gather_backward
 from .rearrange import as_bits
 from .shape import reshape
@@ -231,7 +231,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     order = _order(d, dim, k, False)
     index = np.ascontiguousarray(order.take([k - 1], dim if d.ndim else 0))
     result = _selected(input, index, dim, keepdim, Kthvalue)
-    return KthvalueResult(*(into(out, result) if out is not None else result))
+    return KthvalueResult(*(into(out, result, input) if out is not None else result))
 
 
 # -- median and mode
@@ -356,16 +356,17 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
         if q._data.ndim > 1:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
-        probabilities = q._data
+        probabilities, q = q._data, reshape(q, (-1,))
     else:
         probabilities = np.asarray(q, d.dtype)
+        q = wrap(probabilities.reshape(-1))
     if probabilities.size and not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     ndim = d.ndim
     x = reshape(input, (-1,)) if dim is None else (input if ndim else reshape(input, (1,)))
     axis = 0 if dim is None else wrap_dim(dim, ndim)
     ordered = sort(x.movedim(axis, -1) if x._data.ndim > 1 else x, -1).values
-    result = _interpolate(ordered, probabilities.reshape(-1), interpolation, ignore_nan)
+    result = _interpolate(ordered, q, interpolation, ignore_nan)
     lead = (probabilities.size,) if probabilities.ndim else ()
     rest = list(ordered._data.shape[:-1])
     if keepdim:
@@ -373,14 +374,15 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
     return reshape(result, (*lead, *rest))
 
 
-def _interpolate(ordered, q, interpolation, ignore_nan):
-    """(number of q, ...) values between the elements of sorted rows (..., n)."""
+def _interpolate(ordered, fractions, interpolation, ignore_nan):
+    """(number of fractions, ...) values between the elements of sorted rows (..., n)."""
     d = ordered._data
     n, kind = d.shape[-1], d.dtype
     nan = np.isnan(d)
     count = (~nan).sum(-1) if ignore_nan else np.full(d.shape[:-1], n)
     last = np.maximum(count - 1, 0)
-    rank = (q.reshape((-1,) + (1,) * last.ndim) * last.astype(kind)).astype(kind)
+    column, last = (-1,) + (1,) * last.ndim, last.astype(kind)
+    rank = fractions._data.reshape(column) * last
     if not ignore_nan:
         rank = np.where(nan.any(-1), kind.type(n - 1), rank)
     if interpolation == "nearest":
@@ -396,7 +398,10 @@ def _interpolate(ordered, q, interpolation, ignore_nan):
     )
     if interpolation in ("lower", "higher", "nearest"):
         return low_value
-    return low_value.lerp(high_value, wrap(weight))
+    weight = wrap(weight)
+    if recording(fractions) and interpolation == "linear":
+        weight = reshape(fractions, column) * wrap(last) - wrap(low)
+    return low_value.lerp(high_value, weight)
 
 
 @casts("float32")
@@ -480,7 +485,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     else:
         if bins <= 0:
             raise RuntimeError(f"histogram(): bins must be > 0, got {bins}")
-        low, high = range if range is not None else (d.min(), d.max()) if d.size else (0.0, 0.0)
+        low, high = range if range is not None else (d.min(), d.max()) if d.size else (0.0, 1.0)
         if not (np.isfinite(low) and np.isfinite(high)) or low > high:
             raise RuntimeError(f"histogram(): range [{low}, {high}] is not finite and rising")
         if low == high:
