@@ -195,3 +195,15 @@ def test_linspace_meets_both_ends():
     x = tnn.linspace(-0.1, 0.3, 101).numpy()
     assert x[0] == np.float32(-0.1) and x[-1] == np.float32(0.3)
     np.testing.assert_allclose(x, np.linspace(-0.1, 0.3, 101), rtol=0, atol=3e-8)
+
+
+def test_ranges_of_integers():
+    # PyTorch 2.13's: the length from the numbers as they are, the elements from whole ones
+    assert tnn.arange(1.0, 5.000001, 2.0, dtype=tnn.int32).tolist() == [1, 3, 5]
+    assert tnn.arange(2.1, -2.9, -1.0, dtype=tnn.int32).tolist() == [2, 1, 0, -1, -2]
+    assert tnn.arange(3.1, dtype=tnn.int32).tolist() == [0, 1, 2, 3]
+    assert tnn.arange(3.1, dtype=tnn.int64).tolist() == [0, 1, 2]
+    assert tnn.arange(1, end=4).tolist() == [1, 2, 3]
+    assert tnn.linspace(4.3, 0, 5, dtype=tnn.int64).tolist() == [4, 3, 2, 1, 0]
+    assert tnn.logspace(0, 1.2, 2, base=5.0, dtype=tnn.int64).tolist() == [1, 5]
+    assert tnn.logspace(4.3, 0, 2, base=2.0, dtype=tnn.int32).tolist() == [16, 1]

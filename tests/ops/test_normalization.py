@@ -136,3 +136,8 @@ def test_bad_arguments():
     ):
         with pytest.raises(error):
             call()
+
+
+def test_batch_norm_of_a_vector_of_nothing():
+    x = tnn.zeros(0, requires_grad=True)
+    assert F.batch_norm(x, tnn.zeros(0), tnn.ones(0), training=True).shape == (0,)

@@ -49,7 +49,7 @@ def test_masked_fill():
         with pytest.raises(error, match="masked_fill"):
             x.masked_fill(*bad)
     with pytest.raises(RuntimeError, match="cannot be converted"):
-        i.masked_fill(m, 0.5)
+        i.masked_fill(m, math.inf)
 
 
 def test_clamp_with_numbers():
@@ -115,3 +115,13 @@ def test_addcmul_and_addcdiv():
         tnn.addcmul(x, 1.0, y)
     t = tnn.ones(2)
     assert t.addcmul_(t, t, value=2) is t and t.tolist() == [3.0, 3.0]
+
+
+def test_masked_fill_cuts_the_value_to_the_dtype():
+    mask = tnn.tensor([True, False])
+    fill = [(tnn.bool, 10, True), (tnn.bool, 0.5, True), (tnn.int64, 2.5, 2), (tnn.uint8, -1, 255)]
+    for dtype, value, expected in fill:
+        assert tnn.zeros(2, dtype=dtype).masked_fill(mask, value).tolist() == [expected, 0]
+    for value in (300, 1e30, math.nan):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            tnn.zeros(2, dtype=tnn.uint8).masked_fill(mask, value)

@@ -157,3 +157,9 @@ def test_repeat_interleave_of_counts():
 def test_bad_arguments(op, error, text):
     with pytest.raises(error, match=text):
         op(tnn.zeros(3, 4))
+
+
+def test_parts_overwritten_in_half_precision():
+    x, part = (tnn.zeros(s, dtype=tnn.bfloat16, requires_grad=True) for s in ((2, 3), (3,)))
+    tnn.select_scatter(x, part, 0, 1).sum().backward()
+    assert x.grad.tolist() == [[1, 1, 1], [0, 0, 0]] and part.grad.tolist() == [1, 1, 1]

@@ -66,3 +66,8 @@ def test_dtypes_and_errors():
     with pytest.raises(RuntimeError, match="one-dimensional"):
         tnn.tensor(1.0).diff()
     assert tnn.zeros(0, 3).cumsum(0).shape == (0, 3) and tnn.tensor(2.0).cumprod(0).item() == 2
+
+
+def test_diff_of_order_0_is_the_input():
+    x = draw(3)
+    assert tnn.diff(x, 0, prepend=x, append=x).tolist() == x.tolist()

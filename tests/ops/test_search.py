@@ -172,3 +172,8 @@ def test_mask_of_a_view_of_a_leaf():
     x = leaf(A)
     x.t().masked_select(tnn.tensor(M.T.copy())).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), M.astype(float))
+
+
+def test_searchsorted_in_nothing():
+    assert tnn.searchsorted(tnn.zeros(0), tnn.ones(2)).tolist() == [0, 0]
+    assert tnn.searchsorted(tnn.zeros(0, 3), tnn.ones(0, 2)).shape == (0, 2)

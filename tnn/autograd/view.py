@@ -18,7 +18,8 @@ def window(array, geometry):
     offset, shape, strides = geometry
     if array.size == 0 or 0 in shape:
         return np.empty(shape, array.dtype)
-    return np.ndarray(shape, array.dtype, array.data if array.flags.writeable else array, offset, strides)
+    bits = array.view(f"u{array.itemsize}")  # half precisions have no buffer protocol
+    return np.ndarray(shape, array.dtype, bits.data if array.flags.writeable else bits, offset, strides)
 
 
 def _geometry(view, base):

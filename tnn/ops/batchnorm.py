@@ -158,6 +158,8 @@ def batch_norm(
             raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     elif eps < 0.0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    if shape == (0,):
+        return input.clone()
     if len(shape) < 2:
         raise RuntimeError(
             f"batch_norm expects input of at least 2 dimensions (N, C, ...), but got shape {list(shape)}"

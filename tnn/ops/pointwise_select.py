@@ -98,7 +98,7 @@ def masked_fill(input, mask, value):
         value: a number or a tensor without dimensions.
 
     Raises:
-        RuntimeError: the mask is not of bool type, the value has dimensions, or the dtype cannot hold it.
+        RuntimeError: the mask is not of bool type, the value has dimensions, or is too large for the dtype.
     """
     check_tensor("masked_fill", "mask", mask, 2)
     if mask._data.dtype.kind != "b":
@@ -112,8 +112,11 @@ def masked_fill(input, mask, value):
     elif not is_number(value):
         raise TypeError(f"masked_fill(): argument 'value' must be Number or Tensor, not {type(value).__name__}")
     kind = input._data.dtype
-    if (value.dtype if isinstance(value, Tensor) else dtypes.of_scalar(value)).kind > input.dtype.kind:
-        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
+    if kind.kind in "iu" and not isinstance(value, Tensor):
+        limits = np.iinfo(kind)
+        if not -limits.max - 1 <= value <= limits.max:
+            raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
+        value = int(value)
     fill = as_array(value, kind)
     if kind is F32 or kind is F64:
         data = run3(kernels.where_forward, mask._data, fill, input._data)

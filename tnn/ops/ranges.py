@@ -40,7 +40,7 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
     """
     if len(args) == 1 and not kw and type(args[0]) is int and args[0] >= 0 and dtype is out is device is None:
         return finish(np.arange(args[0], dtype=np.int64), requires_grad)
-    names = ("end",) if len(args) == 1 else ("start", "end", "step")[: len(args)]
+    names = ("end",) if len(args) == 1 and "end" not in kw else ("start", "end", "step")[: len(args)]
     given = dict(zip(names, args, strict=False))
     unknown = any(k in given or k not in ("start", "end", "step") for k in kw)
     if len(args) > 3 or unknown or "end" not in {**given, **kw}:
@@ -53,16 +53,15 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
         raise NotImplementedError("\"arange_cpu\" not implemented for 'Bool'")
     if not all(math.isfinite(v) for v in (start, end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
+    span = (float(end) - float(start)) / float(step) if step else 0.0
     if d.kind == 1:
         start, end, step = int(start), int(end), int(step)
-        if step == 0 and not integral:
-            raise ValueError("step must be nonzero")
     if step == 0 or math.isnan(step):
         raise RuntimeError("step must be nonzero")
     if (end - start) * (1 if step > 0 else -1) < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if d.kind == 1:
-        n = -((start - end) // step)
+        n = -((start - end) // step) if d is dtypes.int64 else math.ceil(span)
         data = (np.arange(n, dtype=np.int64) * step + start).astype(d.np)
     else:
         n = math.ceil((end - start) / step)
@@ -93,8 +92,11 @@ def _steps(function, steps):
     return steps
 
 
-def _spaced(start, end, steps, real):
-    """Evenly spaced numbers computed in the dtype ``real``, from both ends to the middle: both ends are exact."""
+def _spaced(start, end, steps, d):
+    """Evenly spaced numbers for the dtype ``d``, in floating point, from both ends to the middle, exact at the ends."""
+    real = np.float32 if d is dtypes.float32 else np.float64
+    if d.kind == 1:
+        start, end = int(start), int(end)
     if steps == 1:
         return np.full(1, start, real)
     i = np.arange(steps, dtype=real)
@@ -114,8 +116,7 @@ def linspace(
     """
     steps = _steps("linspace", steps)
     d = dtype_for("linspace", dtype, out, device)
-    real = np.float32 if d is dtypes.float32 else np.float64
-    data = _spaced(_number(start, "linspace"), _number(end, "linspace"), steps, real)
+    data = _spaced(_number(start, "linspace"), _number(end, "linspace"), steps, d)
     return finish(_rounded(data, d), requires_grad, out)
 
 
@@ -135,10 +136,9 @@ def logspace(
     """``base`` to the powers that :func:`linspace` gives."""
     steps = _steps("logspace", steps)
     d = dtype_for("logspace", dtype, out, device)
-    real = np.float32 if d is dtypes.float32 else np.float64
-    powers = _spaced(_number(start, "logspace"), _number(end, "logspace"), steps, real)
+    powers = _spaced(_number(start, "logspace"), _number(end, "logspace"), steps, d)
     with np.errstate(over="ignore", invalid="ignore"):
-        data = np.power(real(base), powers)
+        data = np.power(powers.dtype.type(int(base) if d.kind == 1 else base), powers)
     return finish(_rounded(data, d), requires_grad, out)
 
 

@@ -218,7 +218,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = wrap_dim(dim, input._data.ndim)
     parts = [t for t in (prepend, input, append) if t is not None]
-    if len(parts) > 1:
+    if len(parts) > 1 and n:
         from .joining import cat
 
         input = cat(parts, dim)

@@ -1,5 +1,7 @@
 """Finding and counting: nonzero, masks, unique, bincount, one_hot, searchsorted."""
 
+import math
+
 import numpy as np
 
 from .. import dtypes
@@ -67,7 +69,7 @@ def masked_select(input, mask, *, out=None):
         node = MaskedSelect(x)
         node.index, node.shape = index, x._data.shape
         node.attach(result)
-    return into(out, result)
+    return into(out, result, input, mask)
 
 
 class MaskedScatter(Node):
@@ -306,7 +308,7 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
         kind = np.float64
     if sorter is not None:
         b = np.take_along_axis(b, sorter._data, -1)
-    b = np.ascontiguousarray(b, kind).reshape(-1, b.shape[-1])
+    b = np.ascontiguousarray(b, kind).reshape(math.prod(b.shape[:-1]), b.shape[-1])
     n = v.shape[-1] if v.ndim and b.shape[0] > 1 else v.size
     rows = np.ascontiguousarray(v, kind).reshape(b.shape[0], n) if v.size else np.empty((b.shape[0], 0), kind)
     data = empty(v.shape, _I64)
