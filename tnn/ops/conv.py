@@ -11,18 +11,19 @@ import numpy as np
 
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..dtypes import int64
 from ..kernels import conv as kernels
 from ..kernels import conv_depthwise as depthwise
+from ..kernels import conv_direct as direct
+from ..kernels import conv_direct_weight as direct_weight
 from ..kernels._pool import empty
-from ..tensor import Tensor, wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
+from ..tensor import wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32
 
 
 class Plan:
     """A checked convolution: the shapes of x, w and y, and the kernels' geometry."""
 
-    __slots__ = ("x", "w", "y", "geo", "kernels", "mirror")
+    __slots__ = ("x", "w", "y", "geo", "kernels", "forward", "mirror", "weight")
 
     def __init__(self, x, w, y, stride, padding, dilation, groups):
         self.x, self.w, self.y = x, w, y
@@ -34,7 +35,18 @@ class Plan:
         )  # fmt: skip
         self.geo = kernels.geometry(*numbers)
         self.kernels = depthwise if depthwise.suits(self.geo) else kernels
-        self.mirror = kernels.mirror(*numbers) if self.kernels is kernels or depthwise.mirrors(self.geo) else None
+        geo = direct.geometry(*numbers)
+        self.forward = (self.kernels.conv_forward, self.geo) if geo is None else (direct.conv_forward, geo)
+        geo = direct_weight.geometry(*numbers)
+        own = (self.kernels.conv_backward_weight, self.geo)
+        self.weight = own if geo is None else (direct_weight.conv_backward_weight, geo)
+        # The input gradient as a convolution, if there is one.
+        self.mirror = None
+        if (geo := direct.mirror(*numbers)) is not None:
+            self.mirror = (direct.conv_forward, geo)
+        elif self.kernels is kernels or depthwise.mirrors(self.geo):
+            geo = kernels.mirror(*numbers)
+            self.mirror = None if geo is None else (self.kernels.conv_forward, geo)
 
 
 plan = functools.lru_cache(4096)(Plan)
@@ -69,7 +81,8 @@ def convolve(x, w, bias, p):
     y = empty(p.y, dx.dtype)
     if y.size:
         b, flags = (_NONE[dx.dtype], 0) if bias is None else (dense(bias), 2)
-        p.kernels.conv_forward(dx.reshape(-1), dw.reshape(-1), b, y.reshape(-1), p.geo, flags)
+        kernel, geo = p.forward
+        kernel(dx.reshape(-1), dw.reshape(-1), b, y.reshape(-1), geo, flags)
     out = wrap(y)
     if mode.grad and (x._rg or w._rg or (bias is not None and bias._rg)):
         _record(Convolution, out, (x, w), bias, p)
@@ -97,7 +110,8 @@ def convolve_transposed(y, w, bias, p):
     if x.size:
         b, flag = (_NONE[dy.dtype], 0) if bias is None else (dense(bias), 1)
         if p.mirror is not None and dy.size:
-            p.kernels.conv_forward(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), p.mirror, 16 + 2 * flag)
+            kernel, geo = p.mirror
+            kernel(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), geo, 16 + 2 * flag)
         else:
             p.kernels.conv_backward_input(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), p.geo, flag)
     out = wrap(x)
@@ -125,7 +139,8 @@ def correlate(x, y, p):
     dx, dy = dense(x), dense(y)
     w = empty(p.w, dx.dtype)
     if w.size:
-        p.kernels.conv_backward_weight(dx.reshape(-1), dy.reshape(-1), w.reshape(-1), p.geo)
+        kernel, geo = p.weight
+        kernel(dx.reshape(-1), dy.reshape(-1), w.reshape(-1), geo)
     out = wrap(w)
     if mode.grad and (x._rg or y._rg):
         _record(Correlation, out, (x, y), None, p)
@@ -223,9 +238,6 @@ def _paddings(function, padding, nd, kernel, stride, dilation):
 
 
 def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
-    if isinstance(input, Tensor) and input.dtype is int64:
-        rest = weight, bias, stride, padding, dilation, groups
-        return in_float64(functools.partial(_conv, function, nd), input, *rest)
     batched = check_operands(function, nd, input, weight, bias)
     stride = ints(function, "stride", stride, nd)
     dilation = ints(function, "dilation", dilation, nd)

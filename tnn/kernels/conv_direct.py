@@ -1,0 +1,376 @@
+"""Direct convolution for channels in plenty: the same functions as in ``conv``, without panels of X~.
+
+A tile is some consecutive output positions by two vectors of output channels; it stays in registers over all taps and
+input channels of a block. The weights of a block lie in that order (tap, channel, output channel), the inputs are read
+from the slab where they are: ``offsets[tap, channel]`` plus the tile's place. Taps that fall outside of x in a whole
+output row are left out; so are those of single columns if the images are so small that several of them lie interleaved
+in the slab, a position of all images next to each other. The tiles are turned on the way to y.
+"""
+
+import functools
+
+import numpy as np
+from numba import njit, prange
+from numba.extending import intrinsic
+
+from ._gemm import KC, SERIAL
+from ._jit import JIT
+from ._simd import (
+    MR,
+    NV,
+    VECTOR_BYTES,
+    VL32,
+    copy_rows,
+    keep,
+    number,
+    ptr,
+    scratch,
+    shift,
+    store,
+    turn_exact,
+    vector_len,
+)
+from ._simd_reduce import reduce_tile, turn_out
+from .conv_slab import (
+    BATCH,
+    CIN,
+    COUT,
+    DD,
+    DH,
+    DW,
+    GROUPS,
+    KD,
+    KH,
+    KW,
+    OD,
+    OH,
+    OW,
+    PD,
+    PH,
+    PW,
+    SD,
+    SH,
+    SLAB_H,
+    SLAB_SIZE,
+    SW,
+    UNITS,
+    UNITS_ROWS,
+    WQ,
+    D,
+    H,
+    W,
+    _part,
+    _work,
+    fill_slab,
+    share,
+    unit_signature,
+)
+
+# Elements of a slab that a unit aims at, and output positions.
+SLAB = 1 << 16
+POSITIONS = 512
+# Steps of a sum below which the turning of the tiles costs more than panels do.
+DEPTH = 100
+
+# Numbers of the geometry that differ from conv_slab's; the pieces of a row follow.
+IMAGES, SETS, CHUNKS, BLOCKS, PIECES, FIRST = range(28, 34)
+
+
+def _ceil(a, b):
+    return -(-a // b)
+
+
+def _pieces(ow, w, kw, sw, dw, pw, images, padded):
+    """The tiles of an output row: (first position in the slab's row, rows, first and last tap + 1), flat."""
+    if padded:
+        runs = [(0, ow, 0, kw)]
+    else:
+        taps = [[t for t in range(kw) if 0 <= x * sw - pw + t * dw < w] for x in range(ow)]
+        bounds = [(t[0], t[-1] + 1) if t else (0, 0) for t in taps]
+        runs, x = [], 0
+        while x < ow:
+            last = x + 1
+            while last < ow and bounds[last] == bounds[x]:
+                last += 1
+            runs.append((x, last, *bounds[x]))
+            x = last
+    out = []
+    for lo, hi, first, last in runs:
+        count, start = (hi - lo) * images, lo * images
+        tiles = _ceil(count, MR)
+        for t in range(tiles):
+            a, b = count * t // tiles, count * (t + 1) // tiles
+            out += [start + a, b - a, first, last]
+    return out
+
+
+@functools.lru_cache(4096)
+def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, groups):
+    """As ``conv_slab.geometry``, or None if these kernels are not the right ones."""
+    (d, h, w), (od, oh, ow), (kd, kh, kw) = size, out, kernel
+    (sd, sh, sw), (dd, dh, dw), (pd, ph, pw) = stride, dilation, padding
+    channels, couts, taps = cin // groups, cout // groups, kd * kh * kw
+    if min(batch, channels, od, oh, ow) < 1 or max(max(padding), -min(padding)) > 1 << 20:
+        return None
+    work = batch * cout * channels * taps * od * oh * ow
+    lanes = _ceil(couts, VL32) * VL32
+    if channels * taps < DEPTH or couts < 0.74 * lanes or work < SERIAL // 4:
+        return None
+    if taps == 1 and max(stride) == 1 and size == out and max(padding) == 0 and ow < 2 * MR:
+        d, h, w, od, oh, ow = 1, 1, d * h * w, 1, 1, od * oh * ow
+    many = d == od == kd == 1 and pd == 0 and sw == 1 and oh * ow <= 100 and batch >= 7 and min(padding) >= 0
+    images = _ceil(batch, _ceil(batch, 16)) if many else 1
+    wq = ow + (kw - 1) * dw // sw
+    across = sw * wq
+    lines = od if od > 1 else oh
+    full_h = (oh - 1) * sh + (kh - 1) * dh + 1
+    if many:
+        rows, parts = lines, 1
+        slab_d, slab_h = 1, h
+        plane = h * w * images
+    else:
+        thick = across * channels * (full_h if od > 1 else 1)
+        step, halo = (sd, (kd - 1) * dd) if od > 1 else (sh, (kh - 1) * dh)
+        per_line = ow * (oh if od > 1 else 1)
+        fit = max(1, min((4 * SLAB // thick - halo) // step, POSITIONS // per_line))
+        fit = max(fit, min(lines, _ceil(halo, step)))
+        rows = _ceil(lines, _ceil(lines, min(lines, fit)))
+        parts = _ceil(lines, rows)
+        slab_d, slab_h = (rows - 1) * sd + (kd - 1) * dd + 1 if od > 1 else (kd - 1) * dd + 1, full_h
+        if od == 1:
+            slab_h = (rows - 1) * sh + (kh - 1) * dh + 1
+        plane = slab_d * slab_h * across
+    # An odd number of lines: channels do not meet in the same set of the first-level cache.
+    plane = _ceil(plane, VL32) * VL32
+    plane += VL32 if plane // VL32 % 2 == 0 else 0
+    sets = _ceil(batch, images)
+    panels = _ceil(couts, VL32 * NV)
+    chunks = min(panels, _ceil(UNITS, sets * groups * parts)) if work // UNITS >= SERIAL // 4 else 1
+    blocks = _ceil(channels, max(1, KC // taps))
+    pieces = _pieces(ow, w, kw, sw, dw, pw, images, not many)
+    numbers = (
+        batch, cin, d, h, w, cout, od, oh, ow, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw, groups,
+        rows, slab_d, slab_h, wq, plane, parts, images, sets, chunks, blocks, len(pieces) // 4, *pieces,
+    )  # fmt: skip
+    return np.array(numbers, np.intp)
+
+
+@functools.lru_cache(4096)
+def mirror(batch, cin, size, cout, out, kernel, stride, dilation, padding, groups):
+    """The geometry of the input gradient as a convolution, or None; arguments as ``geometry``'s."""
+    if max(stride) > 1:
+        return None
+    front = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True))
+    if min(front) < 0:
+        return None
+    return geometry(batch, cout, out, cin, size, kernel, stride, dilation, front, groups)
+
+
+@njit(**JIT)
+def _steps(geo, offsets):
+    """offsets[channel block, tap, channel]: where the step of a sum finds its inputs, from a tile's place."""
+    cin, blocks, images = geo[CIN] // geo[GROUPS], geo[BLOCKS], geo[IMAGES]
+    sw, wq, slab_h = geo[SW], geo[WQ], geo[SLAB_H]
+    at = 0
+    for block in range(blocks):
+        lo, hi = cin * block // blocks, cin * (block + 1) // blocks
+        for i in range(geo[KD]):
+            for j in range(geo[KH]):
+                for m in range(geo[KW]):
+                    x = m * geo[DW]
+                    if images > 1:
+                        start = ((j * geo[DH] - geo[PH]) * geo[W] + x - geo[PW]) * images
+                    else:
+                        start = ((i * geo[DD]) * slab_h + j * geo[DH]) * sw * wq + x % sw * wq + x // sw
+                    for c in range(lo, hi):
+                        offsets[at] = start + c * geo[SLAB_SIZE]
+                        at += 1
+
+
+@njit(**JIT)
+def _pack(w, packed, geo, mirrored, unit):
+    """The weights of one group and panel of output channels, in the order in which the tiles read them."""
+    cin, cout, blocks = geo[CIN] // geo[GROUPS], geo[COUT] // geo[GROUPS], geo[BLOCKS]
+    taps = geo[KD] * geo[KH] * geo[KW]
+    vl = vector_len(w)
+    width = NV * vl
+    padded = (cout + vl - 1) // vl * vl
+    panels = (cout + width - 1) // width
+    group, panel = unit // panels, unit % panels
+    o0 = panel * width
+    wide = min(width, padded - o0)
+    source = shift(w, group * cout * cin * taps)
+    target = shift(packed, (group * padded + o0) * cin * taps)
+    if o0 + wide > cout:
+        for i in range(cin * taps * wide):
+            store(target, i, number(w, 0))
+    for block in range(blocks):
+        c0 = cin * block // blocks
+        nc = cin * (block + 1) // blocks - c0
+        out = shift(target, c0 * taps * wide)
+        if taps == 1 and mirrored:
+            copy_rows(nc, shift(source, c0 * cout + o0), cout, out, wide, wide // vl, min(wide, cout - o0))
+            continue
+        for v in range(0, wide, vl):
+            last = min(vl, cout - o0 - v) - 1
+            if taps == 1:
+                for c in range(0, nc, vl):
+                    line = shift(source, (o0 + v) * cin + c0 + c)
+                    turn_exact(line, cin, last, shift(out, c * wide + v), wide, min(vl, nc - c))
+                continue
+            step = nc * wide
+            for c in range(nc):
+                for t in range(0, taps, vl):
+                    count = min(vl, taps - t)
+                    if mirrored:
+                        line = shift(source, ((c0 + c) * cout + o0 + v) * taps + t)
+                        place = ((taps - 1 - t) * nc + c) * wide + v
+                        turn_exact(line, taps, last, shift(out, place), -step, count)
+                    else:
+                        line = shift(source, ((o0 + v) * cin + c0 + c) * taps + t)
+                        turn_exact(line, cin * taps, last, shift(out, (t * nc + c) * wide + v), step, count)
+
+
+@njit(**JIT)
+def _interleave(geo, x, channels, many, slab):
+    """Copies whole images into the slab: position by position, all images of one next to each other."""
+    images, size = geo[IMAGES], geo[H] * geo[W]
+    step, vl = geo[CIN] * size, vector_len(x)
+    for c in range(channels):
+        out = shift(slab, c * geo[SLAB_SIZE])
+        if many < images:
+            for i in range(size * images):
+                store(out, i, number(x, 0))
+        for i in range(0, many, vl):
+            for p in range(0, size, vl):
+                line = shift(x, i * step + c * size + p)
+                turn_exact(line, step, min(vl, many - i) - 1, shift(out, p * images + i), images, min(vl, size - p))
+
+
+@njit(**JIT)
+def _taps_inside(first, size, taps, dilation):
+    """(lo, hi): the taps whose inputs, from ``first`` on, lie inside."""
+    lo = min(taps, max(0, (dilation - 1 - first) // dilation))
+    hi = max(lo, min(taps, (size - 1 - first) // dilation + 1)) if first < size else lo
+    return lo, hi
+
+
+@njit(**JIT)
+def _rows(geo, source, d0, nd, h0, nh, depth, offsets, right, vectors, add, out, wide):
+    """All tiles of a unit for one panel and one block of ``depth`` channels."""
+    images, pieces, ow, kh, kw = geo[IMAGES], geo[PIECES], geo[OW], geo[KH], geo[KW]
+    pitch = geo[SW] * geo[WQ] if images == 1 else geo[W] * images
+    for i in range(nd):
+        kd0, kd1 = _taps_inside((d0 + i) * geo[SD] - geo[PD], geo[D], geo[KD], geo[DD])
+        for j in range(nh):
+            kh0, kh1 = _taps_inside((h0 + j) * geo[SH] - geo[PH], geo[H], kh, geo[DH])
+            line = shift(source, (i * geo[SD] * geo[SLAB_H] + j * geo[SH]) * pitch)
+            target = shift(out, (i * nh + j) * ow * images * wide)
+            for piece in range(pieces):
+                at = FIRST + 4 * piece
+                start, rows, kw0, kw1 = geo[at], geo[at + 1], geo[at + 2], geo[at + 3]
+                n1, n2, gap = kd1 - kd0, (kh1 - kh0) * kw * depth, (kh - kh1 + kh0) * kw * depth
+                if kw1 - kw0 < kw:
+                    n1, n2, gap = min(n1, 1) * (kh1 - kh0), (kw1 - kw0) * depth, (kw - kw1 + kw0) * depth
+                elif gap == 0:
+                    n1, n2 = min(n1, 1), n1 * n2
+                place = shift(target, start * wide)
+                if n1 > 0 and n2 > 0:
+                    first = ((kd0 * kh + kh0) * kw + kw0) * depth
+                    right_first = shift(right, first * wide)
+                    reduce_tile(rows, vectors, n1, n2, gap, shift(line, start), shift(offsets, first), right_first,
+                                place, wide, add)  # fmt: skip
+                elif not add:
+                    for q in range(rows * wide):
+                        store(place, q, number(place, 0))
+
+
+@njit(**JIT)
+def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
+    """Some images, one group, part of the rows and some panels; w as ``_pack`` leaves it. Arrays as pointers."""
+    chunks, groups, parts, images = geo[CHUNKS], geo[GROUPS], geo[UNITS_ROWS], geo[IMAGES]
+    chunk, group = unit % chunks, unit // chunks % groups
+    part, image = unit // (chunks * groups) % parts, unit // (chunks * groups * parts) * images
+    many = min(images, geo[BATCH] - image)
+    d0, nd, h0, nh = _part(geo, part)
+    cin, cout, blocks = geo[CIN] // groups, geo[COUT] // groups, geo[BLOCKS]
+    taps = geo[KD] * geo[KH] * geo[KW]
+    size, count = geo[OD] * geo[OH] * geo[OW], nd * nh * geo[OW]
+    plane, slab_h = geo[SLAB_SIZE], geo[SLAB_H]
+    vl = vector_len(x)
+    width, item = NV * vl, VECTOR_BYTES // vl
+    buffer = np.empty((cin * plane + (count * images + vl) * width + 8 * vl) * item + 64, np.uint8)
+    slab = scratch(buffer, x)
+    out = shift(slab, cin * plane + 4 * vl)
+    source = shift(x, (image * geo[CIN] + group * cin) * geo[D] * geo[H] * geo[W])
+    if images > 1:
+        _interleave(geo, source, cin, many, slab)
+    else:
+        rows_d = (nd - 1) * geo[SD] + (geo[KD] - 1) * geo[DD] + 1
+        rows_h = (nh - 1) * geo[SH] + (geo[KH] - 1) * geo[DH] + 1
+        top, first = d0 * geo[SD] - geo[PD], h0 * geo[SH] - geo[PH]
+        fill_slab(geo, source, cin, top, rows_d, first, rows_h, slab_h, plane, slab)
+    padded, panels = (cout + vl - 1) // vl * vl, (cout + width - 1) // width
+    for panel in range(panels * chunk // chunks, panels * (chunk + 1) // chunks):
+        o0 = panel * width
+        wide = min(width, padded - o0)
+        weight = shift(w, (group * padded + o0) * cin * taps)
+        for block in range(blocks):
+            c0 = cin * block // blocks
+            depth = cin * (block + 1) // blocks - c0
+            right, where = shift(weight, c0 * taps * wide), ptr(offsets, c0 * taps)
+            _rows(geo, slab, d0, nd, h0, nh, depth, where, right, wide // vl, 1 if block else 0, out, wide)
+        for i in range(many):
+            target = shift(y, ((image + i) * geo[COUT] + group * cout + o0) * size + (d0 * geo[OH] + h0) * geo[OW])
+            extra = shift(bias, group * cout + o0 if mode & 2 else 0)
+            for p in range(0, count, vl):
+                for v in range(0, wide, vl):
+                    turn_out(
+                        shift(out, (p * images + i) * wide + v), images * wide, min(vl, count - p) - 1,
+                        shift(target, v * size + p), size, min(vl, cout - o0 - v), shift(extra, v if mode & 2 else 0),
+                        mode,
+                    )  # fmt: skip
+    keep(buffer)
+
+
+_FORWARD_UNIT = share(_forward_unit, 12)
+
+
+@intrinsic
+def forward_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
+    """``_forward_unit``, compiled once for all callers."""
+    emit = _FORWARD_UNIT[x.dtype]
+
+    def codegen(context, builder, sig, args):
+        return emit(context, builder, args)
+
+    return unit_signature(x.dtype), codegen
+
+
+@njit(parallel=True, **JIT)
+def conv_forward(x, w, bias, y, geo, mode):
+    """As ``conv.conv_forward``."""
+    groups, mirrored = geo[GROUPS], mode & 16
+    cin, cout = geo[CIN] // groups, geo[COUT] // groups
+    depth = cin * geo[KD] * geo[KH] * geo[KW]
+    vl = vector_len(ptr(x, 0))
+    width = NV * vl
+    packs = groups * ((cout + width - 1) // width)
+    units = geo[SETS] * geo[UNITS_ROWS] * groups * geo[CHUNKS]
+    offsets = np.empty(depth, np.intp)
+    _steps(geo, offsets)
+    storage = np.empty(groups * ((cout + vl - 1) // vl * vl) * depth * (VECTOR_BYTES // vl) + 64, np.uint8)
+    mode &= 15
+    if _work(geo) < SERIAL:
+        packed = scratch(storage, ptr(x, 0))
+        for unit in range(packs):
+            _pack(ptr(w, 0), packed, geo, mirrored, unit)
+        for unit in range(units):
+            forward_unit(ptr(x, 0), packed, ptr(bias, 0), ptr(y, 0), geo, offsets, mode, unit)
+    else:
+        for unit in prange(packs):
+            _pack(ptr(w, 0), scratch(storage, ptr(x, 0)), geo, mirrored, np.intp(unit))
+        for unit in prange(units):
+            packed_ = scratch(storage, ptr(x, 0))
+            forward_unit(ptr(x, 0), packed_, ptr(bias, 0), ptr(y, 0), geo, offsets, mode, np.intp(unit))
+    keep(storage)
