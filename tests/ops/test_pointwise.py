@@ -312,3 +312,23 @@ def test_nan_and_infinity():
     np.testing.assert_array_equal(tnn.fmin(x, y).numpy(), [1, 1, inf, -inf])
     np.testing.assert_array_equal(tnn.logaddexp(x, y).numpy(), [nan, nan, inf, -inf])
     np.testing.assert_array_equal((x - y).numpy(), [nan, nan, nan, nan])
+
+
+def test_two_numbers():
+    # PyTorch 2.13 takes them for the arithmetic of the operators alone
+    made = [tnn.add(2, 3), tnn.sub(2.0, 3), tnn.mul(2, 3), tnn.div(2, 4), tnn.floor_divide(7, 2)]
+    made.append(tnn.add(1, 2, alpha=3))
+    assert [t.item() for t in made] == [5, -1.0, 6, 0.5, 3, 7] and made[0].dtype is tnn.int64
+    for op in (tnn.pow, tnn.remainder, tnn.fmod, tnn.maximum, tnn.eq):
+        with pytest.raises(TypeError):
+            op(2, 3)
+
+
+@pytest.mark.parametrize("name", ["gcd", "lcm", "nextafter", "isclose", "ldexp"])
+def test_operands_that_must_be_tensors(name):
+    x = tnn.tensor([1, 2])
+    for operands in ((x, 2), (2, x)):
+        with pytest.raises(TypeError, match="must be Tensor, not int"):
+            getattr(tnn, name)(*operands)
+    with pytest.raises(TypeError, match="must be Tensor"):
+        tnn.rsub(2, x)

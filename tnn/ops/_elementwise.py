@@ -368,8 +368,14 @@ def _check_operands(name, input, other):
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
 
 
+# Operations that take two numbers as well.
+_OF_NUMBERS = {"add", "sub", "mul", "div", "true_divide", "floor_divide"}
+
+
 def general(name, kernel, integer, input, other, always_float=False):
     """The ndarray of an operation on two operands of any types, by way of the dtype in which they meet."""
+    if name in _OF_NUMBERS and is_number(input) and is_number(other):
+        input, other = (wrap(np.asarray(x, dtypes.of_scalar(x).np)) for x in (input, other))
     _check_operands(name, input, other)
     dtype = promoted(input, other)
     if always_float:

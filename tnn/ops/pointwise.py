@@ -7,7 +7,7 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, into
+from ._common import F32, F64, check_tensor, check_tensors, into
 from ._elementwise import (
     BROADCAST,
     Rule,
@@ -197,6 +197,7 @@ def sub(input, other, *, alpha=1, out=None):
 
 def rsub(input, other, *, alpha=1):
     """other - alpha * input."""
+    check_tensor("rsub", "input", input, 1)
     if not isinstance(other, Tensor):
         return _sub(other, input if alpha == 1 else mul(input, alpha))
     return sub(other, input, alpha=alpha)
@@ -346,6 +347,7 @@ def float_power(input, exponent, *, out=None):
 
 def ldexp(input, other, *, out=None):
     """input * 2 ** other; integers give floating point."""
+    check_tensors("ldexp", input=input, other=other)
     return mul(input, pow(2.0, other), out=out)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..kernels import pointwise_compare as kernels
 from ..tensor import Tensor, wrap
-from ._common import into
+from ._common import check_tensors, into
 from ._elementwise import as_array, binary_op, broadcast, by_numpy, inplace_operator, operator, run2, working
 
 _COMPARE = """
@@ -59,6 +59,7 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     Raises:
         RuntimeError: the dtypes differ, or a tolerance is negative.
     """
+    check_tensors("isclose", input=input, other=other)
     if input._data.dtype != other._data.dtype:
         raise RuntimeError(f"{input.dtype.torch_name} did not match {other.dtype.torch_name}")
     if rtol < 0 or atol < 0:

@@ -5,6 +5,7 @@ import numpy as np
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..tensor import Tensor
+from ._common import check_tensors
 from ._elementwise import BROADCAST, Rule, binary_op, by_numpy
 from .pointwise_unary import square
 
@@ -180,6 +181,7 @@ gammainc, gammaincc, arctan2 = igamma, igammac, atan2
 
 def nextafter(input, other, *, out=None):
     """The next floating-point number after input in the direction of other."""
+    check_tensors("nextafter", input=input, other=other)
     result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
     if mode.grad and (input._rg or other._rg):
         Nextafter(input, other).record(input, other, result)
@@ -188,9 +190,11 @@ def nextafter(input, other, *, out=None):
 
 def gcd(input, other, *, out=None):
     """The greatest common divisor of integers."""
+    check_tensors("gcd", input=input, other=other)
     return by_numpy("gcd", np.gcd, input, other, out, (1,))
 
 
 def lcm(input, other, *, out=None):
     """The least common multiple of integers."""
+    check_tensors("lcm", input=input, other=other)
     return by_numpy("lcm", np.lcm, input, other, out, (1,))
