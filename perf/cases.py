@@ -68,6 +68,8 @@ layer("bilinear 64x32,32->32", "linear", lambda lib: lib.nn.Bilinear(32, 32, 32)
 for name in ("ReLU", "GELU", "Tanh", "Sigmoid", "SiLU"):
     layer(f"{name.lower()} 512x1024", "pointwise", lambda lib, name=name: getattr(lib.nn, name)(), (512, 1024))
 layer("tanh 512x1024", "pointwise", lambda lib: lib.nn.Tanh(), (512, 1024), dtype="float64")
+for name in ("ReLU", "Tanh"):
+    layer(f"{name.lower()} 64x512", "pointwise", lambda lib, name=name: getattr(lib.nn, name)(), (64, 512))
 layer("relu 2048x4096", "pointwise", lambda lib: lib.nn.ReLU(), (2048, 4096))
 layer("exp 512x1024", "pointwise", lambda lib: lib.exp, (512, 1024))
 layer("add 512x1024", "pointwise", lambda lib: lib.add, (512, 1024), (512, 1024))
@@ -80,6 +82,7 @@ layer("tanh 8", "small", lambda lib: lib.tanh, (8,))
 layer("linear 1x8->8", "small", lambda lib: lib.nn.Linear(8, 8), (1, 8))
 layer("softmax 512x1000", "softmax", lambda lib: lib.nn.Softmax(-1), (512, 1000))
 layer("softmax 2x8", "softmax", lambda lib: lib.nn.Softmax(-1), (2, 8))
+layer("softmax 64x512", "softmax", lambda lib: lib.nn.Softmax(-1), (64, 512))
 layer("softmax dim 1 16x64x32x32", "softmax", lambda lib: lib.nn.Softmax(1), (16, 64, 32, 32))
 layer("log_softmax 512x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (512, 1000))
 layer("log_softmax 512x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (512, 1000), dtype="float64")
@@ -91,14 +94,17 @@ layer("dropout2d 16x64x32x32", "dropout", lambda lib: lib.nn.Dropout2d(0.1), (16
 
 layer("layer_norm 512x1024", "normalization", lambda lib: lib.nn.LayerNorm(1024), (512, 1024))
 layer("layer_norm 2x8", "normalization", lambda lib: lib.nn.LayerNorm(8), (2, 8))
+layer("layer_norm 64x512", "normalization", lambda lib: lib.nn.LayerNorm(512), (64, 512))
 layer("rms_norm 512x1024", "normalization", lambda lib: lib.nn.RMSNorm(1024), (512, 1024))
 layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28))
 layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28), dtype="float64")
 layer("batch_norm 4x4", "normalization", lambda lib: lib.nn.BatchNorm1d(4), (4, 4))
+layer("batch_norm 2x64x16x16", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (2, 64, 16, 16))
 layer("group_norm 16x64x28x28", "normalization", lambda lib: lib.nn.GroupNorm(8, 64), (16, 64, 28, 28))
 layer("instance_norm 16x64x28x28", "normalization", lambda lib: lib.nn.InstanceNorm2d(64), (16, 64, 28, 28))
 layer("max_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.MaxPool2d(2), (16, 64, 32, 32))
 layer("max_pool2d 1x4x8x8", "pooling", lambda lib: lib.nn.MaxPool2d(2), (1, 4, 8, 8))
+layer("max_pool2d 1x64x32x32", "pooling", lambda lib: lib.nn.MaxPool2d(2), (1, 64, 32, 32))
 layer("max_pool2d 3x3 s2 16x64x32x32", "pooling", lambda lib: lib.nn.MaxPool2d(3, 2, 1), (16, 64, 32, 32))
 layer("avg_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.AvgPool2d(2), (16, 64, 32, 32))
 layer("avg_pool2d 16x64x32x32", "pooling", lambda lib: lib.nn.AvgPool2d(2), (16, 64, 32, 32), dtype="float64")
@@ -113,6 +119,8 @@ layer(
 )
 layer("conv2d 3->32 7x7 s2 8x3x64x64", "conv", lambda lib: lib.nn.Conv2d(3, 32, 7, stride=2, padding=3), (8, 3, 64, 64))
 layer("conv2d 4->4 3x3 1x4x8x8", "conv", lambda lib: lib.nn.Conv2d(4, 4, 3, padding=1), (1, 4, 8, 8))
+layer("conv2d 64->64 3x3 1x64x16x16", "conv", lambda lib: lib.nn.Conv2d(64, 64, 3, padding=1), (1, 64, 16, 16))
+layer("conv2d 1x1 64->64 1x64x16x16", "conv", lambda lib: lib.nn.Conv2d(64, 64, 1), (1, 64, 16, 16))
 layer("conv2d 16->32 5x5 8x16x32x32", "conv", lambda lib: lib.nn.Conv2d(16, 32, 5, padding=2), (8, 16, 32, 32))
 layer("conv2d groups 4 64->64 8x64x32x32", "conv", lambda lib: lib.nn.Conv2d(64, 64, 3, 1, 1, 1, 4), (8, 64, 32, 32))
 layer("conv2d dilation 2 32->32 8x32x32x32", "conv", lambda lib: lib.nn.Conv2d(32, 32, 3, 1, 2, 2), (8, 32, 32, 32))
@@ -284,6 +292,7 @@ for name in ("LSTM", "GRU"):
         (40, 32, 64),
     )
 layer("lstm 64->64 1x20", "recurrent", lambda lib: Output(lib.nn.LSTM(64, 64)), (20, 1, 64))
+layer("lstm 32->32 16x20", "recurrent", lambda lib: Output(lib.nn.LSTM(32, 32)), (20, 16, 32))
 layer("rnn 64->128 32x40", "recurrent", lambda lib: Output(lib.nn.RNN(64, 128)), (40, 32, 64))
 layer("lstm 32->32 16x20", "recurrent", lambda lib: Output(lib.nn.LSTM(32, 32, dtype=lib.float64)), (20, 16, 32),
       dtype="float64")  # fmt: skip
@@ -291,6 +300,7 @@ layer("lstm 32->32 16x20", "recurrent", lambda lib: Output(lib.nn.LSTM(32, 32, d
 layer("sdpa 8x8x128x64", "attention", sdpa(), *[(8, 8, 128, 64)] * 3, flops=4 * 64 * 128 * 128 * 64)
 layer("sdpa causal 2x8x512x64", "attention", sdpa(causal=True), *[(2, 8, 512, 64)] * 3, flops=2 * 16 * 512 * 512 * 64)
 layer("sdpa 1x1x4x4", "attention", sdpa(), *[(1, 1, 4, 4)] * 3)
+layer("sdpa 1x4x64x64", "attention", sdpa(), *[(1, 4, 64, 64)] * 3, flops=4 * 4 * 64 * 64 * 64)
 layer("sdpa 2x4x128x64", "attention", sdpa(), *[(2, 4, 128, 64)] * 3, dtype="float64", flops=4 * 8 * 128 * 128 * 64)
 for rate in (0.1, 0.0):
     layer(
