@@ -36,6 +36,8 @@ from .dtypes import (
     can_cast,
     dtype,
     finfo,
+    float8_e4m3fn,
+    float8_e5m2,
     float16,
     float32,
     float64,

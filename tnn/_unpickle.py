@@ -33,7 +33,8 @@ class StorageType:
 
 
 UNTYPED = StorageType("UntypedStorage", dtypes.uint8)
-NEW_DTYPES = (dtypes.uint16, dtypes.uint32, dtypes.uint64)  # these come as untyped storages and a dtype
+# these come as untyped storages and a dtype
+NEW_DTYPES = (dtypes.uint16, dtypes.uint32, dtypes.uint64, dtypes.float8_e4m3fn, dtypes.float8_e5m2)
 STORAGE_TYPES = {d: StorageType(d.torch_name + "Storage", d) for d in dtypes.ALL if d not in NEW_DTYPES}
 
 

@@ -51,14 +51,28 @@ float16 = dtype("float16", np.float16, "Half")
 bfloat16 = dtype("bfloat16", ml_dtypes.bfloat16, "BFloat16")
 float32 = dtype("float32", np.float32, "Float")
 float64 = dtype("float64", np.float64, "Double")
+float8_e4m3fn = dtype("float8_e4m3fn", ml_dtypes.float8_e4m3fn, "Float8_e4m3fn")
+float8_e5m2 = dtype("float8_e5m2", ml_dtypes.float8_e5m2, "Float8_e5m2")
 bool = dtype("bool", np.bool_, "Bool")  # noqa: A001
 
-ALL = (bool, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float16, bfloat16, float32, float64)
+ALL = (
+    bool, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float16, bfloat16, float32, float64,
+    float8_e4m3fn, float8_e5m2,
+)  # fmt: skip
 FROM_NUMPY = {d.np: d for d in ALL}
 HALF = frozenset((float16.np, bfloat16.np))
 COMPUTE = frozenset((float32.np, float64.np))
+FLOAT8 = frozenset((float8_e4m3fn.np, float8_e5m2.np))  # storage for scaled_mm; nothing is computed in them
 
 _NAMES = {d.name: d for d in ALL}
+
+
+def refuse_float8(function, np_dtype):
+    """Raises NotImplementedError for a float8 dtype, which nothing but scaled_mm computes with."""
+    if np_dtype in FLOAT8:
+        raise NotImplementedError(f"\"{function}\" not implemented for '{FROM_NUMPY[np_dtype].torch_name}'")
+
+
 _PYTHON = {builtins.bool: bool, int: int64, float: float64}
 _INT_RANK = {int8: 0, int16: 1, int32: 2, int64: 3}
 _default = [float32]
@@ -127,6 +141,10 @@ def promote_types(type1, type2):
     a, b = type1, type2
     if a is b:
         return a
+    if a.np in FLOAT8 or b.np in FLOAT8:
+        raise RuntimeError(
+            f"Promotion for Float8 Types is not supported, attempted to promote {a.torch_name} and {b.torch_name}"
+        )
     if a.kind != b.kind:
         return a if a.kind > b.kind else b
     if a.kind == 2:

@@ -109,7 +109,7 @@ def _edges(data):
 def tensor_str(t, prefix="tensor("):
     """The text of ``repr(tensor)``."""
     data = t._data
-    if data.dtype == dtypes.bfloat16.np:
+    if data.dtype == dtypes.bfloat16.np or data.dtype in dtypes.FLOAT8:
         data = data.astype(np.float32)
     suffixes = []
     default = dtypes.get_default_dtype()

@@ -82,7 +82,8 @@ class _Group:
         if self.high == self.low:
             return np.empty(0, self.lowest.dtype)
         step = self.lowest.itemsize
-        return np.lib.stride_tricks.as_strided(self.lowest, ((self.high - self.low) // step,), (step,), writeable=False)
+        first = self.lowest.view(np.uint8) if self.lowest.dtype in dtypes.FLOAT8 else self.lowest
+        return np.lib.stride_tricks.as_strided(first, ((self.high - self.low) // step,), (step,), writeable=False)
 
 
 class _StorageRef:

@@ -170,6 +170,9 @@ from ..ops.resample import (
     upsample_nearest,
 )
 
+# scaled_mm
+from ..ops.scaled_mm import ScalingType, SwizzleType, scaled_grouped_mm, scaled_mm
+
 # search
 from ..ops.search import one_hot
 

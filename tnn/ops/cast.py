@@ -13,6 +13,7 @@ from ..tensor import Tensor, check_device, device, wrap
 from ._common import F32
 
 _BF16 = dtypes.bfloat16.np
+_E4M3 = dtypes.float8_e4m3fn.np
 
 
 def convert(data, np_dtype):
@@ -28,6 +29,10 @@ def convert(data, np_dtype):
         return out
     if _BF16 in (data.dtype, np_dtype) and F32 not in (data.dtype, np_dtype):
         return convert(convert(data, F32), np_dtype)
+    if data.dtype in dtypes.FLOAT8 and np_dtype != F32:
+        return convert(convert(data, F32), np_dtype)
+    if np_dtype in dtypes.FLOAT8:
+        return _to_float8(data, np_dtype)
     if data.dtype.kind == "f" and np_dtype.kind in "iu":
         with np.errstate(invalid="ignore"):
             return (
@@ -37,6 +42,13 @@ def convert(data, np_dtype):
             )
     with np.errstate(over="ignore"):
         return data.astype(np_dtype, order="C")
+
+
+def _to_float8(data, np_dtype):
+    """float8_e4m3fn has no infinity: what is too large becomes its largest number."""
+    data = convert(data, F32) if data.dtype != F32 else data
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (np.clip(data, -448, 448) if np_dtype == _E4M3 else data).astype(np_dtype, order="C")
 
 
 def _bits(data, np_dtype):

@@ -203,6 +203,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     elif kind in HALF:
         result = cast(_total(cast(input, dtypes.float32), dim, keepdim, Sum, False), input.dtype)
     else:
+        dtypes.refuse_float8("sum_cpu", kind)
         dims = reduced_dims(dim, input._data.ndim)
         kind = dtypes.int64 if dtype is None else dtype
         result = wrap(np.asarray(input._data.sum(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim))))
@@ -300,6 +301,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     d = input._data
     dims = reduced_dims(dim, d.ndim)
     if d.dtype not in (F32, F64):
+        dtypes.refuse_float8("prod_cpu", d.dtype)
         kind = dtypes.int64 if dtype is None else dtype
         return into(out, wrap(np.asarray(d.prod(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim)))))
     if len(dims) > 1 and dim is not None:

@@ -111,6 +111,7 @@ def _cumulative(function, input, dim, dtype, out, kind, node_type, numpy):
         return into(out, _scan(input, dim, kind, node_type))
     if d.dtype in HALF:
         return into(out, cast(_scan(cast(input, dtypes.float32), dim, kind, node_type), input.dtype))
+    dtypes.refuse_float8(f"{function}_out_cpu", d.dtype)
     result = numpy(d.reshape(d.shape or (1,)), axis=dim, dtype=np.int64 if dtype is None else dtype.np)
     return into(out, wrap(result.reshape(d.shape)))
 

@@ -297,6 +297,7 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
                 "searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got "
                 f"boundaries tensor dim({sorted_sequence._data.ndim})"
             )
+    dtypes.refuse_float8("searchsorted_out_cpu", sorted_sequence._data.dtype)
     _check_sorted("searchsorted", sorted_sequence, values, right, side, sorter)
     right = right or side == "right"
     b, v = sorted_sequence._data, values._data
