@@ -31,6 +31,7 @@ column); the last dimension of the others is contiguous. ``like`` is any array o
 import numpy as np
 from numba import njit, prange
 
+from ._entry import DATA, DTYPE, F32, F64, OWN, PLAIN, STRIDES, _put, builtin, declined, held, ndim, own_words, word
 from ._gemm import _pack_b
 from ._jit import JIT
 from ._math import exp, log
@@ -460,6 +461,43 @@ def reduce_partial(spec, like, partial, which, heads, share):
     for index in prange(partial.shape[0] // share):
         _sum_shares(spec, like, partial, which, heads, share, np.intp(index))
 
+
+# ---------------------------------------------------------------- addresses
+
+
+@njit(**PLAIN)
+def _place(own, args, count):
+    """An entry, (spec, *arrays): writes address and strides, in elements, of 4-D arrays into spec (int64[SPEC_SIZE])
+    from the place on that its own word says; the result is spec."""
+    words = own_words(own)
+    spec = word(args)
+    to = word(words + 8 * OWN)
+    for i in range(1, count):
+        x = word(args + 8 * i)
+        item = 4 if word(x + DTYPE) == word(words + 8 * F32) else 8
+        if ndim(x) != 4 or (item == 8 and word(x + DTYPE) != word(words + 8 * F64)):
+            return declined(words)
+        at = word(spec + DATA) + 8 * (to + FIELDS * (i - 1))
+        _put(at, word(x + DATA))
+        for d in range(4):
+            _put(at + 8 * (d + 1), word(word(x + STRIDES) + 8 * d) // item)
+    return held(words, spec)
+
+
+class _Placing:
+    """The entry for the operands from number `first` on, made at its first use: addresses in 0.1 us, where NumPy's
+    `__array_interface__` takes 0.8 us for each array."""
+
+    def __init__(self, first):
+        self.first, self.entry = first, None
+
+    def __call__(self, spec, *arrays):
+        if self.entry is None:
+            self.entry, _ = builtin(_place, "place", [self.first])
+        return self.entry(spec, *arrays)
+
+
+place, place_gradients = _Placing(Q), _Placing(DO)
 
 # ---------------------------------------------------------------- dropout
 

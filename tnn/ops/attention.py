@@ -1,6 +1,7 @@
 """Scaled dot-product attention."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..kernels import attention as kernels
 from ..kernels import random as random_kernels
 from ..kernels._pool import empty
 from ..random import current_generator
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from ._common import check_tensor, composed_backward, half_as_float32
 from .cast import cast
 
@@ -22,7 +23,6 @@ enabled = {"flash", "math"}
 _NO_STATES = np.empty((0, random_kernels.STATE_SIZE), np.uint32)
 _NO_PARTIAL = {np.dtype(t): np.empty((0, 1, 1), t) for t in (np.float32, np.float64)}
 _NONE = (0, 0, 0, 0, 0)
-_BLANK = _NONE * 4
 
 
 # ---------------------------------------------------------------- on arrays
@@ -69,19 +69,31 @@ def _groups(heads, blocks, work):
     return min(blocks, -(-kernels.TASKS // max(1, heads)))
 
 
-def _spec(plan, q, k, v, out):
-    """The kernels' description of a call, without the gradients."""
-    b, h, n, d = q.shape
-    s, w = k.shape[2], v.shape[3]
+@lru_cache(1024)
+def _sizes(q, k, v, causal, kind):
+    """The kernels' description of a call on arrays of these shapes, without addresses and strides."""
+    b, h, n, d = q
+    s, w = k[2], v[3]
     blocks = max(1, -(-n // kernels.ROWS))
     groups = _groups(b * h, blocks, b * h * n * s * (d + w))
-    mask, kind = _NONE, kernels.NO_MASK
-    if plan.mask is not None:
-        mask = _place(np.broadcast_to(plan.mask, (b, h, n, s)))
-        kind = kernels.BOOL_MASK if plan.mask.dtype == np.bool_ else kernels.FLOAT_MASK
-    share_k, share_v = h // max(1, k.shape[1]), h // max(1, v.shape[1])
-    sizes = (b, h, n, s, d, w, plan.causal, kind, share_k, share_v, groups, blocks)
-    return np.array([*sizes, *_place(q), *_place(k), *_place(v), *_place(out), *mask, *_BLANK], np.int64)
+    share_k, share_v = h // max(1, k[1]), h // max(1, v[1])
+    sizes = (b, h, n, s, d, w, causal, kind, share_k, share_v, groups, blocks)
+    return np.array([*sizes, *_NONE * 9], np.int64)
+
+
+def _spec(plan, q, k, v, out):
+    """The kernels' description of a call, without the gradients."""
+    mask = plan.mask
+    kind = kernels.NO_MASK
+    if mask is not None:
+        kind = kernels.BOOL_MASK if mask.dtype == np.bool_ else kernels.FLOAT_MASK
+    spec = _sizes(q.shape, k.shape, v.shape, plan.causal, kind).copy()
+    if kernels.place(spec, q, k, v, out) is None:
+        spec[kernels.Q : kernels.MASK] = (*_place(q), *_place(k), *_place(v), *_place(out))
+    if mask is not None:
+        shape = (*q.shape[:3], k.shape[2])
+        spec[kernels.MASK : kernels.DO] = _place(np.broadcast_to(mask, shape))
+    return spec
 
 
 def run_forward(plan, q, k, v, out):
@@ -111,7 +123,8 @@ def run_backward(plan, q, k, v, out, lse, grad, dq, dk, dv):
             g[...] = 0
         return
     spec = _spec(plan, q, k, v, out)
-    spec[kernels.DO :] = (*_place(grad), *_place(dq), *_place(dk), *_place(dv))
+    if kernels.place_gradients(spec, grad, dq, dk, dv) is None:
+        spec[kernels.DO :] = (*_place(grad), *_place(dq), *_place(dk), *_place(dv))
     b, h = q.shape[:2]
     groups = int(spec[kernels.GROUPS])
     share_k, share_v = groups * (h // k.shape[1]), groups * (h // v.shape[1])
@@ -201,7 +214,7 @@ class ScaledDotProductFlashAttentionForCpu(Node):
         plan = self.plan
         if mode.grad:
             return composed_backward(lambda q, k, v: compose_again(plan, q, k, v), (query, key, value), grad)
-        q, k, v = (_rows(t._data) for t in (query, key, value))
+        q, k, v = _rows(query._data), _rows(key._data), _rows(value._data)
         dq, dk, dv = like_layout(q), like_layout(k), like_layout(v)
         run_backward(plan, q, k, v, out._data, lse._data, _rows(grad._data), dq, dk, dv)
         return tuple(wrap(g) if self.needs(i) else None for i, g in enumerate((dq, dk, dv)))
@@ -299,10 +312,10 @@ def _attention(query, key, value, mask, dropout_p, causal, scale):
 
 def _check(query, key, value, attn_mask, dropout_p):
     """Raises unless types, dtypes and sizes fit; the number of heads aside."""
-    named = {"query": query, "key": key, "value": value}
-    for position, (name, t) in enumerate(named.items(), 1):
-        check_tensor("scaled_dot_product_attention", name, t, position)
-    q, k, v = (t._data for t in named.values())
+    if not type(query) is type(key) is type(value) is Tensor:
+        for position, (name, t) in enumerate({"query": query, "key": key, "value": value}.items(), 1):
+            check_tensor("scaled_dot_product_attention", name, t, position)
+    q, k, v = query._data, key._data, value._data
     if not q.dtype == k.dtype == v.dtype:
         raise RuntimeError(
             f"Expected query, key, and value to have the same dtype, but got query.dtype: {query.dtype} key.dtype: "
@@ -315,11 +328,12 @@ def _check(query, key, value, attn_mask, dropout_p):
             "Expected query, key, and value to all be at least 2 dimensional, but got query.dim: "
             f"{q.ndim} key.dim: {k.ndim} and value.dim: {v.ndim} instead."
         )
-    shapes = f"query {list(q.shape)}, key {list(k.shape)} and value {list(v.shape)}"
-    if q.shape[-1] != k.shape[-1]:
-        raise RuntimeError(f"Expected query and key to have one size in the last dimension, but got {shapes}")
-    if k.shape[-2] != v.shape[-2]:
-        raise RuntimeError(f"Expected key and value to have one length, but got {shapes}")
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        what = "query and key to have one size in the last dimension"
+        if q.shape[-1] == k.shape[-1]:
+            what = "key and value to have one length"
+        shapes = f"query {list(q.shape)}, key {list(k.shape)} and value {list(v.shape)}"
+        raise RuntimeError(f"Expected {what}, but got {shapes}")
     if attn_mask is not None:
         check_tensor("scaled_dot_product_attention", "attn_mask", attn_mask, 4)
         if attn_mask.dtype not in (dtypes.bool, dtypes.float32, query.dtype):
@@ -347,7 +361,9 @@ def _four(t):
 
 def _fit_heads(query, key, value, enable_gqa):
     """The inputs with equal leading dimensions; with ``enable_gqa`` the heads of key and value may be fewer."""
-    shapes = [t._data.shape for t in (query, key, value)]
+    shapes = query._data.shape, key._data.shape, value._data.shape
+    if shapes[0] == shapes[1] == shapes[2] and not enable_gqa:
+        return query, key, value
     if enable_gqa:
         if min(map(len, shapes)) < 3:
             raise IndexError(f"enable_gqa expects inputs with a dimension of heads, but got shapes {shapes}")
@@ -433,7 +449,7 @@ def scaled_dot_product_attention(
     factor = float(scale) if scale is not None else (1 / math.sqrt(size) if size else 1.0)
     if attn_mask is not None:
         attn_mask = _fit_mask(attn_mask, (*shape[:-1], key._data.shape[-2]))
-    out = _attention(
-        _four(query), _four(key), _four(value), attn_mask, float(dropout_p), bool(is_causal), factor
-    )  # fmt: skip
+    if len(shape) != 4:
+        query, key, value = _four(query), _four(key), _four(value)
+    out = _attention(query, key, value, attn_mask, float(dropout_p), bool(is_causal), factor)
     return out if len(shape) == 4 else out.reshape((*shape[:-1], value._data.shape[-1]))
