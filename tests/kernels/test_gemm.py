@@ -56,6 +56,20 @@ def test_shapes_scales_and_epilogues(dtype, ta, tb):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_products_and_vectors_in_chunks(dtype):
+    # Products whose right operand is packed beforehand, more columns than one chunk takes, more depth than one block;
+    # then products with a vector, whose chunks are of another kind.
+    for m, n, k in ((230, 1100, 530), (300, 130, 1030), (1, 1500, 700), (1500, 1, 700)):
+        for ta, tb in ((False, False), (False, True), (True, False)):
+            a, b, c = operands(m, n, k, ta, tb, dtype)
+            bias = np.linspace(-2, 2, max(m, n)).astype(dtype)
+            for mode, alpha, beta in ((0, 1.0, 0.0), (9, 0.5, 2.0), (2, 1.0, 1.0)):
+                got = c.copy() if beta else np.full_like(c, np.nan)
+                _gemm.gemm_bias_act(ta, tb, alpha, a, b, beta, got, bias, mode)
+                check(got, *product(ta, tb, alpha, a, b, beta, c, bias, mode), dtype, (m, n, k, ta, tb, mode))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_empty_dimensions(dtype):
     for m, n in ((0, 3), (3, 0), (0, 0)):
         _gemm.gemm(False, False, 1.0, np.ones((m, 4), dtype), np.ones((4, n), dtype), 0.0, np.ones((m, n), dtype))
@@ -109,6 +123,8 @@ def test_batches(dtype):
 def test_results_do_not_depend_on_the_number_of_threads():
     before = _jit.get_num_threads()
     a, b, _ = operands(300, 270, 520, False, True, "float32")
+    large = operands(400, 290, 600, True, False, "float32")
+    row, right, _ = operands(1, 2000, 900, False, False, "float32")
     batch = operands(130, 140, 150, False, False, "float32", (3,))
     results = []
     try:
@@ -117,7 +133,10 @@ def test_results_do_not_depend_on_the_number_of_threads():
             c, d = np.empty((300, 270), np.float32), np.empty((3, 130, 140), np.float32)
             _gemm.gemm(False, True, 1.0, a, b, 0.0, c)
             _gemm.gemm_batched(False, False, 1.0, batch[0], batch[1], 0.0, d)
-            results.append(c.tobytes() + d.tobytes())
+            e, f = np.empty((400, 290), np.float32), np.empty((1, 2000), np.float32)
+            _gemm.gemm(True, False, 1.0, large[0], large[1], 0.0, e)
+            _gemm.gemm(False, False, 1.0, row, right, 0.0, f)
+            results.append(b"".join(x.tobytes() for x in (c, d, e, f)))
     finally:
         _jit.set_num_threads(before)
     assert results[0] == results[1] == results[2]
@@ -143,7 +162,7 @@ import numpy as np
 from tnn.kernels import _gemm, _simd
 assert _simd.PATH == PATH, _simd.PATH
 for dtype, tolerance in (("float32", 1e-4), ("float64", 1e-12)):
-    for m, n, k in ((1, 1, 1), (6, 16, 8), (7, 17, 9), (29, 67, 33), (2, 9, 40), (60, 40, 300)):
+    for m, n, k in ((1, 1, 1), (6, 16, 8), (7, 17, 9), (29, 67, 33), (2, 9, 40), (60, 40, 300), (230, 260, 600)):
         for ta in (False, True):
             for tb in (False, True):
                 rng = np.random.default_rng(0)

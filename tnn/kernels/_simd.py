@@ -58,6 +58,9 @@ PATH, VECTOR_BYTES, MR, NV, HAS_FMA = _pick()
 # Elements of one vector and columns of one register tile.
 VL32 = VECTOR_BYTES // 4
 VL64 = VECTOR_BYTES // 8
+# Depth of the deepest panel of B that ``stack_panel`` has room for, and its size with one vector to spare.
+DEPTH = 512
+PANEL_BYTES = (DEPTH * NV + 1) * VECTOR_BYTES
 NR32 = VL32 * NV
 NR64 = VL64 * NV
 
@@ -129,6 +132,18 @@ def scratch(typingctx, array, like):
         return builder.inttoptr(address, context.get_value_type(like))
 
     return like(array, like), codegen
+
+
+@intrinsic
+def stack_panel(typingctx, like):
+    """Pointer of ``like``'s type to PANEL_BYTES of the calling function's stack, at a multiple of 64."""
+
+    def codegen(context, builder, signature, args):
+        room = cgutils.alloca_once(builder, ir.IntType(8), size=ir.Constant(I64, PANEL_BYTES + 64))
+        address = builder.and_(builder.add(builder.ptrtoint(room, I64), ir.Constant(I64, 63)), ir.Constant(I64, -64))
+        return builder.inttoptr(address, context.get_value_type(like))
+
+    return like(like), codegen
 
 
 @intrinsic
