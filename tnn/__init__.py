@@ -159,6 +159,12 @@ _OPERATIONS = {
         "isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg negative polygamma "
         "positive rad2deg reciprocal round rsqrt sgn sign signbit sin sinc sinh sqrt square tan trunc"
     ),
+    "positional": (
+        "affine_grid_generator alpha_dropout alpha_dropout_ batch_norm binary_cross_entropy_with_logits "
+        "constant_pad_nd convolution dropout dropout_ feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ "
+        "frobenius_norm grid_sampler grid_sampler_2d grid_sampler_3d group_norm instance_norm kl_div layer_norm "
+        "norm_except_dim nuclear_norm poisson_nll_loss rms_norm"
+    ),
     "pooling": "avg_pool1d max_pool1d max_pool1d_with_indices max_pool2d max_pool3d",
     "ranges": "arange eye linspace logspace range tril_indices triu_indices",
     "rearrange": (
@@ -180,12 +186,21 @@ _OPERATIONS = {
     ),
     "softmax": "log_softmax softmax",
     "sort": "argsort histc histogram kthvalue median mode msort nanmedian nanquantile quantile sort topk",
+    "windows": "bartlett_window blackman_window gradient hamming_window hann_window kaiser_window",
 }
+# Methods of Tensor that are functions too.
+_METHODS = frozenset((
+    "abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_ atanh_ "
+    "ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach detach_ erf_ erfc_ exp2_ exp_ expm1_ fill_ "
+    "fix_ floor_ frac_ gcd_ i0_ is_conj is_distributed is_inference is_neg is_signed lcm_ ldexp_ log10_ log1p_ log2_ "
+    "log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ resize_as_ round_ rsqrt_ sin_ sinc_ sinh_ sqrt_ "
+    "square_ tan_ trunc_ xlogy_ zero_"
+).split())  # fmt: skip
 _FAMILY = {name: family for family, names in _OPERATIONS.items() for name in names.split()}
 
 _SUBMODULES = {
     "amp", "autograd", "backends", "cuda", "formats", "func", "legacy", "linalg", "mps", "nn", "ops", "optim", "random",
-    "return_types", "serialization", "settings", "sparse", "storage", "types", "utils", "version",
+    "return_types", "serialization", "settings", "sparse", "special", "storage", "types", "utils", "version",
 }  # fmt: skip
 
 
@@ -195,6 +210,8 @@ def __getattr__(name):
         return value
     if name in _SUBMODULES:
         return _import_module(f"tnn.{name}")
+    if name in _METHODS:
+        return getattr(Tensor, name)
     if name == "vmap":
         return _import_module("tnn.func").vmap
     if name == "spmm":
@@ -209,4 +226,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_FAMILY, *_SUBMODULES, "load", "save"})
+    return sorted({*globals(), *_FAMILY, *_METHODS, "vmap", *_SUBMODULES, "load", "save"})
