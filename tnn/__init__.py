@@ -161,7 +161,8 @@ _OPERATIONS = {
     ),
     "positional": (
         "affine_grid_generator alpha_dropout alpha_dropout_ batch_norm binary_cross_entropy_with_logits "
-        "constant_pad_nd convolution dropout dropout_ feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ "
+        "constant_pad_nd convolution dropout dropout_ feature_alpha_dropout feature_alpha_dropout_ feature_dropout "
+        "feature_dropout_ "
         "frobenius_norm grid_sampler grid_sampler_2d grid_sampler_3d group_norm instance_norm kl_div layer_norm "
         "norm_except_dim nuclear_norm poisson_nll_loss rms_norm"
     ),
