@@ -64,9 +64,9 @@ from ._simd import (
     vector_len,
 )
 
-# Depth of a block in kernels that pack for themselves (conv.py): a panel of B (32 KiB with AVX-512) and a tile's rows of
-# A share the first-level cache. Here it is DEPTH: the panel comes from the second-level cache, at no cost beside the
-# multiplications, and C is read and written half as often (2048 x 2048 x 2048: +8 %).
+# Depth of a block in kernels that pack for themselves (conv.py): a panel of B (32 KiB with AVX-512) and the rows of A
+# in a tile share the first-level cache. Here it is DEPTH: the panel comes from the second-level cache, at no cost
+# beside the multiplications, and C is read and written half as often (2048 x 2048 x 2048: +8 %).
 KC = 256
 # Bytes of A packed at a time: half of a second-level cache of 1 MiB.
 A_BYTES = 448 * 1024
