@@ -1,0 +1,9 @@
+"""Transposed convolution."""
+
+from . import common
+
+
+class ConvTranspose(common.Rows):
+    """Transposed convolution."""
+
+    params = [common.rows("conv_transpose"), common.THREADS]

@@ -1,0 +1,9 @@
+"""Connectionist temporal classification."""
+
+from . import common
+
+
+class Ctc(common.Rows):
+    """Connectionist temporal classification."""
+
+    params = [common.rows("ctc"), common.THREADS]
