@@ -45,6 +45,8 @@ def nll_forward(x, target, w, ignore, loss):
 @njit(parallel=True, **JIT)
 def nll_backward(g, target, w, ignore, scale, gx):
     """Writes gx (N, C, L); g (N, L), or (1, 1) for one gradient of all."""
+    if not gx.size:  # g[0, 0] is read before the loop
+        return
     for n in prange(gx.shape[0]):
         for c in range(gx.shape[1]):
             for j in range(gx.shape[2]):

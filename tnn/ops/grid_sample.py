@@ -45,8 +45,8 @@ def _composed(x, grid, options):
     """The same from differentiable operations: a gather for each combination of the axes' taps."""
     mode, pad, align = options
     n, channels, *size = x._data.shape
-    flat, points = x.reshape(n, channels, -1), grid.reshape(n, -1, len(size))
-    count = points._data.shape[1]
+    count = math.prod(grid._data.shape[1:-1])
+    flat, points = x.reshape(n, channels, math.prod(size)), grid.reshape(n, count, len(size))
     combinations = [(0, None)]
     for j, length in enumerate(size):
         g = points.select(2, len(size) - 1 - j)
@@ -85,7 +85,7 @@ def _arrays(x, grid):
 def _sample_backward(grad, input, grid, options):
     x, g, flat = _arrays(dense(input), dense(grid))
     gx, gg = empty(x.shape, x.dtype), empty(g.shape, g.dtype)
-    kernels.grid_sample_backward(dense(grad).reshape(x.shape[0], x.shape[1], -1), x, g, *options, flat, gx, gg)
+    kernels.grid_sample_backward(dense(grad).reshape(*x.shape[:2], g.shape[1]), x, g, *options, flat, gx, gg)
     return wrap(gx.reshape(input._data.shape)), wrap(gg[..., : grid._data.shape[-1]].reshape(grid._data.shape))
 
 

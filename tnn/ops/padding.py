@@ -127,8 +127,9 @@ def _pad(input, plan):
     y = empty(plan.padded, d.dtype)
     if y.size:
         bits = _BITS[d.itemsize]
-        x = d.view(bits).reshape(plan.x) if d.size else np.empty((0, 0), bits)
-        kernels.pad_forward(x, y.view(bits).reshape(plan.y), plan.table, plan.value.view(bits), *plan.numbers)
+        rows = y.view(bits).reshape(plan.y)
+        x = d.view(bits).reshape(plan.x) if d.size else np.empty((rows.shape[0], 0), bits)
+        kernels.pad_forward(x, rows, plan.table, plan.value.view(bits), *plan.numbers)
     out = wrap(y)
     if input._rg and grad_mode.grad:
         node = _Pad(input)

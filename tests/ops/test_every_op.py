@@ -1,0 +1,71 @@
+"""Every differentiable operation: gradients by differences, inputs of any layout, and empty inputs.
+
+The calls are those of the table in ``every_op.py``.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import tnn as T
+from tests.ops.every_op import CALLS
+from tnn.autograd import gradcheck
+
+F = T.nn.functional
+SHAPES = dict(x=(2, 3), y=(2, 3), m=(3, 3), v=(3,), s=(2, 2, 4), im=(1, 2, 4, 4), vo=(1, 1, 3, 3, 3))
+BATCHED = frozenset(("x", "y", "s", "im", "vo"))
+ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
+
+
+def _values():
+    rng = np.random.RandomState(0)
+    return {name: rng.uniform(0.2, 0.8, shape) for name, shape in SHAPES.items()}
+
+
+def _runner(expression):
+    """The tensors' names in an expression, and the function that computes it from arrays or tensors."""
+    code = compile(expression, "expression", "eval")
+    used = [name for name in SHAPES if name in code.co_names]
+
+    def run(*tensors, k=(1, 0)):
+        T.manual_seed(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            given = {"k": T.tensor(k, dtype=T.int64), **dict(zip(used, tensors, strict=True))}
+            return eval(code, {"T": T, "F": F}, given)
+
+    return used, run
+
+
+def _apart(a):
+    """The same numbers with gaps between them in memory."""
+    wide = np.zeros(tuple(2 * n for n in a.shape))
+    apart = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    apart[...] = a
+    return T.from_numpy(apart)
+
+
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("expression,empty", CALLS, ids=[e for e, _ in CALLS])
+def test_operation(expression, empty):
+    used, run = _runner(expression)
+    arrays = _values()
+    inputs = tuple(T.tensor(arrays[name], requires_grad=True) for name in used)
+    out = run(*inputs)
+    assert gradcheck(run, inputs)
+    want = out.detach().numpy()
+    for name, t in zip(used, inputs, strict=True):
+        np.testing.assert_array_equal(t.detach().numpy(), arrays[name])
+    loose = run(*(_apart(arrays[name]) for name in used))
+    np.testing.assert_allclose(loose.numpy(), want, rtol=1e-9, atol=1e-12)
+    small = [T.tensor(arrays[name][:0] if name in BATCHED else arrays[name], requires_grad=True) for name in used]
+    if empty is None:
+        with pytest.raises(ERRORS):
+            run(*small, k=())
+        return
+    out = run(*small, k=())
+    assert out.shape == empty and out.dtype is T.float64
+    if out.requires_grad:
+        out.sum().backward()
+        assert all(t.grad is None or t.grad.shape == t.shape for t in small)
