@@ -1,5 +1,6 @@
 """Settings that programs make for the whole process, and constants: mostly for PyTorch's other devices."""
 
+import functools
 import math
 
 from . import dtypes
@@ -83,17 +84,49 @@ def typename(obj):
 def compile(
     model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False
 ):  # fmt: skip
-    """The module or function as it is: its operations already run compiled kernels, and nothing more is fused yet.
+    """A module or function whose calls are recorded and replayed: the kernels one after the other, as one piece of
+    machine code on memory planned ahead, without the Python between them.
+
+    For each kind of arguments (shapes, dtypes, grad mode) the first call runs as it is, the second is recorded while it
+    runs, the third is compared bit for bit with a replay. From the fourth call on there are replays. They give the
+    results that the function gives, leave ``grad`` of parameters, optimizers' states, running statistics and the
+    generator as it does, and read learning rates anew. A whole training step may be compiled: forward, ``backward()``,
+    the ``step`` of SGD, Adam or AdamW, and ``zero_grad``.
+
+    What cannot be replayed runs as it always did, and ``reason`` of the result says why: data that goes into Python
+    (``item()``, ``if x.sum() > 0``), arguments or results that require gradients, assignments to attributes or items in
+    the function, calls of the standard library or NumPy. A replay takes place only while modules, parameters, options
+    of optimizers, and the variables and attributes that the function reads, are what they were when it was recorded;
+    otherwise the call is recorded again.
 
     Args:
         model: a module or function; without it, the result is a decorator.
-        fullgraph, dynamic, backend, mode, options, disable: accepted as in PyTorch.
+        disable: return ``model`` as it is.
+        fullgraph, dynamic, backend, mode, options: accepted as in PyTorch.
+
+    Returns:
+        For a function a :class:`~tnn.compiler.Compiled`, for a module a module with it as ``_orig_mod``. Both have
+        ``reason``, None after a replay, and ``source()``, the recorded kernel calls as Python source.
 
     Raises:
         TypeError: ``model`` is not callable.
+
+    >>> import tnn
+    >>> layer = tnn.nn.Linear(2, 2).eval()
+    >>> fast = tnn.compile(layer)
+    >>> with tnn.no_grad():
+    ...     for _ in range(4):
+    ...         y = fast(tnn.ones(1, 2))
+    >>> fast.reason is None, tnn.equal(y, layer(tnn.ones(1, 2)))
+    (True, True)
     """
     if model is None:
-        return compile
+        return functools.partial(compile, disable=disable)
     if not callable(model):
         raise TypeError(f"compile(): argument 'model' must be a module or a function, got {type(model).__name__}")
-    return model
+    if disable:
+        return model
+    from .compiler import Compiled, CompiledModule
+    from .nn import Module
+
+    return CompiledModule(model) if isinstance(model, Module) else Compiled(model)

@@ -16,7 +16,7 @@ writing and reading them.
 import numpy as np
 from numba import njit, prange
 
-from ._jit import GRAIN, JIT
+from ._jit import CHUNK, GRAIN, JIT
 from ._math import exp, log
 from ._minmax import maximum
 
@@ -31,6 +31,29 @@ def first_invalid(target, n, ignore):
         if (t < 0 or t >= n) and t != ignore:
             return i
     return -1
+
+
+@njit(**JIT)
+def _total(x):
+    total = 0.0
+    for i in range(x.size):
+        total += np.float64(x[i])
+    return total
+
+
+@njit(parallel=True, **JIT)
+def total_forward(x, scale, out):
+    """Writes out (1,): ``scale`` times the sum of x (1-D), added up in float64."""
+    n = x.size
+    if n < GRAIN:
+        out[0] = scale * _total(x)
+        return
+    chunks = (n + CHUNK - 1) // CHUNK
+    parts = np.empty(chunks)
+    for c in prange(chunks):
+        lo = np.intp(c) * CHUNK
+        parts[np.intp(c)] = _total(x[lo : min(n, lo + CHUNK)])
+    out[0] = scale * _total(parts)
 
 
 @njit(parallel=True, **JIT)

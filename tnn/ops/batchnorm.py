@@ -206,8 +206,8 @@ def _all_of(kind, *tensors):
 
 
 def count_batch(counter):
-    """Adds 1 to ``num_batches_tracked`` and returns the new count."""
-    n = int(counter._data) + 1
-    counter._data[...] = n
+    """Adds 1 to ``num_batches_tracked`` and returns the new count, its array."""
+    n = counter._data
+    n += 1
     counter._bump()
     return n

@@ -1,16 +1,21 @@
 """Classification losses: negative log-likelihood, cross entropy of classes and of distributions."""
 
+import functools
 import math
 
 import numpy as np
 
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels import _small_losses as small
 from ..kernels import cross_entropy as kernels
 from ..kernels._pool import empty
-from ..tensor import wrap
-from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
+from ..tensor import Tensor, wrap
+from ._common import F32, F64, check_floating, check_tensor, composed_backward, dense, half_as_float32
 from .loss import reduction_of
+
+# More than any target names.
+_MOST_CLASSES = 1 << 62
 
 
 def _positions(shape):
@@ -47,9 +52,15 @@ def _check_classes(function, input, target, weight, ignore_index):
     return t, _class_weight(function, weight, c, x.dtype)
 
 
+@functools.lru_cache(64)
+def _ones(n, np_dtype):
+    """Weights of 1, which nobody writes."""
+    return np.ones(n, np_dtype)
+
+
 def _class_weight(function, weight, classes, np_dtype):
     if weight is None:
-        return np.ones(classes, np_dtype)
+        return _ones(classes, np_dtype)
     check_tensor(function, "weight", weight)
     if weight._data.shape != (classes,):
         raise RuntimeError(
@@ -63,7 +74,7 @@ def _class_weight(function, weight, classes, np_dtype):
 
 def _mean_scale(target, weight, ignore_index, given):
     """1 / (sum of the weights of the targets that count)."""
-    if not given and ignore_index < 0 and (target.size == 0 or target.min() >= 0):
+    if not given and ignore_index < 0 and kernels.first_invalid(target.reshape(-1), _MOST_CLASSES, 0) < 0:
         return 1.0 / target.size if target.size else math.nan
     total = np.empty(1)
     kernels.target_weight(target.reshape(-1), weight, ignore_index, total)
@@ -74,8 +85,9 @@ def _finish(loss, reduction, scale, shape):
     """The losses (N, L) as the output: of ``shape``, or reduced."""
     if reduction == "none":
         return loss.reshape(shape)
-    total = np.asarray(loss.sum(dtype=np.float64))
-    return np.asarray(total * scale if reduction == "mean" else total, loss.dtype)
+    out = empty((1,), loss.dtype)
+    kernels.total_forward(loss.reshape(-1), float(scale) if reduction == "mean" else 1.0, out)
+    return out.reshape(())
 
 
 def _flat_grad(grad, n, positions, reduction):
@@ -150,7 +162,8 @@ def nll_loss(
 
 
 class CrossEntropy(Node):
-    __slots__ = ("ignore", "rank", "reduction", "scale", "smooth", "soft")
+    # total: the sum of the classes' weights, where the entry for small inputs can do this backward; else None
+    __slots__ = ("ignore", "rank", "reduction", "scale", "smooth", "soft", "total")
 
     def name(self):
         if self.soft:
@@ -161,6 +174,11 @@ class CrossEntropy(Node):
 
     def backward(self, grad):
         x, t, w, lse = self.saved_tensors()
+        if self.total is not None and not mode.grad:
+            d = small.BACKWARD.call(grad._data, x._data, lse._data, t._data, w._data, self.total, self.scale)
+            if d is not None:
+                return wrap(d), None
+            small.BACKWARD.prepare(x._data.dtype)
         n, c, positions = _positions(x._data.shape)
         if mode.grad or self.next[1] is not None:
             return _composed(self, x, t, w, grad)
@@ -208,6 +226,31 @@ def _composed(node, x, t, w, grad):
     return out if mode.grad else tuple(None if g is None else g.detach() for g in out)
 
 
+def _small_classes(input, target, reduction):
+    """The cross entropy of a small (N, C) with classes (N,), by one call; None for anything else."""
+    x = input._data
+    shape = x.shape
+    if len(shape) != 2 or not 0 < shape[0] * shape[1] < small.MOST:
+        return None
+    n, c = shape
+    w = _ones(c, x.dtype)
+    loss = np.empty((), x.dtype)
+    scale = 1.0 / n if reduction == "mean" else 1.0
+    lse = small.FORWARD.call(x, target._data, w, scale, loss)
+    if lse is None:
+        if x.dtype is F32 or x.dtype is F64:
+            small.FORWARD.prepare(x.dtype)
+        return None
+    out = wrap(loss)
+    if input._rg and mode.grad:
+        node = CrossEntropy(input, None)
+        node.ignore, node.reduction, node.scale = small.IGNORE, reduction, scale
+        node.rank, node.smooth, node.soft, node.total = 2, 0.0, False, float(c)
+        node.save(input, wrap(target._data.reshape(n, 1)), wrap(w), wrap(lse))
+        node.attach(out)
+    return out
+
+
 @half_as_float32(autocast="float32")
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
@@ -234,6 +277,11 @@ def cross_entropy(
     tensor(1.3863)
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    plain = weight is None and ignore_index == small.IGNORE and label_smoothing == 0 and reduction != "none"
+    if plain and isinstance(input, Tensor) and isinstance(target, Tensor):
+        out = _small_classes(input, target, reduction)
+        if out is not None:
+            return out
     check_tensor("cross_entropy_loss", "input", input, 1)
     check_tensor("cross_entropy_loss", "target", target, 2)
     check_floating("cross_entropy_loss", input)
@@ -277,7 +325,7 @@ def cross_entropy(
     if mode.grad and (input._rg or (soft and target._rg)):
         node = CrossEntropy(input, target if soft else None)
         node.ignore, node.reduction, node.scale = ignore_index, reduction, scale
-        node.rank, node.smooth, node.soft = x.ndim, float(label_smoothing), soft
+        node.rank, node.smooth, node.soft, node.total = x.ndim, float(label_smoothing), soft, None
         node.save(input, target if soft else wrap(t), wrap(w), wrap(lse))
         node.attach(out)
     return out

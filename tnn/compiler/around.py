@@ -1,0 +1,265 @@
+"""The Python around the machine code of a replay: written as source for each plan, so that it does nothing in vain.
+
+It makes sure that everything is as it was when the call was recorded, says where arguments and results lie, computes
+what optimizers need, and leaves gradients and results behind.
+"""
+
+import linecache
+import sys
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.anomaly_mode import state as anomaly
+from ..autograd.autocast import active as autocast_active
+from ..autograd.grad_mode import mode
+from ..autograd.node import RemovableHandle
+from ..random import current_generator
+from ..tensor import Tensor, wrap
+
+# What a replay gives when something is not as it was, and when the data asks for another way.
+CHANGED, OTHERWISE = object(), object()
+
+
+class Names:
+    """Objects under names of their own, for source that uses them."""
+
+    def __init__(self):
+        self.space = {
+            "Tensor": Tensor, "wrap": wrap, "mode": mode, "new": np.empty, "getrefcount": sys.getrefcount,
+            "handles": RemovableHandle, "autocast": autocast_active, "anomaly": anomaly, "CHANGED": CHANGED,
+            "OTHERWISE": OTHERWISE, "current_generator": current_generator, "default_dtype": dtypes.get_default_dtype,
+        }  # fmt: skip
+        self._known = {}
+
+    def of(self, value, prefix="x"):
+        """The name of an object."""
+        key = id(value)
+        if key not in self._known:
+            name = f"{prefix}{len(self._known)}"
+            self._known[key] = name
+            self.space[name] = value
+        return self._known[key]
+
+
+def conditions(plan, checks, names):
+    """Expressions that are all true while a replay does what the call would do."""
+    out = [
+        f"mode.grad is {plan.grad_mode[0]} and mode.inference is {plan.grad_mode[1]}",
+        f"not autocast.n and not anomaly.enabled and handles.next_id == {RemovableHandle.next_id}",
+        f"default_dtype() is {names.of(dtypes.get_default_dtype(), 'dtype')}",
+    ]
+    if plan.generator is not None:
+        out.append(f"current_generator() is {names.of(plan.generator, 'generator')}")
+    for t, d, wants in plan.guards:
+        t, d = names.of(t, "t"), names.of(d, "a")
+        out.append(f"{t}._data is {d} and {t}._rg is {wants}")
+    for t, none, g in plan.expected_grads:
+        t = names.of(t, "t")
+        if g is not None:
+            out.append(f"{t}._grad is {names.of(g, 't')}")
+        else:
+            out.append(f"{t}._grad is {'' if none else 'not '}None")
+    for check in checks:
+        out.append(check(names))
+    for rule in plan.rules:
+        out += rule.conditions(names)
+    return out
+
+
+def unchanged(holder):
+    """A check that a list, dict or set holds the very objects that it held, in that order."""
+    values = list(holder.values()) if isinstance(holder, dict) else list(holder)
+    if not values:
+        return lambda names: f"not {names.of(holder, 'table')}"
+    marks, keys = list(map(id, values)), list(holder)
+
+    def check(names):
+        names.of(values, "kept")
+        where = names.of(holder, "table")
+        same = f"list(map(id, {where}{'.values()' if isinstance(holder, dict) else ''})) == {names.of(marks, 'ids')}"
+        return f"{same} and list({where}) == {names.of(keys, 'keys')}" if isinstance(holder, dict) else same
+
+    return check
+
+
+def same_attributes(owner, fixed=()):
+    """A check that an object's attributes are what they were; ``fixed`` names those with tables looked at elsewhere."""
+    space = vars(owner)
+    if any(isinstance(v, _NOT_PLAIN) and v is not None for k, v in space.items() if k not in fixed and not _empty(v)):
+        return unchanged(space)
+    # what is the same object is equal, and what is not compares without surprises
+    before = dict(space)
+
+    def check(names):
+        where = names.of(space, "space")
+        tables = [f"{where}[{name!r}] is {names.of(space[name], 'table')}" for name in fixed]
+        return " and ".join([f"{where} == {names.of(before, 'before')}", *tables])
+
+    return check
+
+
+_NOT_PLAIN = (Tensor, np.ndarray, list, tuple, dict, set)
+
+
+def _empty(value):
+    return isinstance(value, list | tuple | dict | set) and not value
+
+
+def bound(space, name, value):
+    """A check that a variable is what it was: the same object, or an equal number or text."""
+
+    def check(names):
+        where = f"{names.of(space, 'space')}.get({name!r})"
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return f"{where} == {names.of(value, 'value')}"
+        return f"{where} is {names.of(value, 'value')}"
+
+    return check
+
+
+def in_cell(cell, value):
+    """As :func:`bound`, for a variable of a function around."""
+
+    def check(names):
+        where = f"{names.of(cell, 'cell')}.cell_contents"
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return f"{where} == {names.of(value, 'value')}"
+        return f"{where} is {names.of(value, 'value')}"
+
+    return check
+
+
+def _arguments(plan, names):
+    lines = [f"if len(arguments) != {len(plan.argument_kinds)}: return CHANGED"]
+    for i, (shape, dtype, strides) in enumerate(plan.argument_kinds):
+        kind = names.of(dtype, "dtype")
+        lines += [
+            f"t = arguments[{i}]",
+            "if type(t) is not Tensor or t._rg: return CHANGED",
+            f"d{i} = t._data",
+            f"if d{i}.shape != {shape} or (d{i}.dtype is not {kind} and d{i}.dtype != {kind}) or d{i}.strides != "
+            f"{strides}: return CHANGED",
+        ]
+    return lines
+
+
+def _places(plan, names):
+    """Where arguments, results and gradients of this call lie."""
+    lines = []
+    for i in range(plan.n_arguments):
+        lines.append(f"table[{i}] = id(d{i})")
+    for i, buffer in enumerate(plan.fresh):
+        shape, dtype = buffer.array.shape, names.of(buffer.array.dtype, "dtype")
+        lines += [f"r{i} = new({shape}, {dtype})", f"table[{plan.n_arguments + i}] = id(r{i})"]
+    for i, grad in enumerate(plan.grads):
+        owner = names.of(grad.owner, "t")
+        lines += [  # the array of the last time, unless somebody else holds it
+            f"g{i} = grads[{i}]",
+            f"if g{i} is None or getrefcount(g{i}) > (4 if {owner}._grad is g{i} else 3) or "
+            f"getrefcount(g{i}._data) > 2:",
+            f"    g{i} = grads[{i}] = wrap(new({grad.shape}, {names.of(grad.dtype, 'dtype')}))",
+            f"table[{grad.entry}] = id(g{i}._data)",
+        ]
+    return lines
+
+
+def _work(plan, names):
+    lines = []
+    for rule in plan.rules:
+        lines += rule.lines(names, plan.scalar_places[rule])
+    lines += [f"if {names.of(function, 'early')}(): return OTHERWISE" for function in plan.early]
+    for function in plan.late:
+        lines.append(f"if {names.of(function, 'native')}(): failed()")
+    for rule in plan.rules:
+        lines += rule.last_lines(names)
+    return lines
+
+
+def _leave(plan, names):
+    lines = []
+    for i, grad in enumerate(plan.grads):
+        lines.append(f"{names.of(grad.owner, 't')}._grad = g{i}")
+    lines += [f"{names.of(t, 't')}._grad = None" for t in plan.cleared]
+    lines += [f"{names.of(t, 't')}._version.n += {n}" for t, n in plan.bumps]
+    return lines
+
+
+def _results(plan, names):
+    """Lines that make the leaves of the result, and their names."""
+    lines, leaves = [], []
+    for i, (kind, value, ref, node) in enumerate(plan.parts):
+        if kind == "constant":
+            leaves.append(names.of(value, "value") if value is not None else "None")
+        elif kind == "argument":
+            leaves.append(f"arguments[{value}]")
+        else:
+            base = f"r{value}"
+            if not ref.whole() or plan.fresh[value].array.shape != ref.shape:
+                dtype, view = names.of(ref.dtype, "dtype"), names.of(np.ndarray, "ndarray")
+                base = f"{view}({ref.shape}, {dtype}, {base}, {ref.offset}, {ref.strides})"
+            lines.append(f"y{i} = wrap({base})")
+            if node is not None:
+                lines.append(f"y{i}._rg, y{i}._node = True, {names.of(node, 'node')}")
+            leaves.append(f"y{i}")
+    return lines, leaves
+
+
+def _tree(value, leaves, names):
+    if isinstance(value, tuple | list | dict):
+        parts = [
+            _tree(v, leaves, names) for v in (value.values() if isinstance(value, dict) else value)
+        ]
+        if isinstance(value, dict):
+            pairs = ", ".join(f"({names.of(k, 'key')}, {p})" for k, p in zip(value, parts, strict=True))
+            return f"{names.of(type(value), 'kind')}([{pairs}])"
+        listed = "[" + ", ".join(parts) + "]"
+        if isinstance(value, list):
+            return listed
+        return f"{names.of(type(value), 'kind')}({'*' if hasattr(value, '_fields') else ''}{listed})"
+    return next(leaves)
+
+
+def written(plan, checks):
+    """Source of the replay's Python, and the functions made of it: ``replay(arguments)`` and, for the comparison with
+    the call itself, ``stands()`` and ``run(arguments)``, which gives the arrays and leaves nothing behind."""
+    names = Names()
+    names.space.update(table=plan.table, grads=plan.grad_tensors, numbers=plan.scalars, lock=plan.lock, failed=_failed)
+    tests = conditions(plan, checks, names)
+    made, leaves = _results(plan, names)
+    tree = _tree(plan.tree, iter(leaves), names)
+    arguments, places, work = _arguments(plan, names), _places(plan, names), _work(plan, names)
+    test = "if not (\n            " + "\n            and ".join(f"({t})" for t in tests) + "\n        ): return "
+    inside = [*places, *work, *_leave(plan, names), *made, f"return {tree}"]
+    every = ", ".join([*(f"r{i}" for i in range(len(plan.fresh))), ""])
+    holders = ", ".join([*(f"g{i}" for i in range(len(plan.grads))), ""])
+    bare = [f"d{i} = arguments[{i}]._data" for i in range(plan.n_arguments)]
+    lines = [
+        "def replay(arguments):",
+        *_indented(arguments, 4),
+        "    if not lock.acquire(False): return CHANGED",
+        "    try:",
+        *_indented([test + "CHANGED"], 8),
+        *_indented(inside, 8),
+        "    finally:",
+        "        lock.release()",
+        "",
+        "def stands():",
+        *_indented([test + "False", "return True"], 4),
+        "",
+        "def run(arguments):",
+        *_indented([*bare, *places, *work, f"return ({every}), ({holders})"], 4),
+    ]
+    text = "\n".join(lines) + "\n"
+    title = f"<tnn.compile {id(plan)}>"
+    linecache.cache[title] = len(text), None, text.splitlines(True), title
+    exec(compile(text, title, "exec"), names.space)
+    return text, names.space
+
+
+def _failed():
+    raise RuntimeError("a compiled kernel failed")
+
+
+def _indented(lines, by):
+    return [" " * by + line for line in lines]
