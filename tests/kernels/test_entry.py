@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from tnn.kernels import _entry
+from tnn.kernels import _small_losses as losses
+from tnn.kernels import _small_products as products
 from tnn.kernels._elementwise import plan
+from tnn.kernels._small_steps import Step
+from tnn.kernels.optim import sgd
 from tnn.kernels.pointwise import add_scaled_forward, mul_forward
 from tnn.kernels.pointwise_compare import lt_forward
 from tnn.kernels.pointwise_select import where_forward
@@ -116,3 +120,67 @@ def test_without_the_compiler_there_are_no_entries():
 
 def test_objects_lie_as_expected():
     assert _entry._as_expected()
+
+
+def test_products_of_matrices():
+    a, b, bias = filled((5, 8)), filled((6, 8), seed=1), filled((6,), seed=2)
+    for entry in (products.PRODUCT, products.TURNED_PRODUCT, products.LINEAR, products.COLUMN_SUMS, products.TOTAL):
+        entry.prepare(np.dtype(np.float32))
+    near = {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(products.PRODUCT.call(a, b.T), a @ b.T, **near)
+    np.testing.assert_allclose(products.PRODUCT.call(a.T, a), a.T @ a, **near)
+    np.testing.assert_allclose(products.TURNED_PRODUCT.call(a, a), a.T @ a, **near)
+    np.testing.assert_allclose(products.TURNED_PRODUCT.call(np.asfortranarray(a), a), a.T @ a, **near)
+    np.testing.assert_allclose(products.LINEAR.call(a, b, bias), a @ b.T + bias, **near)
+    np.testing.assert_allclose(products.LINEAR.call(a.reshape(5, 1, 8), b, None), (a @ b.T).reshape(5, 1, 6), **near)
+    np.testing.assert_allclose(products.COLUMN_SUMS.call(a), a.sum(0), **near)
+    np.testing.assert_allclose(products.TOTAL.call(a, 0.5), a.sum() / 2, **near)
+    for declined in (
+        products.PRODUCT.call(a, b), products.PRODUCT.call(a, b.T.astype(np.float64)), products.PRODUCT.call(a[0], b.T),
+        products.PRODUCT.call(a[:, ::2], b.T[:4]), products.PRODUCT.call(a[:0], b.T), products.PRODUCT.call(a),
+        products.LINEAR.call(a, b.T, bias),
+        products.LINEAR.call(a, b, bias[:5]), products.LINEAR.call(a[0, 0], b, bias),
+        products.LINEAR.call(a, b, a), products.LINEAR.call(a, b), products.COLUMN_SUMS.call(a[0]),
+        products.COLUMN_SUMS.call(a[:, :1]), products.TOTAL.call(a, 1), products.TOTAL.call(a[:0], 1.0),
+    ):  # fmt: skip
+        assert declined is None
+
+
+def test_steps_of_optimizers():
+    p, g = filled((3, 4)), filled((3, 4), seed=1)
+    step = Step(sgd)
+    scalars = (1.0, 0.0, 0.5)
+    assert step.call(p, (g,), scalars) is None
+    step.prepare(np.dtype(np.float32), (g,), scalars)
+    expected = p - np.float32(0.5) * g
+    assert step.call(p, (g,), scalars) is True
+    np.testing.assert_allclose(p, expected, rtol=1e-6)
+    for wrong in (
+        (p, (g[0],), scalars), (p, (g, g), scalars), (p, [g], scalars), (p, (g,), (1.0, 0.0)), (p, (g,), (1, 0.0, 0.5)),
+        (p.T, (g.T,), scalars),
+        (p, (g.astype(np.float64),), scalars), (p, (None,), scalars), (p[:0], (g[:0],), scalars),
+    ):  # fmt: skip
+        assert step.call(*wrong) is None
+    np.testing.assert_allclose(p, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [4, -1, -100])
+def test_cross_entropy_of_classes(bad):
+    x, target, w = filled((5, 4)), np.array([0, 3, 1, 2, 2]), np.ones(4, np.float32)
+    losses.FORWARD.prepare(np.dtype(np.float32))
+    losses.BACKWARD.prepare(np.dtype(np.float32))
+    loss = np.empty((), np.float32)
+    lse = losses.FORWARD.call(x, target, w, 0.2, loss)
+    expected = np.log(np.exp(x).sum(1))
+    np.testing.assert_allclose(lse[:, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(loss, (expected - x[np.arange(5), target]).mean(), rtol=1e-5)
+    slope = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    slope[np.arange(5), target] -= 1
+    g = np.full((), 2, np.float32)
+    gx = losses.BACKWARD.call(g, x, lse, target, w, 4.0, 0.2)
+    np.testing.assert_allclose(gx, slope * 0.4, rtol=1e-4, atol=1e-6)
+    target[2] = bad
+    assert losses.FORWARD.call(x, target, w, 0.2, loss) is None
+    assert losses.BACKWARD.call(g, x, lse, target, w, 4.0, 0.2) is None
+    assert losses.FORWARD.call(x, target[:4], w, 0.2, loss) is None
+    assert losses.FORWARD.call(x, target.astype(np.int32), w, 0.2, loss) is None

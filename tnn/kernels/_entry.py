@@ -24,8 +24,8 @@ import ctypes
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.core import config
+from numba import njit, typeof, types
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 WORD = ir.IntType(64)
@@ -34,13 +34,15 @@ _INT = ir.IntType(32)
 # Without reassociation: an entry does sizes and addresses.
 PLAIN = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-# Where the fields of an object lie, in bytes: any object's type, a float's value, an array's fields.
+# Where the fields of an object lie, in bytes: any object's type, a float's value, an array's fields, a tuple's.
 TYPE, VALUE = 8, 16
 DATA, NDIM, DIMS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
+LENGTH, ITEMS = 16, 24
 _CONTIGUOUS = 0x1 | 0x100  # flags: row-major and aligned
+_TURNED = 0x2 | 0x100  # flags: column-major and aligned
 
 # The first own words of every entry: addresses of objects and of functions of CPython and NumPy.
-NONE, ARRAY, FLOAT, F32, F64, BOOL, I64, NEW, HOLD, OWN = range(10)
+NONE, TRUE, FALSE, ARRAY, FLOAT, TUPLE, F32, F64, I64, NEW, HOLD, DROP, OWN = range(13)
 
 # ---------------------------------------------------------------- memory
 
@@ -118,6 +120,66 @@ def _call_hold(typingctx, function, address):
     return types.void(types.intp, types.intp), codegen
 
 
+@intrinsic
+def _room(typingctx):
+    """The address of room for 64 words, as many as an array has dimensions; until the function that asks returns."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ptrtoint(cgutils.alloca_once(builder, WORD, size=64), WORD)
+
+    return types.intp(), codegen
+
+
+@intrinsic
+def _put(typingctx, address, value):
+    """Write a word."""
+
+    def codegen(context, builder, signature, args):
+        builder.store(args[1], builder.inttoptr(args[0], WORD.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def invoke(typingctx, address, args):
+    """Call a compiled kernel, which returns nothing: its address, and a tuple of integers, floats and bools.
+
+    Numba takes an array apart into words: `vector`, `matrix` and `cube` give them.
+    """
+
+    def codegen(context, builder, signature, values):
+        pointer = ir.IntType(8).as_pointer()
+        nothing = cgutils.alloca_once(builder, pointer)
+        raised = cgutils.alloca_once(builder, pointer)
+        passed = [builder.bitcast(nothing, pointer), builder.bitcast(raised, pointer)]
+        for value, kind in zip(cgutils.unpack_tuple(builder, values[1]), args.types, strict=True):
+            passed.append(builder.zext(value, ir.IntType(8)) if kind == types.boolean else value)
+        kind = ir.FunctionType(_INT, [v.type for v in passed])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), passed)
+        return context.get_dummy_value()
+
+    return types.void(address, args), codegen
+
+
+@njit(**PLAIN)
+def vector(data, n, item):
+    """A contiguous array (n,) of elements of `item` bytes for `invoke`."""
+    return (0, 0, n, item, data, n, item)
+
+
+@njit(**PLAIN)
+def matrix(data, n, m, item):
+    """An array (n, m)."""
+    return (0, 0, n * m, item, data, n, m, m * item, item)
+
+
+@njit(**PLAIN)
+def cube(data, n, m, k, item):
+    """An array (n, m, k)."""
+    return (0, 0, n * m * k, item, data, n, m, k, m * k * item, k * item, item)
+
+
 # ---------------------------------------------------------------- objects
 
 
@@ -135,6 +197,12 @@ def held(words, address):
 
 
 @njit(**PLAIN)
+def drop(words, address):
+    """Gives an object back that is not needed any more."""
+    _call_hold(word(words + 8 * DROP), address)
+
+
+@njit(**PLAIN)
 def declined(words):
     """The result of an entry that cannot do what it is asked."""
     return held(words, word(words + 8 * NONE))
@@ -144,6 +212,18 @@ def declined(words):
 def is_array(words, x):
     """Whether an object is an ndarray in row-major order."""
     return word(x + TYPE) == word(words + 8 * ARRAY) and half_word(x + FLAGS) & _CONTIGUOUS == _CONTIGUOUS
+
+
+@njit(**PLAIN)
+def is_turned(words, x):
+    """Whether an object is an ndarray in column-major order."""
+    return word(x + TYPE) == word(words + 8 * ARRAY) and half_word(x + FLAGS) & _TURNED == _TURNED
+
+
+@njit(**PLAIN)
+def is_none(words, x):
+    """Whether an object is None."""
+    return x == word(words + 8 * NONE)
 
 
 @njit(**PLAIN)
@@ -197,6 +277,25 @@ def new_like(words, x, dtype):
     return new(words, dtype, half_word(x + NDIM), word(x + DIMS))
 
 
+@njit(**PLAIN)
+def new_last(words, x, dtype, last):
+    """As new_like, with another size of the last dimension."""
+    room, n = _room(), ndim(x)
+    for i in range(n - 1):
+        _put(room + 8 * i, dim(x, i))
+    _put(room + 8 * (n - 1), last)
+    return new(words, dtype, n, room)
+
+
+@njit(**PLAIN)
+def new_matrix(words, dtype, n, m):
+    """A new array (n, m)."""
+    room = _room()
+    _put(room, n)
+    _put(room + 8, m)
+    return new(words, dtype, 2, room)
+
+
 # ---------------------------------------------------------------- making entries
 
 
@@ -226,9 +325,10 @@ def _function_of_numpy(number):
 
 def _shared_words():
     return [
-        id(None), id(np.ndarray), id(float), *(id(np.dtype(d)) for d in ("f4", "f8", "?", "i8")),
-        _function_of_numpy(_NEW_FROM_DESCR), ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value,
-    ]  # fmt: skip
+        *map(id, (None, True, False, np.ndarray, float, tuple, *map(np.dtype, (np.float32, np.float64, np.int64)))),
+        _function_of_numpy(_NEW_FROM_DESCR),
+        *(ctypes.cast(f, ctypes.c_void_p).value for f in (ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef)),
+    ]
 
 
 def _as_expected():
@@ -240,7 +340,7 @@ def _as_expected():
         return kind.from_address(address).value
 
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
-    y, number = x.T, 2.5
+    y, number, pair = x.T, 2.5, (x, None)
     return (
         object.__basicsize__ == 16
         and at(id(x) + TYPE) == id(np.ndarray)
@@ -253,6 +353,7 @@ def _as_expected():
         and at(id(y) + FLAGS, ctypes.c_int32) & _CONTIGUOUS == 0x100
         and at(id(number) + TYPE) == id(float)
         and at(id(number) + VALUE, ctypes.c_double) == 2.5
+        and [at(id(pair) + LENGTH), at(id(pair) + ITEMS), at(id(pair) + ITEMS + 8)] == [2, id(x), id(None)]
     )
 
 
@@ -288,3 +389,55 @@ def builtin(function, name, words=()):
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     return make(ctypes.addressof(method), own, None), own
+
+
+def address_for(kernel, examples):
+    """The address of a kernel's machine code for arguments of the types of these; compiles it first."""
+    signature = tuple(map(typeof, examples))
+    if signature not in kernel.overloads:
+        kernel.compile(signature)
+    made = kernel.overloads[signature]
+    return made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+
+
+class Shortcut:
+    """An entry that calls kernels: `call(...)` gives a new array or None.
+
+    It declines what is not of a dtype for which `prepare` was called; the general way does that.
+
+    Args:
+        entry: its own words are, from `OWN` on, for each kernel its address for float32 and that for float64.
+        kernels: pairs of a kernel and a function of a dtype: arguments of the types with which the kernel is called.
+    """
+
+    def __init__(self, entry, *kernels):
+        self.entry, self.kernels = entry, kernels
+        self.call, self._words = decline, None
+        self.ready: set = set()
+
+    def prepare(self, dtype):
+        """Have the entry take arrays of a dtype, float32 or float64."""
+        if dtype in self.ready or config.DISABLE_JIT:
+            return
+        self.ready.add(dtype)
+        addresses = [address_for(kernel, examples(dtype)) for kernel, examples in self.kernels]
+        if self._words is None:
+            self.call, self._words = builtin(self.entry, self.entry.__name__, [0] * (2 * len(addresses)))
+        for i, address in enumerate(addresses):
+            self._words[OWN + 2 * i + (dtype != np.float32)] = address
+
+
+@njit(**PLAIN)
+def kernel_for(words, dtype, i=0):
+    """A shortcut's i-th kernel for the dtype at an address; 0 where there is none."""
+    if dtype == word(words + 8 * F32):
+        return word(words + 8 * (OWN + 2 * i))
+    if dtype == word(words + 8 * F64):
+        return word(words + 8 * (OWN + 2 * i + 1))
+    return 0
+
+
+@njit(**PLAIN)
+def bytes_of(words, dtype):
+    """How many bytes an element has, of float32 or float64."""
+    return 4 if dtype == word(words + 8 * F32) else 8

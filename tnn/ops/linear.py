@@ -8,6 +8,7 @@ from ..autograd.autocast import active, casts, run, state
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import _gemm as kernels
+from ..kernels import _small_products as small
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, dense, half_as_float32, into, sum_to
@@ -28,9 +29,14 @@ def _order(d):
 def _mm(a, b, alpha=1.0, out=None, beta=0.0):
     """alpha * a @ b + beta * out for 2-D arrays of one dtype."""
     if out is None:
+        if alpha == 1.0:
+            out = small.PRODUCT.call(a, b)
+            if out is not None:
+                return out
         out = empty((a.shape[0], b.shape[1]), a.dtype)
     if out.dtype.kind != "f":
         return _mm_integer(a, b, alpha, out, beta)
+    small.PRODUCT.prepare(out.dtype)
     a, ta = _order(a)
     b, tb = _order(b)
     kernels.gemm(ta, tb, alpha, a, b, beta, out)
@@ -526,16 +532,29 @@ class Linear(Node):
             if self.needs(1):
                 gw = mm(g.t(), x.reshape(g._data.shape[0], self.shape[-1]))
         else:
-            g = grad if len(shape) == 2 else wrap(dense(grad).reshape(math.prod(shape[:-1]), shape[-1]))
-            if self.needs(0):
-                gx = wrap(_mm(g._data, w._data).reshape(self.shape))
-            if self.needs(1):
-                gw = wrap(_mm(g._data.T, dense(x).reshape(g._data.shape[0], self.shape[-1])))
+            flat = len(shape) == 2
+            g = grad if flat else wrap(dense(grad).reshape(math.prod(shape[:-1]), shape[-1]))
+            if w is not None:
+                d = _mm(g._data, w._data)
+                gx = wrap(d if flat else d.reshape(self.shape))
+            if x is not None:
+                d = x._data if flat else dense(x).reshape(g._data.shape[0], self.shape[-1])
+                gw = wrap(_turned_mm(g._data, d))
         if len(self.next) == 2:
             return gx, gw
-        if self.needs(2):
-            gb = g.sum(0)
+        if self.next[2] is not None:
+            d = None if mode.grad else small.COLUMN_SUMS.call(g._data)
+            gb = g.sum(0) if d is None else wrap(d)
         return gx, gw, gb
+
+
+def _turned_mm(a, b):
+    """a.T @ b for 2-D arrays of one floating-point dtype."""
+    out = small.TURNED_PRODUCT.call(a, b)
+    if out is None:
+        small.TURNED_PRODUCT.prepare(a.dtype)
+        out = _mm(a.T, b)
+    return out
 
 
 def linear(input, weight, bias=None):
@@ -555,8 +574,26 @@ def linear(input, weight, bias=None):
     """
     if active.n and state.enabled:
         return run("lower", linear, (input, weight, bias), {})
-    check_tensor("linear", "input", input, 1)
-    check_tensor("linear", "weight", weight, 2)
+    y = None
+    if isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor)):
+        y = small.LINEAR.call(input._data, weight._data, None if bias is None else bias._data)
+    if y is None:
+        check_tensor("linear", "input", input, 1)
+        check_tensor("linear", "weight", weight, 2)
+        y = _linear_data(input, weight, bias)
+        if y is None:
+            return _linear_slow(input, weight, bias)
+    out = wrap(y)
+    if (input._rg or weight._rg or (bias is not None and bias._rg)) and mode.grad:
+        node = Linear(input, weight) if bias is None else Linear(input, weight, bias)
+        node.shape = input._data.shape
+        out._rg, out._node = True, node
+        node.save(input if weight._rg else None, weight if input._rg else None)
+    return out
+
+
+def _linear_data(input, weight, bias):
+    """The ndarray of :func:`linear`, or None for any other shape and dtype than a layer's."""
     x, w = input._data, weight._data
     dtype = x.dtype
     if (
@@ -567,7 +604,8 @@ def linear(input, weight, bias=None):
         or not (bias is None or isinstance(bias, Tensor) and bias._data.dtype == dtype)
         or (bias is not None and bias._data.shape != w.shape[:1])
     ):
-        return _linear_slow(input, weight, bias)
+        return None
+    small.LINEAR.prepare(dtype)
     shape = x.shape
     if shape[-1] != w.shape[1]:
         _check_product((math.prod(shape[:-1]), shape[-1]), (w.shape[1], w.shape[0]))
@@ -584,13 +622,7 @@ def linear(input, weight, bias=None):
         kernels.gemm_bias_act(
             False, not tb, 1.0, flat, w, 0.0, y, b if b.flags.c_contiguous else np.ascontiguousarray(b), 1 if n else 0
         )
-    out = wrap(y if x.ndim == 2 else y.reshape((*shape[:-1], n)))
-    if (input._rg or weight._rg or (bias is not None and bias._rg)) and mode.grad:
-        node = Linear(input, weight) if bias is None else Linear(input, weight, bias)
-        node.shape = shape
-        node.attach(out)
-        node.save(input if weight._rg else None, weight if input._rg else None)
-    return out
+    return y if x.ndim == 2 else y.reshape((*shape[:-1], n))
 
 
 @half_as_float32

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels import _small_products as small
 from ..kernels import reduction as kernels
 from ..kernels import softmax as softmax_kernels
 from ..kernels._pool import empty
@@ -165,11 +166,16 @@ def _total(input, dim, keepdim, node_type, mean):
     d = input._data
     dims = reduced_dims(dim, d.ndim)
     if len(dims) == d.ndim:
-        x = in_memory_order(input)
-        y = np.empty((1,) * d.ndim if keepdim else (), d.dtype)
         scale = (1.0 / d.size if d.size else math.nan) if mean else 1.0
-        kernels.sum_rows(x.reshape(1, d.size), y.reshape(1), kernels.SUM, 1.0, _NONE[d.dtype, 1], scale, 1.0)
+        y = None if keepdim else small.TOTAL.call(d, scale)
+        if y is None:
+            small.TOTAL.prepare(d.dtype)
+            x = in_memory_order(input)
+            y = np.empty((1,) * d.ndim if keepdim else (), d.dtype)
+            kernels.sum_rows(x.reshape(1, d.size), y.reshape(1), kernels.SUM, 1.0, _NONE[d.dtype, 1], scale, 1.0)
     else:
+        if d.ndim == 2 and dims == (0,) and d.shape[1] > 1:
+            small.COLUMN_SUMS.prepare(d.dtype)
         n = math.prod([d.shape[i] for i in dims])
         y = sum_array(dense(input), dims, scale=(1.0 / n if n else math.nan) if mean else 1.0)
         y = y.reshape(kept_shape(d.shape, dims, keepdim))

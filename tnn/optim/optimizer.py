@@ -13,6 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..autograd.node import RemovableHandle
+from ..kernels._small_steps import Step
 from ..tensor import Tensor, wrap
 
 _global_pre_hooks = OrderedDict()
@@ -113,19 +114,35 @@ def zeros_like(p):
 def advance(state):
     """Adds 1 to ``state["step"]`` and returns the new step as a float."""
     a = state["step"]._data
-    a[()] = s = a.item() + 1
+    s = a.item() + 1
+    a.fill(s)
     return s
 
 
+_steps: dict = {}
+
+
 def launch(kernel, p, arrays, scalars):
-    """Runs ``kernel(p, *arrays, *scalars)`` on flat arrays; ``arrays`` are the gradient, which is only read, and the
-    states.
+    """Runs ``kernel(p, *arrays, *scalars)`` on flat arrays; ``arrays`` is a tuple of the gradient, which is only read,
+    and the states.
 
     Half precisions run in float32 and are rounded once; arrays with gaps run on a copy.
 
     Raises:
         RuntimeError: an array's shape is not the parameter's.
     """
+    d = p._data
+    step = _steps.get(kernel)
+    if step is None:
+        step = _steps[kernel] = Step(kernel)
+    if step.call(d, arrays, scalars) is None:
+        _launch(kernel, p, arrays, scalars, step)
+    if p._version is not None:
+        p._version.n += 1
+
+
+def _launch(kernel, p, arrays, scalars, step):
+    """The general way of :func:`launch`."""
     d = p._data
     shape, kind = d.shape, d.dtype.char
     plain = kind in "fd" and d.flags.c_contiguous
@@ -136,10 +153,9 @@ def launch(kernel, p, arrays, scalars):
             plain = False
     if plain:
         kernel(d.ravel(), *[a.ravel() for a in arrays], *scalars)
+        step.prepare(d.dtype, arrays, scalars)
     else:
         _launch_on_copies(kernel, (d, *arrays), scalars)
-    if p._version is not None:
-        p._version.n += 1
 
 
 def _launch_on_copies(kernel, arrays, scalars):

@@ -89,4 +89,4 @@ class RMSprop(Optimizer):
                 arrays.append(state["grad_avg"]._data)
             if momentum > 0:
                 arrays.append(state["momentum_buffer"]._data)
-            launch(kernel, p, arrays, scalars)
+            launch(kernel, p, tuple(arrays), scalars)

@@ -73,6 +73,9 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input):
+        own = self._parameters
+        if "weight" in own and "bias" in own:  # 0.4 us less than by way of Module.__getattr__
+            return ops.linear(input, own["weight"], own["bias"])
         return ops.linear(input, self.weight, self.bias)
 
     def extra_repr(self):

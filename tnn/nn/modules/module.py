@@ -135,7 +135,7 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
             or _forward or _forward_pre or _backward or _backward_pre or self._compiled_call_impl is not None
         ):  # fmt: skip
             return (self._compiled_call_impl or self._call_impl)(*args, **kwargs)
-        return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def _call_impl(self, *args, **kwargs):
         """The call with hooks, if there are any; what ``compile`` compiles."""
@@ -247,8 +247,8 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
 
     def __getattr__(self, name):
         d = self.__dict__
-        if "_parameters" in d:
-            table = d["_parameters"]
+        table = d.get("_parameters")
+        if table is not None:
             if name in table:
                 return table[name]
             table = d["_buffers"]
