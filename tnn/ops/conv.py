@@ -11,13 +11,14 @@ import numpy as np
 
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..dtypes import int64
 from ..kernels import conv as kernels
 from ..kernels import conv_depthwise as depthwise
 from ..kernels import conv_direct as direct
 from ..kernels import conv_direct_weight as direct_weight
 from ..kernels._pool import empty
-from ..tensor import wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32
+from ..tensor import Tensor, wrap
+from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
 
 
 class Plan:
@@ -238,6 +239,9 @@ def _paddings(function, padding, nd, kernel, stride, dilation):
 
 
 def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
+    if isinstance(input, Tensor) and input.dtype is int64:
+        rest = weight, bias, stride, padding, dilation, groups
+        return in_float64(functools.partial(_conv, function, nd), input, *rest)
     batched = check_operands(function, nd, input, weight, bias)
     stride = ints(function, "stride", stride, nd)
     dilation = ints(function, "dilation", dilation, nd)
