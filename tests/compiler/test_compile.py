@@ -234,6 +234,16 @@ def test_variables_that_are_read():
     FACTOR = 2.0
 
 
+def test_a_global_with_an_attributes_name():
+    space = {"tnn": tnn, "relu": 0}
+    exec("def f(x):\n    return x.relu()\n", space)
+    run = tnn.compile(space["f"])
+    for i in range(5):
+        space["relu"] = i
+        run(tnn.ones(2))
+    assert run.reason is None
+
+
 def test_attributes_and_hooks_of_modules():
     model = nn.Sequential(nn.LeakyReLU(0.5), nn.Softplus())
     fast = tnn.compile(model)

@@ -238,7 +238,8 @@ class Watch:
 
 
 def _names(code):
-    names = set(code.co_names)
+    """The globals that a function and the functions inside it read."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             names |= _names(constant)
