@@ -145,3 +145,20 @@ def test_names_that_users_layers_import():
     assert _pair(3) == (3, 3) and _triple([1, 2, 3]) == (1, 2, 3)
     assert _LRScheduler is LRScheduler and default_collate([1, 2]).tolist() == [1, 2]
     assert isinstance(2.5, Number) and isinstance(tnn.device("cpu"), Device)
+
+
+def test_numpys_names_of_arguments():
+    x, i = tnn.arange(6.0).reshape(2, 3), tnn.tensor([[1, 0]])
+    for name in "cumsum cumprod sort argsort unbind median mode softmax squeeze unsqueeze logsumexp cummax".split():
+        got, expected = (getattr(tnn, name)(x, **{word: 1}) for word in ("axis", "dim"))
+        assert str(got) == str(expected), name
+    for join in (tnn.cat, tnn.stack, tnn.concatenate):
+        assert join([x, x], axis=1).shape == join([x, x], 1).shape
+    assert x.gather(axis=1, index=i[:, :1].expand(2, 1)).shape == (2, 1)
+    assert tnn.kthvalue(x, 1, axis=0, keepdims=True).values.shape == (1, 3)
+    assert len(x.chunk(3, axis=1)) == 3 and x.repeat_interleave(2, axis=1).shape == (2, 6)
+
+
+def test_spmm_of_a_dense_adjacency_matrix():
+    a = tnn.eye(3) * 2
+    assert tnn.spmm(a, tnn.ones(3, 2)).tolist() == tnn.spmm(a.to_sparse(), tnn.ones(3, 2)).tolist() == [[2, 2]] * 3

@@ -220,12 +220,14 @@ def to_sparse(self, sparse_dim=None):
 
 
 def mm(sparse, dense):
-    """The product of a sparse matrix (n, k) and a dense one (k, m), dense; both get gradients.
+    """The product of a sparse matrix (n, k) (or a dense one) and a dense one (k, m), dense; both get gradients.
 
     Raises:
-        TypeError: the operands are not a sparse and a dense tensor.
+        TypeError: the operands are not such tensors.
         RuntimeError: they are not matrices, or sizes do not fit.
     """
+    if type(sparse) is type(dense) is Tensor:  # spmm takes what adjacency matrices there are
+        return sparse.mm(dense)
     if not isinstance(sparse, CooTensor) or not isinstance(dense, Tensor) or dense.is_sparse:
         raise TypeError(f"sparse mm(): expected a sparse and a dense tensor, got {type(sparse)} and {type(dense)}")
     a, b = sparse._data.shape, dense._data.shape

@@ -96,6 +96,21 @@ def sum_to(grad, like):
     return grad
 
 
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "ddof": "correction"}
+
+
+def numpy_names(fn):
+    """Lets an operation also take NumPy's names ``axis``, ``keepdims`` and ``x``, as PyTorch's do."""
+
+    @functools.wraps(fn)
+    def op(*args, **kwargs):
+        if kwargs and not _NUMPY_NAMES.keys().isdisjoint(kwargs):
+            kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+        return fn(*args, **kwargs)
+
+    return op
+
+
 def half_as_float32(fn=None, *, autocast=None):
     """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once.
 
@@ -193,6 +208,8 @@ def inplace(op):
 
     @functools.wraps(op)
     def method(self, *args, **kwargs):
+        if not isinstance(self, Tensor):
+            check_tensor(method.__name__, "input", self, 1)
         self._check_inplace()
         before = self.clone() if composed and recording(self) else self
         out = run("keep", op, (before, *args), kwargs) if active.n else op(before, *args, **kwargs)

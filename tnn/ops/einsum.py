@@ -5,7 +5,7 @@ import string
 from functools import lru_cache
 
 from ..tensor import Tensor
-from ._common import check_tensor, into, wrap_dim
+from ._common import check_tensor, into, numpy_names, wrap_dim
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
@@ -335,6 +335,7 @@ def kron(input, other, *, out=None):
     return into(out, wide.reshape([i * j for i, j in zip(a.shape, b.shape, strict=True)]))
 
 
+@numpy_names
 def cross(input, other, dim=None, *, out=None):
     """The cross product of vectors of 3 elements that lie along ``dim`` (None: the first dimension of size 3).
 

@@ -126,6 +126,7 @@ def amin(input, dim=(), keepdim=False, *, out=None):
     return into(out, _extreme(input, _dims("amin", input, dim), keepdim, kernels.MIN, Amin))
 
 
+@numpy_names
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The smallest and the largest element, of all or along one dimension, as a named tuple ``(min, max)``.
 

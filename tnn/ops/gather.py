@@ -9,7 +9,7 @@ from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, wrap_dim
+from ._common import HALF, check_tensor, dense, into, numpy_names, wrap_dim
 from .indexing import collapsed, wrapped
 from .pointwise_select import where
 from .rearrange import as_bits
@@ -135,6 +135,7 @@ def _checked(index, dim, size, negative, keep):
     return wrapped(index, size, lambda v: RuntimeError(message.format(v)), negative, keep)
 
 
+@numpy_names
 def gather(input, dim, index, *, sparse_grad=False, out=None):
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on: one element for each index.
 
@@ -197,6 +198,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     Raises:
         RuntimeError: the numbers of dimensions differ, or the indices are not int64.
     """
+    check_tensor("take_along_dim", "input", input, 1)
     check_tensor("take_along_dim", "indices", indices, 2)
     if indices._data.dtype != np.int64:
         raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype.torch_name}")
@@ -264,6 +266,7 @@ def at_least_1d(input):
     return input if input._data.ndim else reshape(input, (1,))
 
 
+@numpy_names
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     """A copy of the input in which ``out[index[i][j]][j] = src[i][j]`` for ``dim=0``, and so on.
 
@@ -301,6 +304,7 @@ class ScatterAdd(Node):
         return grad, _to_src(_gather(grad, self.index, self.dim), self.src) if self.needs(1) else None
 
 
+@numpy_names
 def scatter_add(input, dim, index, src, *, out=None):
     """A copy of the input to which ``src`` is added: ``out[index[i][j]][j] += src[i][j]`` for ``dim=0``, and so on.
 

@@ -9,7 +9,7 @@ from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, recording, wrap_dim
+from ._common import HALF, check_tensor, dense, into, numpy_names, recording, wrap_dim
 from .gather import INTEGER, at_least_1d, reduce_by_index
 from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import as_bits
@@ -29,6 +29,7 @@ def _row_index(name, index, error):
     return index._data.reshape(-1)
 
 
+@numpy_names
 def index_select(input, dim, index, *, out=None):
     """The slices along ``dim`` whose numbers are in a vector: a copy.
 
@@ -87,6 +88,7 @@ def _prepare_rows(name, input, dim, index, source, wrong):
     return dim, i, x, s
 
 
+@numpy_names
 def index_add(input, dim, index, source, *, alpha=1, out=None):
     """A copy of the input to which ``alpha * source`` is added: slice j of the source to slice ``index[j]``.
 

@@ -12,7 +12,7 @@ from ..kernels import shape as kernels
 from ..kernels._copy import BITS, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
-from ._common import check_tensor, into, wrap_dim
+from ._common import check_tensor, into, numpy_names, wrap_dim
 from .cast import convert
 from .part import narrow
 from .shape import expand, reshape, unsqueeze
@@ -81,7 +81,7 @@ def _check_cat(arrays, dim):
                 )
 
 
-def cat(tensors, dim=0, *, out=None):
+def cat(tensors, dim=0, *, out=None, axis=None):
     """Joins tensors along an existing dimension. Dtypes are promoted; tensors of shape (0,) are left out.
 
     Args:
@@ -98,6 +98,8 @@ def cat(tensors, dim=0, *, out=None):
             [1., 1.],
             [1., 1.]])
     """
+    if axis is not None:  # NumPy's name
+        dim = axis
     data = _cat_alike(tensors, dim)
     if data is not None:
         result = wrap(data)
@@ -185,12 +187,14 @@ class Stack(Node):
         )
 
 
-def stack(tensors, dim=0, *, out=None):
+def stack(tensors, dim=0, *, out=None, axis=None):
     """Joins tensors of one shape along a new dimension.
 
     Raises:
         RuntimeError: the list is empty or the shapes differ.
     """
+    if axis is not None:  # NumPy's name
+        dim = axis
     tensors = _as_list("stack", tensors, RuntimeError("stack expects a non-empty TensorList"))
     shape = tensors[0]._data.shape
     dim = wrap_dim(dim, len(shape) + 1)
@@ -368,6 +372,7 @@ def _views(input, arrays, node_type, dim):
     return outs
 
 
+@numpy_names
 def unbind(input, dim=0):
     """The slices along a dimension, as a tuple of views without it."""
     d = input._data
@@ -415,6 +420,7 @@ def split_with_sizes(input, split_sizes, dim=0):
     Raises:
         RuntimeError: the sizes are negative or do not add up to the dimension's.
     """
+    check_tensor("split_with_sizes", "input", input, 1)
     shape, sizes = input._data.shape, [as_int(n) for n in split_sizes]
     if not shape:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -432,12 +438,15 @@ def split_with_sizes(input, split_sizes, dim=0):
     return _cut(input, dim, sizes, SplitWithSizes)
 
 
-def chunk(input, chunks, dim=0):
+def chunk(input, chunks, dim=0, *, axis=None):
     """At most ``chunks`` views of one size along a dimension; the last may be smaller.
 
     Raises:
         RuntimeError: ``chunks`` is not positive, or the tensor has no dimensions.
     """
+    check_tensor("chunk", "input", input, 1)
+    if axis is not None:  # NumPy's name
+        dim = axis
     shape = input._data.shape
     if not shape:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
@@ -451,6 +460,7 @@ def chunk(input, chunks, dim=0):
     return split(input, size, dim)
 
 
+@numpy_names
 def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
     """Views along a dimension: a number of parts (the first ones larger by one where it does not divide), or parts that
     end at the given indices.
@@ -458,6 +468,7 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
     Raises:
         RuntimeError: the number of sections is not positive, or the tensor has no dimensions.
     """
+    check_tensor("tensor_split", "input", input, 1)
     given = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
     shape = input._data.shape
     if not shape:

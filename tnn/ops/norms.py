@@ -8,7 +8,7 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..kernels import reduction as kernels
 from ..tensor import wrap
-from ._common import HALF, check_tensor, dense, half_as_float32, into, wrap_dim
+from ._common import HALF, check_tensor, dense, half_as_float32, into, numpy_names, wrap_dim
 from .cast import cast
 from .extreme import extreme_array
 from .reduction import _Reduction, kept_shape, reduced_dims, sum_array
@@ -159,6 +159,7 @@ def _matrix_norm(A, ord, rows, columns, keepdim):
     return y.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else y
 
 
+@numpy_names
 def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """``linalg.norm``: a vector or a matrix norm, as ``ord`` and ``dim`` say.
 

@@ -9,7 +9,7 @@ from ..autograd.node import Node
 from ..autograd.view import scatter_window
 from ..kernels._pool import zeros
 from ..tensor import Tensor, view_of, wrap
-from ._common import wrap_dim
+from ._common import numpy_names, wrap_dim
 from .shape import in_place_view, reshape, sizes_of
 
 
@@ -54,6 +54,7 @@ def part(input, key, node_type=Slice):
     return out
 
 
+@numpy_names
 def select(input, dim, index):
     """The slice at ``index`` along ``dim``, without that dimension.
 
@@ -70,6 +71,7 @@ def select(input, dim, index):
     return part(input, (slice(None),) * dim + (index, ...), Select)
 
 
+@numpy_names
 def narrow(input, dim, start, length):
     """The elements from ``start`` to ``start + length`` along ``dim``.
 

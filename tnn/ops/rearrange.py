@@ -12,7 +12,7 @@ from ..kernels import shape as kernels
 from ..kernels._copy import BITS, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import check_tensor, dense, into, wrap_dim
+from ._common import check_tensor, dense, into, numpy_names, wrap_dim
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
 from .shape import clone, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
 
@@ -203,6 +203,7 @@ def tile(input, *args, dims=None):
     return repeat(input, (1,) * (input._data.ndim - len(dims)) + dims)
 
 
+@numpy_names
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Repeats each element along a dimension: all ``repeats`` times, or each by its own number in a tensor. Without
     ``dim`` the tensor is taken as flat. ``repeat_interleave(repeats)`` alone gives index i ``repeats[i]`` times.
@@ -325,6 +326,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     Raises:
         RuntimeError: both dimensions are the same.
     """
+    check_tensor("diag_embed", "input", input, 1)
     d = input._data
     first, second = _two_dims(dim1, dim2, d.ndim + 1)
     side = d.shape[-1] + abs(offset)
@@ -347,6 +349,7 @@ def diag(input, diagonal=0, *, out=None):
     Raises:
         RuntimeError: neither one nor two dimensions.
     """
+    check_tensor("diag", "input", input, 1)
     n = input._data.ndim
     if n not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
@@ -355,6 +358,7 @@ def diag(input, diagonal=0, *, out=None):
 
 def diagflat(input, offset=0):
     """A matrix with all elements of the input on a diagonal."""
+    check_tensor("diagflat", "input", input, 1)
     return diag_embed(reshape(input, (-1,)), offset)
 
 
@@ -405,6 +409,8 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """A copy of the input in which the part under ``as_strided(size, stride, storage_offset)`` is ``src``."""
+    check_tensor("as_strided_scatter", "input", input, 1)
+    check_tensor("as_strided_scatter", "src", src, 2)
     return _with_part(input, src, as_strided, size, stride, storage_offset)
 
 
@@ -438,6 +444,7 @@ def fill_diagonal_(input, fill_value, wrap=False):
 
 def narrow_copy(input, dim, start, length):
     """A copy of :func:`narrow`."""
+    check_tensor("narrow_copy", "input", input, 1)
     return clone(narrow(input, dim, start, length))
 
 
@@ -447,6 +454,7 @@ def combinations(input, r=2, with_replacement=False):
     Raises:
         RuntimeError: the input is no vector, or ``r`` is negative.
     """
+    check_tensor("combinations", "input", input, 1)
     from itertools import combinations as some
     from itertools import combinations_with_replacement as repeated
 

@@ -1,7 +1,6 @@
 """Sums, means, products and variances over some or all dimensions, counts and truth over them, logsumexp."""
 
 import builtins
-import functools
 import math
 
 import numpy as np
@@ -15,24 +14,11 @@ from ..kernels import reduction as kernels
 from ..kernels import softmax as softmax_kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, wrap_dim
 from .cast import cast
 from .shape import dims_of
 
 _NONE = {(k, n): np.empty((0,) * n, k) for k in (F32, F64) for n in (1, 2)}
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "ddof": "correction"}
-
-
-def numpy_names(fn):
-    """Lets a reduction also take NumPy's names ``axis``, ``keepdims`` and ``x``, as PyTorch's do."""
-
-    @functools.wraps(fn)
-    def op(*args, **kwargs):
-        if kwargs:
-            kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
-        return fn(*args, **kwargs)
-
-    return op
 
 
 def reduced_dims(dim, ndim):
@@ -239,6 +225,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return into(out, result)
 
 
+@numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """:func:`sum` with NaN taken as 0."""
     check_tensor("nansum", "input", input, 1)
@@ -249,6 +236,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return into(out, sum(input, dim, keepdim))
 
 
+@numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """:func:`mean` of the elements that are not NaN; NaN where there is none.
 
@@ -479,6 +467,7 @@ class Logsumexp(_Reduction):
         return self.kept(grad) * (x - self.kept(y)).exp()
 
 
+@numpy_names
 @half_as_float32
 def logsumexp(input, dim, keepdim=False, *, out=None):
     """``log sum exp(x)`` over one or several dimensions, without overflow. Integers are taken as floats."""
@@ -525,6 +514,7 @@ def any(input, dim=None, keepdim=False, *, out=None):
     return _truth("any", input, dim, keepdim, out, np.any)
 
 
+@numpy_names
 def count_nonzero(input, dim=None):
     """How many elements are not 0, in all or along dimensions, as int64."""
     check_tensor("count_nonzero", "input", input, 1)

@@ -1,6 +1,5 @@
 """Running sums, products and extremes along a dimension; differences and trapezoids."""
 
-
 import numpy as np
 
 from .. import dtypes, return_types
@@ -9,7 +8,7 @@ from ..autograd.node import Node
 from ..kernels import scan as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, wrap_dim
 from .cast import cast
 from .reduction import as_three
 
@@ -116,6 +115,7 @@ def _cumulative(function, input, dim, dtype, out, kind, node_type, numpy):
     return into(out, wrap(result.reshape(d.shape)))
 
 
+@numpy_names
 def cumsum(input, dim, *, dtype=None, out=None):
     """``y_k = sum_{j <= k} x_j`` along ``dim``; integers and bools add up in int64.
 
@@ -125,6 +125,7 @@ def cumsum(input, dim, *, dtype=None, out=None):
     return _cumulative("cumsum", input, dim, dtype, out, kernels.CUMSUM, Cumsum, np.cumsum)
 
 
+@numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
     """``y_k = prod_{j <= k} x_j`` along ``dim``; integers and bools multiply in int64.
 
@@ -134,6 +135,7 @@ def cumprod(input, dim, *, dtype=None, out=None):
     return _cumulative("cumprod", input, dim, dtype, out, kernels.CUMPROD, Cumprod, np.cumprod)
 
 
+@numpy_names
 @half_as_float32
 def logcumsumexp(input, dim, *, out=None):
     """``y_k = log sum_{j <= k} exp(x_j)`` along ``dim``, without overflow.
@@ -193,16 +195,19 @@ def _cumextreme(function, input, dim, sign, node_type, result_type):
     return result_type(out, where)
 
 
+@numpy_names
 def cummax(input, dim, *, out=None):
     """The running maximum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``."""
     return into(out, _cumextreme("cummax", input, dim, 1.0, Cummax, _cummax))
 
 
+@numpy_names
 def cummin(input, dim, *, out=None):
     """The running minimum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``."""
     return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin))
 
 
+@numpy_names
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """The n-th forward difference along ``dim``: ``y_k = x_{k+1} - x_k``, n times.
 
@@ -253,6 +258,7 @@ def _trapezoids(function, y, x, dx, dim):
 
 def trapezoid(y, x=None, *, dx=None, dim=-1):
     """The integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx`` (default 1)."""
+    check_tensor("trapezoid", "y", y, 1)
     areas = _trapezoids("trapezoid", y, x, dx, dim)
     return areas.sum(dim)
 
@@ -262,4 +268,5 @@ trapz = trapezoid
 
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     """The running integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx``."""
+    check_tensor("cumulative_trapezoid", "y", y, 1)
     return cumsum(_trapezoids("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -225,19 +225,23 @@ def _with_shape(input, data, node_type):
     return out
 
 
-def unsqueeze(input, dim):
+def unsqueeze(input, dim=None, *, axis=None):
     """Inserts a dimension of size 1 at ``dim``.
 
     Raises:
         IndexError: ``dim`` is not in ``[-input.dim() - 1, input.dim()]``.
     """
+    if axis is not None:  # NumPy's name
+        dim = axis
     d = input._data
     dim = wrap_dim(dim, d.ndim + 1)
     return _with_shape(input, d[(slice(None),) * dim + (None, ...)], Unsqueeze)
 
 
-def squeeze(input, dim=None):
+def squeeze(input, dim=None, *, axis=None):
     """Takes away the dimensions of size 1: all, or those among ``dim`` (an int or a tuple)."""
+    if axis is not None:  # NumPy's name
+        dim = axis
     d = input._data
     shape = d.shape
     dims = range(len(shape)) if dim is None else dims_of(dim, len(shape))
@@ -310,6 +314,7 @@ def transpose(input, dim0, dim1, node_type=Transpose):
 
 def swapaxes(input, axis0, axis1):
     """As :func:`transpose`."""
+    check_tensor("swapaxes", "input", input, 1)
     return transpose(input, axis0, axis1)
 
 
@@ -349,6 +354,7 @@ def _matrix_transpose(name):
 
 def adjoint(input):
     """The last two dimensions exchanged (tnn has no complex numbers to conjugate)."""
+    check_tensor("adjoint", "input", input, 1)
     n = input._data.ndim
     if n < 2:
         raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {n}-D tensor.")
@@ -371,6 +377,7 @@ H = property(_h)
 
 def movedim(input, source, destination):
     """Moves the dimensions ``source`` (an int or a tuple) to the positions ``destination``; the others keep order."""
+    check_tensor("movedim", "input", input, 1)
     n = input._data.ndim
     source = source if isinstance(source, tuple | list) else (source,)
     destination = destination if isinstance(destination, tuple | list) else (destination,)
@@ -486,6 +493,7 @@ def expand_as(input, other):
 
 def broadcast_to(input, size):
     """``input.expand(size)``."""
+    check_tensor("broadcast_to", "input", input, 1)
     return expand(input, size)
 
 
@@ -520,6 +528,8 @@ def broadcast_tensors(*tensors):
     """
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tensors[0]
+    for t in tensors:
+        check_tensor("broadcast_tensors", "tensors", t)
     try:
         shape = np.broadcast_shapes(*(t._data.shape for t in tensors))
     except ValueError:

@@ -87,7 +87,7 @@ def _softmax(function, input, dim, stack_level, dtype, take_log, node_type):
     return out
 
 
-def softmax(input, dim=None, _stacklevel=3, dtype=None):
+def softmax(input, dim=None, _stacklevel=3, dtype=None, *, axis=None):
     """``y_k = exp(x_k) / sum_j exp(x_j)`` along ``dim``.
 
     Args:
@@ -106,11 +106,15 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     >>> tnn.nn.functional.softmax(tnn.tensor([0.0, 0.0]), dim=0).tolist()
     [0.5, 0.5]
     """
+    if axis is not None:  # NumPy's name
+        dim = axis
     return _softmax("softmax", input, dim, _stacklevel, dtype, False, Softmax)
 
 
-def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None, *, axis=None):
     """``y_k = x_k - log sum_j exp(x_j)`` along ``dim``. Arguments, shape and errors as for :func:`softmax`."""
+    if axis is not None:  # NumPy's name
+        dim = axis
     return _softmax("log_softmax", input, dim, _stacklevel, dtype, True, LogSoftmax)
 
 

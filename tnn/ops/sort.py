@@ -12,7 +12,7 @@ from ..kernels import indexing as index_kernels
 from ..kernels import sort as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, check_tensor, dense, into, recording, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, into, numpy_names, recording, wrap_dim
 from .gather import gather_backward
 from .rearrange import as_bits
 from .shape import reshape
@@ -136,6 +136,7 @@ def _scalar_node(node):
     return outer
 
 
+@numpy_names
 def sort(input, *args, stable=None, dim=None, descending=None, out=None):
     """Sorts along a dimension; equal elements keep their order.
 
@@ -172,8 +173,10 @@ def _dim_and_flag(name, args, dim, flag):
     return -1 if dim is None else dim, bool(flag)
 
 
+@numpy_names
 def argsort(input, dim=-1, descending=False, *, stable=False):
     """The indices that :func:`sort` gives."""
+    check_tensor("argsort", "input", input, 1)
     if isinstance(dim, bool):
         dim, descending = -1, dim
     dim = wrap_dim(dim, input._data.ndim)
@@ -187,6 +190,7 @@ def msort(input, *, out=None):
     return into(out, sort(input, 0).values)
 
 
+@numpy_names
 def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     """The ``k`` largest (or smallest) elements along a dimension, in order.
 
@@ -212,6 +216,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     return TopkResult(*(into(out, result) if out is not None else result))
 
 
+@numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """The ``k``-th smallest element along a dimension, counted from 1.
 
@@ -288,6 +293,7 @@ def _median(name, input, dim, keepdim, ignore_nan, result_type):
     return result_type(*_selected(input, index, dim, keepdim, Median))
 
 
+@numpy_names
 def median(input, dim=None, keepdim=False, *, out=None):
     """The median: of an even number of elements the lower of the two in the middle; NaN if one is NaN.
 
@@ -303,12 +309,14 @@ def median(input, dim=None, keepdim=False, *, out=None):
     return result if out is None else MedianResult(*into(out, result))
 
 
+@numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """As :func:`median`, of the elements that are not NaN."""
     result = _median("nanmedian", input, dim, keepdim, True, NanmedianResult)
     return result if out is None else NanmedianResult(*into(out, result))
 
 
+@numpy_names
 def mode(input, dim=-1, keepdim=False, *, out=None):
     """The most frequent element along a dimension, the smallest of several.
 
@@ -404,6 +412,7 @@ def _interpolate(ordered, fractions, interpolation, ignore_nan):
     return low_value.lerp(high_value, weight)
 
 
+@numpy_names
 @casts("float32")
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """The values below which the fractions ``q`` of the elements lie; NaN where an element is NaN.
@@ -421,6 +430,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
     return into(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
 
 
+@numpy_names
 @casts("float32")
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """As :func:`quantile`, of the elements that are not NaN."""
@@ -433,6 +443,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
     Raises:
         RuntimeError: ``bins`` is not positive, or the limits are not finite or in the wrong order.
     """
+    check_tensor("histc", "input", input, 1)
     d = input._data
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
