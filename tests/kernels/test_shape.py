@@ -1,9 +1,10 @@
-"""Triangles and transposed copies, serial and parallel."""
+"""Triangles, fills and copies, serial and parallel."""
 
 import numpy as np
 import pytest
 
 from tnn.kernels import shape as kernels
+from tnn.kernels._copy import contiguous_copy
 
 pytestmark = [pytest.mark.boundscheck, pytest.mark.nojit]
 
@@ -38,9 +39,31 @@ def test_reverse_rows(shape):
     np.testing.assert_array_equal(y, x[:, ::-1])
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 70), (3, 64, 32), (2, 129, 130)])
-def test_transpose(shape):
-    x = bits(*shape)
-    y = np.zeros((shape[0], shape[2], shape[1]), np.uint32)
-    kernels.transpose(x, y)
-    np.testing.assert_array_equal(y, x.swapaxes(1, 2))
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [((70, 65), (1, 0)), ((2, 3, 700), (0, 2, 1)), ((3, 64, 2, 32), (0, 1, 3, 2)), ((8, 5, 7, 40), (0, 2, 1, 3)),
+     ((2, 300, 129), (2, 1, 0)), ((3, 4, 5, 6, 16), (4, 1, 3, 0, 2)), ((7, 600, 2), (0, 2, 1)), ((4, 2, 2, 33, 31),
+     (0, 3, 1, 4, 2))],
+)  # fmt: skip
+def test_contiguous_copy_of_permuted_dimensions(shape, order):
+    for dtype in (np.uint32, np.float64):
+        d = bits(*shape).astype(dtype).transpose(order)
+        copy = contiguous_copy(d)
+        assert copy.flags.c_contiguous and copy.dtype == d.dtype
+        np.testing.assert_array_equal(copy, d)
+
+
+def test_contiguous_copy_of_steps_parts_and_repetitions():
+    x = bits(60, 50, 40)
+    repeated = np.broadcast_to(bits(50, 1), (90, 50, 40)).transpose(2, 0, 1)
+    for d in (x[::2, 3:45, ::3], x[:, :, 5], x[5:, ::-1], x[:, 1:40, 1:], repeated, repeated[:, :, ::2], x):
+        np.testing.assert_array_equal(contiguous_copy(d), d)
+    mask = (x > 2**30).transpose(2, 0, 1)
+    np.testing.assert_array_equal(contiguous_copy(mask), mask)
+
+
+@pytest.mark.parametrize("n", [0, 5, 100_003])
+def test_fill(n):
+    y = np.zeros(n + 2, np.uint32)
+    kernels.fill(y[1:-1], np.uint32(7))
+    np.testing.assert_array_equal(y, [0] + [7] * n + [0])

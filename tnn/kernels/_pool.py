@@ -158,8 +158,10 @@ def zeros(shape, dtype=_float32) -> np.ndarray:
     n = prod(shape) if type(shape) is tuple else FEW
     if n < FEW:
         return np.zeros(shape, dtype)
+    from ._copy import fill
+
     x = empty(shape, dtype)
-    x.fill(0)
+    fill(x, 0)
     return x
 
 

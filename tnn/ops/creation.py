@@ -9,6 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import as_dtype, get_default_dtype
 from ..formats import contiguous_format
+from ..kernels._copy import fill
 from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, check_device, wrap
@@ -109,7 +110,7 @@ def filled(shape, value, dtype):
         return _zeros(shape, dtype.np)
     data = _empty(shape, dtype.np)
     with np.errstate(over="ignore"):
-        data.fill(value)
+        fill(data, value)
     return data
 
 
