@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels._copy import contiguous_copy
 from ..kernels._pool import FEW, empty
 from .anomaly_mode import applied, ever
 from .anomaly_mode import state as anomaly
@@ -187,8 +188,7 @@ def _accumulate(leaf, grad, create_graph):
     if data.size < FEW:
         own = data.copy()
     else:
-        own = empty(data.shape, data.dtype)
-        own[...] = data
+        own = contiguous_copy(data)
     leaf._grad = wrap(own)
 
 
@@ -290,41 +290,49 @@ def run(roots, grads, retain_graph, create_graph, inputs=None, accumulate=True):
 
 
 def _run_chain(target, nr, grad, retain_graph, create_graph):
-    """Follows the tape as long as it does not fork: no bookkeeping is needed there, which is half the time of a small
-    backward. Returns the seeds for what remains."""
+    """Follows the tape as long as it leads to one node at a time, and to leaves: no bookkeeping is needed there, which
+    is half the time of a small backward. Returns the seeds for what remains."""
+    leaves = {}  # those that were met, without hooks, by id: (leaf, 0, gradient so far)
     while isinstance(target, Node):
         if target.n_out != 1 or target.hooks is not None:
-            return [(target, nr, grad)]
+            return [(target, nr, grad), *leaves.values()]
         out = target.backward(grad)
         if not retain_graph and target.saved:
             target.saved = None
         edges = target.next
+        target = grad = None
         if len(edges) == 1:
-            edge = edges[0]
-            if edge is None:
-                return ()
-            target, nr = edge
-            grad = out[0] if type(out) is tuple else out
+            if edges[0] is not None:
+                grad = out[0] if type(out) is tuple else out
+                if grad is not None:
+                    target, nr = edges[0]
             out = None
-            if grad is None:
-                return ()
             continue
         if type(out) is not tuple:
             out = (out,)
-        seeds = [(e[0], e[1], g) for e, g in zip(edges, out, strict=False) if e is not None and g is not None]
+        nodes, found = [], []
+        for edge, grad in zip(edges, out, strict=False):
+            if edge is not None and grad is not None:
+                plain = not isinstance(edge[0], Node) and edge[0]._hooks is None
+                (found if plain else nodes).append((*edge, grad))
         out = grad = None
-        if len(seeds) == 2:
-            first, second = seeds[0][0], seeds[1][0]
-            if first is second:
-                if seeds[0][1] == seeds[1][1]:
-                    seeds = [(first, seeds[0][1], seeds[0][2] + seeds[1][2])]
-            elif not (isinstance(first, Node) or isinstance(second, Node)):
-                target, nr, grad = seeds.pop()
-                _finish_leaf(target, grad, None, (), None, create_graph)
-        if len(seeds) != 1:
-            return seeds
-        target, nr, grad = seeds.pop()
-    _finish_leaf(target, grad, None, (), None, create_graph)
+        if len(nodes) == 2 and nodes[0][0] is nodes[1][0] and nodes[0][1] == nodes[1][1]:
+            nodes = [(nodes[0][0], nodes[0][1], nodes[0][2] + nodes[1][2])]
+        if len(nodes) > 1:
+            return [*nodes, *found, *leaves.values()]
+        for step in found:
+            key = id(step[0])
+            leaves[key] = (step[0], 0, leaves[key][2] + step[2]) if key in leaves else step
+        found = step = None
+        if nodes:
+            target, nr, grad = nodes.pop()
+    if target is not None and id(target) in leaves:
+        grad = leaves.pop(id(target))[2] + grad
+    if target is not None:
+        _finish_leaf(target, grad, None, (), None, create_graph)
+    while leaves:
+        target, _, grad = leaves.popitem()[1]
+        _finish_leaf(target, grad, None, (), None, create_graph)
     return ()
 
 

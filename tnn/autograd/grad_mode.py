@@ -81,8 +81,12 @@ class no_grad(_Switch):
         self = object.__new__(cls)
         return self if func is None else self(func)
 
-    def _set(self):
+    def __enter__(self):
+        self._before = mode.grad
         mode.grad = False
+
+    def __exit__(self, *exc):
+        mode.grad = self._before
 
 
 class enable_grad(_Switch):
@@ -92,8 +96,12 @@ class enable_grad(_Switch):
         self = object.__new__(cls)
         return self if func is None else self(func)
 
-    def _set(self):
+    def __enter__(self):
+        self._before = mode.grad
         mode.grad = True
+
+    def __exit__(self, *exc):
+        mode.grad = self._before
 
 
 class set_grad_enabled(_Switch):
