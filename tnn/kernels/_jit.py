@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import math
 import os
 import sys
@@ -69,12 +70,15 @@ def _own_layer() -> bool:
     return str(config.THREADING_LAYER).lower() == "default" and os.name == "posix" and not config.DISABLE_JIT
 
 
+def _threads():
+    # No import statement: machine code of kernels, which the cache keeps by what a file imports, does not depend on it.
+    return importlib.import_module("._threads", __package__)
+
+
 def _launch_threads() -> None:
     _numba_launch_threads()
     if _own_layer():
-        from . import _threads
-
-        _threads.install(parallel.NUM_THREADS)
+        _threads().install(parallel.NUM_THREADS)
     elif parallel._threading_layer == "workqueue" and not _kept:
         from numba.np.ufunc import workqueue
 
@@ -172,9 +176,7 @@ def set_num_threads(n: int) -> None:
     if parallel.threading_layer() == "workqueue":
         n = min(n, parallel.NUM_THREADS)
     if _own_layer():
-        from . import _threads
-
-        _threads.start(n)
+        _threads().start(n)
     parallel._set_num_threads(n)
 
 

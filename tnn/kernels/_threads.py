@@ -7,6 +7,8 @@ the slower thread. This layer, on systems with POSIX threads:
 
 - cuts into up to `BLOCKS` blocks a thread. A thread begins with its own share, so that the same part of an array stays
   in the same core's cache from kernel to kernel, and then takes from the others' shares what is left there;
+- goes through each share from its end to its beginning in every second kernel: what the kernel before touched last is
+  met first, while the core's own cache still has it. relu of 0.5 M floats takes 17.6 us where it took 22;
 - keeps a worker polling for some 0.2 ms after its last block, giving way to other processes, before it sleeps;
 - runs a kernel on the calling thread alone when the workers are at work for another thread, or are the callers
   themselves: kernels may be called from any thread, and from inside kernels;
@@ -40,7 +42,8 @@ PAUSES, YIELDS = 400, 400  # measured: about 20 us of pauses, then 0.2 ms of yie
 _BUSY, _NUMBER, _DONE, _ASLEEP, _STOP, _JOB, _MUTEX, _CONDITION, _TICKETS = 0, 8, 16, 24, 32, 40, 56, 72, 88
 _STARTED = _STOP + 1  # how many threads there are, the caller counted
 _SELVES = _TICKETS + 8 * MOST_THREADS  # what pthread_self says in each worker
-_SIZE = _SELVES + MOST_THREADS
+_STARTS = _SELVES + MOST_THREADS
+_SIZE = _STARTS + MOST_THREADS
 # fields of the job
 _FUNCTION, _ARGS, _DIMS, _STEPS, _DATA, _INNER, _COUNT, _THREADS = range(_JOB, _JOB + 8)
 
@@ -215,13 +218,17 @@ def _chunk_size(typingctx):
 def _work(number, me, function, args, dims, steps, data, inner, count, threads):
     """Take blocks of job `number` and run them, first of the share of thread `me`, until none is left."""
     for k in range(threads):
-        ticket = _TICKETS + 8 * ((me + k) % threads)
+        share = (me + k) % threads
+        ticket = _TICKETS + 8 * share
         while True:
             value = _load(ticket)
             block = value & 0xFFFF
             if (value >> 32) != (number & 0x7FFFFFFF) or block >= ((value >> 16) & 0xFFFF):
                 break
             if _swap(ticket, value, value + 1):
+                if number & 1:
+                    start, end = _load(_STARTS + share), (value >> 16) & 0xFFFF
+                    block = start + end - 1 - block
                 _run(function, args, dims, steps, data, inner, count, block, 1)
                 _add(_DONE, 1)
 
@@ -277,6 +284,7 @@ def _parallel_for(function, args, dims, steps, data, inner, count, threads):
     _store(_DONE, 0)
     for k in range(threads):
         start, end = k * total // threads, (k + 1) * total // threads
+        _store(_STARTS + k, start)
         _store(_TICKETS + 8 * k, ((number & 0x7FFFFFFF) << 32) | (end << 16) | start)
     _store(_NUMBER, number)
     if _load(_ASLEEP) != 0:
