@@ -3,6 +3,7 @@
 The calls are those of the table in ``every_op.py``.
 """
 
+import ast
 import warnings
 
 import numpy as np
@@ -69,3 +70,46 @@ def test_operation(expression, empty):
     if out.requires_grad:
         out.sum().backward()
         assert all(t.grad is None or t.grad.shape == t.shape for t in small)
+
+
+def _calls_of_functions():
+    """``T.f(...)`` and ``F.f(...)`` of the table, with the places of the arguments that are tensors."""
+    for expression, _ in CALLS:
+        for node in ast.walk(ast.parse(expression, mode="eval")):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("T.", "F.")):
+                places = [
+                    i
+                    for i, a in enumerate(node.args)
+                    if any(isinstance(n, ast.Name) and n.id in SHAPES for n in ast.walk(a))
+                ]
+                if places:
+                    yield node, places
+                break
+
+
+# In these places other things than tensors are allowed as well.
+_OTHERS_TOO = {("T.searchsorted", 1), ("T.ldexp", 1)}
+
+
+def test_what_is_no_tensor_is_refused():
+    values = {name: T.tensor(a) for name, a in _values().items()}
+    scope = {"T": T, "F": F, "np": np, "k": T.tensor([1, 0]), **values}
+    wrong = []
+    for node, places in _calls_of_functions():
+        for i in places:
+            for bad in ("'x'", "[None]", "np.ones((2, 3))"):
+                args = [*node.args[:i], ast.parse(bad, mode="eval").body, *node.args[i + 1 :]]
+                call = ast.unparse(ast.Call(node.func, args, node.keywords))
+                if (ast.unparse(node.func), i) in _OTHERS_TOO:
+                    continue
+                try:
+                    eval(call, scope)
+                except TypeError:
+                    continue
+                except ERRORS as e:
+                    wrong.append(f"{call}: {e!r}")
+                except AttributeError as e:
+                    wrong.append(f"{call}: {e!r}")
+                else:
+                    wrong.append(f"{call}: accepted")
+    assert not wrong, "\n".join(wrong)

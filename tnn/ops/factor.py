@@ -407,6 +407,8 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
 @casts("float32")
 def householder_product(input, tau, *, out=None):
     """The first columns of the product of the Householder reflections that :func:`geqrf` gives."""
+    check_tensor("householder_product", "input", input, 1)
+    check_tensor("householder_product", "tau", tau, 2)
     check_matrix("linalg.householder_product", input)
     m, n = input._data.shape[-2:]
     k = tau._data.shape[-1]

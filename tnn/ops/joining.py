@@ -501,6 +501,7 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
 def _axis_split(name, ndim, axis):
     def op(input, indices_or_sections=None, *, indices=None, sections=None):
         given = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
+        check_tensor(name, "input", input, 1)
         shape = input._data.shape
         if len(shape) < ndim:
             raise RuntimeError(

@@ -137,6 +137,8 @@ def solve(A, B, *, left=True, out=None):
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     """:func:`solve` and a tensor of zeros, ``(result, info)``."""
+    check_tensor("solve_ex", "A", A, 1)
+    check_tensor("solve_ex", "B", B, 2)
     info = wrap(np.zeros(A._data.shape[:-2], np.int32))
     return into(out, return_types.linalg_solve_ex(solve(A, B, left=left), info))
 
@@ -404,6 +406,8 @@ def multi_dot(tensors, *, out=None):
         RuntimeError: fewer than two tensors, or sizes that do not fit.
     """
     ts = list(tensors)
+    for t in ts:
+        check_tensor("multi_dot", "tensors", t)
     if len(ts) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(ts)}")
     first, last = ts[0].ndim == 1, ts[-1].ndim == 1
@@ -437,6 +441,8 @@ def multi_dot(tensors, *, out=None):
 @casts("float32")
 def cholesky_solve(B, L, upper=False, *, out=None):
     """X with ``A X = B``, from the Cholesky factor L (or upper factor) of A."""
+    check_tensor("cholesky_solve", "B", B, 1)
+    check_tensor("cholesky_solve", "L", L, 2)
     a = transposed(L).matmul(L) if upper else L.matmul(transposed(L))
     return solve(a, B, out=out)
 
@@ -444,6 +450,7 @@ def cholesky_solve(B, L, upper=False, *, out=None):
 @casts("float32")
 def cholesky_inverse(L, upper=False, *, out=None):
     """The inverse of the matrix whose Cholesky factor (lower, or upper) is L."""
+    check_tensor("cholesky_inverse", "L", L, 1)
     return inv(transposed(L).matmul(L) if upper else L.matmul(transposed(L)), out=out)
 
 
@@ -463,6 +470,7 @@ def lu_solve(input, LU_data, LU_pivots, *, out=None):
 @casts("float32")
 def tensorinv(A, ind=2, *, out=None):
     """The inverse of the linear map that tensordot with A makes: the first ``ind`` dimensions against the rest."""
+    check_tensor("tensorinv", "A", A, 1)
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', got {ind}")
     rows, columns = A._data.shape[:ind], A._data.shape[ind:]
@@ -477,6 +485,8 @@ def tensorinv(A, ind=2, *, out=None):
 @casts("float32")
 def tensorsolve(A, B, dims=None, *, out=None):
     """X with ``tensordot(A, X, X.ndim) = B``; ``dims`` of A are moved to its end first."""
+    check_tensor("tensorsolve", "A", A, 1)
+    check_tensor("tensorsolve", "B", B, 2)
     if dims is not None:
         moved = [wrap_dim(d, A.ndim) for d in dims]
         A = A.permute([i for i in range(A.ndim) if i not in moved] + moved)
@@ -486,6 +496,8 @@ def tensorsolve(A, B, dims=None, *, out=None):
 
 def vecdot(x, y, *, dim=-1, out=None):
     """The sum of products of x and y along ``dim``."""
+    check_tensor("linalg_vecdot", "x", x, 1)
+    check_tensor("linalg_vecdot", "y", y, 2)
     return into(out, (x * y).sum(dim))
 
 
@@ -518,6 +530,7 @@ def vander(x, N=None, increasing=False):
     Raises:
         RuntimeError: x is not 1-D.
     """
+    check_tensor("vander", "x", x, 1)
     if x._data.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
     y = linalg_vander(x, N=x.shape[0] if N is None else N)

@@ -413,6 +413,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     Raises:
         RuntimeError: an operand is not a vector, or ``input`` does not broadcast.
     """
+    check_tensor("addr", "input", input, 1)
+    check_tensor("addr", "vec1", vec1, 2)
+    check_tensor("addr", "vec2", vec2, 3)
     product = outer(vec1, vec2)
     if alpha != 1:
         product = product * alpha

@@ -318,6 +318,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         reduction: also 'batchmean': the sum divided by the first size, which is the mathematical mean.
         log_target: t holds log-probabilities: ``exp(t) (t - x)``.
     """
+    check_tensor("kl_div", "input", input, 1)
+    check_tensor("kl_div", "target", target, 2)
     if reduction == "mean":
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides "

@@ -340,6 +340,8 @@ def float_power(input, exponent, *, out=None):
     """
 
     def double(x):
+        if isinstance(x, str):
+            raise TypeError(f"float_power(): expected a Tensor or a number, not {x!r}")
         return x.to(dtypes.float64) if isinstance(x, Tensor) else float(x)
 
     return pow(double(input), double(exponent), out=out)

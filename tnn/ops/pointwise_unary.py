@@ -8,7 +8,7 @@ from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise_unary as kernels
 from ..tensor import Tensor, wrap
-from ._common import F32, HALF, into
+from ._common import F32, HALF, check_tensor, into
 from ._elementwise import (
     as_array,
     finite_float,
@@ -141,6 +141,7 @@ def polygamma(n, input, *, out=None):
     Raises:
         RuntimeError: ``n`` is negative.
     """
+    check_tensor("polygamma", "input", input, 2)
     if isinstance(n, Tensor):
         n, input = input, n
     if n < 0:
@@ -201,6 +202,7 @@ def logit(input, eps=None, *, out=None):
         eps: None (nothing is clamped) or a small number.
         out: tensor to write the result to.
     """
+    check_tensor("logit", "input", input, 1)
     low, high = (-math.inf, math.inf) if eps is None else (float(eps), 1.0 - float(eps))
     return _with_parameters(kernels.logit_forward, Logit, input, out, low, high, eps=eps)
 
@@ -250,6 +252,7 @@ def positive(input):
     Raises:
         RuntimeError: it is of bool type.
     """
+    check_tensor("positive", "input", input, 1)
     if input.dtype is dtypes.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
@@ -275,6 +278,7 @@ def round(input, *, decimals=0, out=None):
 
 def angle(input, *, out=None):
     """0 for positive elements, pi for negative ones, NaN for NaN."""
+    check_tensor("angle", "input", input, 1)
     x = as_array(input, to_float(input.dtype).np)
     data = np.where(x < 0, np.pi, np.where(x == x, 0.0, x)).astype(x.dtype)
     result = wrap(data)
@@ -326,6 +330,7 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
         posinf, neginf: what replaces the infinities; None: the largest and the lowest finite number of the dtype.
         out: tensor to write the result to.
     """
+    check_tensor("nan_to_num", "input", input, 1)
     if not input.dtype.is_floating_point:
         data = np.array(input._data)
     else:

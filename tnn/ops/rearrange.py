@@ -43,6 +43,7 @@ def flip(input, *args, dims=None):
         RuntimeError: a dimension appears twice.
         IndexError: there is no such dimension.
     """
+    check_tensor("flip", "input", input, 1)
     dims = dims_of(sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims"), input._data.ndim)
     out = wrap(_flipped(input._data, dims))
     if input._rg and mode.grad:

@@ -276,10 +276,12 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 @casts("lower")
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """``tanh(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`. Errors as lstm_cell's."""
+    check_tensor("rnn_tanh_cell", "hx", hx, 2)
     return _cell("rnn_tanh_cell", RnnTanh, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]
 
 
 @casts("lower")
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """``relu(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`. Errors as lstm_cell's."""
+    check_tensor("rnn_relu_cell", "hx", hx, 2)
     return _cell("rnn_relu_cell", RnnRelu, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]

@@ -238,6 +238,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
 def _trapezoids(function, y, x, dx, dim):
     """The areas of the single trapezoids along ``dim``."""
     check_tensor(function, "y", y, 1)
+    if x is not None:
+        check_tensor(function, "x", x, 2)
     if x is not None and dx is not None:
         raise TypeError(f"{function}() takes 'x' or 'dx', not both")
     dim = wrap_dim(dim, y._data.ndim)

@@ -290,6 +290,7 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
     Raises:
         RuntimeError: the shapes do not fit, or ``side`` and ``right`` contradict each other.
     """
+    check_tensor("searchsorted", "sorted_sequence", sorted_sequence, 1)
     if not isinstance(values, Tensor):
         values = wrap(np.asarray(values, sorted_sequence._data.dtype if sorted_sequence.dtype.kind == 2 else None))
         if sorted_sequence._data.ndim != 1:

@@ -320,6 +320,7 @@ def swapaxes(input, axis0, axis1):
 
 def swapdims(input, dim0, dim1):
     """As :func:`transpose`."""
+    check_tensor("swapdims", "input", input, 1)
     return transpose(input, dim0, dim1)
 
 
