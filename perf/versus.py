@@ -3,8 +3,12 @@
     python perf/versus.py                              every row, with PyTorch in this environment (extra ``peers``)
     python perf/versus.py --peer-python PATH           PyTorch in another environment
     python perf/versus.py --only gemm,relu --threads 1 --json out.json --fail-under 1.0
+    python perf/versus.py --peer torch.compile         whole steps, compiled by PyTorch
+    python perf/versus.py --ours tnn.compile --peer torch.compile
+    python perf/versus.py --peer onnxruntime           inference, of models exported by PyTorch
 
-A row's ratio is the median over the turns of PyTorch's time by tnn's: above 1, tnn is faster.
+A row's ratio is the median over the turns of the other library's time by tnn's: above 1, tnn is faster. What a peer
+needs and does not find (a C++ compiler, a package) makes its rows "not available", not failed.
 """
 
 import argparse
@@ -24,6 +28,47 @@ HERE = Path(__file__).resolve().parent
 TURN_SECONDS = 0.06
 
 
+# Which rows a peer is asked unless --only says otherwise: a part of their names.
+ROWS = {"torch": "*", "torch.compile": "step *", "onnxruntime": "inference *"}
+
+
+class NotAvailable(RuntimeError):
+    """Something that a peer needs is not installed."""
+
+
+def prepare(name, lib, case, threads):
+    """The function that runs a case in the way of ``name``: a library, its ``compile``, or onnxruntime."""
+    run = case.make(lib)
+    if name == "onnxruntime":
+        return exported(lib, run, threads)
+    return lib.compile(run) if name.endswith(".compile") else run
+
+
+def exported(torch, run, threads):
+    """A model's forward run in onnxruntime."""
+    import io
+    import warnings
+
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+    except ImportError as e:
+        raise NotAvailable(str(e)) from None
+    if not hasattr(run, "model"):
+        raise NotAvailable("only inference rows can be exported")
+    torch.backends.mha.set_fastpath_enabled(False)
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(run.model, (run.x,), file, input_names=["x"], dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    given = {"x": run.x.numpy()}
+    return lambda: session.run(None, given)
+
+
 def worker(name, threads):
     """Answers requests on standard input: makes a case once, then times it each time it is asked."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
@@ -31,8 +76,9 @@ def worker(name, threads):
     sys.path.insert(0, str(HERE.parent))
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    lib = importlib.import_module(name)
-    importlib.import_module(name + ".nn")
+    library = "torch" if name == "onnxruntime" else name.split(".")[0]
+    lib = importlib.import_module(library)
+    importlib.import_module(library + ".nn")
     lib.set_num_threads(threads)
     from cases import CASES
 
@@ -43,15 +89,20 @@ def worker(name, threads):
         try:
             if case not in made:
                 made.clear()
-                run = by_name[case].make(lib)
-                made[case] = (run, _repeats(run))
-            run, repeats = made[case]
+                start = time.perf_counter()
+                run = prepare(name, lib, by_name[case], threads)
+                run()
+                first = time.perf_counter() - start
+                made[case] = (run, _repeats(run), first)
+            run, repeats, first = made[case]
             start = time.perf_counter()
             for _ in range(repeats):
                 run()
-            answer = {"seconds": (time.perf_counter() - start) / repeats}
+            answer = {"seconds": (time.perf_counter() - start) / repeats, "first": first}
         except Exception as e:
-            answer = {"error": f"{type(e).__name__}: {e}"}
+            text = f"{type(e).__name__}: {e}".strip().splitlines()
+            missing = isinstance(e, NotAvailable) or "InvalidCxxCompiler" in "".join(text)
+            answer = {"missing" if missing else "error": text[0]}
         replies.write(json.dumps(answer) + "\n")
         replies.flush()
 
@@ -74,6 +125,7 @@ class Peer:
     """A worker process."""
 
     def __init__(self, python, name, threads):
+        self.name = name
         command = [python, str(Path(__file__).resolve()), "--worker", name, "--threads", str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -81,6 +133,7 @@ class Peer:
         """Seconds for one run of the case in one turn.
 
         Raises:
+            NotAvailable: something that it needs there is not installed.
             RuntimeError: the case failed there.
         """
         self.process.stdin.write(case + "\n")
@@ -89,8 +142,11 @@ class Peer:
         if not line:
             raise RuntimeError("the worker process ended")
         answer = json.loads(line)
+        if "missing" in answer:
+            raise NotAvailable(answer["missing"])
         if "error" in answer:
             raise RuntimeError(answer["error"])
+        self.first = answer["first"]
         return answer["seconds"]
 
     def close(self):
@@ -114,7 +170,9 @@ def compare(case, ours, theirs, turns):
         "low": ratios[len(ratios) // 4],
         "high": ratios[-1 - len(ratios) // 4],
         "tnn_seconds": statistics.median(a for a, _ in pairs),
-        "torch_seconds": statistics.median(b for _, b in pairs),
+        f"{theirs.name}_seconds": statistics.median(b for _, b in pairs),
+        "tnn_first_seconds": ours.first,
+        f"{theirs.name}_first_seconds": theirs.first,
     }
 
 
@@ -142,12 +200,52 @@ def summary(rows):
     return means, min(rows, key=lambda r: r["ratio"])
 
 
+def choose(cases, words):
+    """Rows whose family is, or whose name holds or matches, one of the comma-separated words."""
+    words = words.split(",")
+    return [c for c in cases if any(w == c.family or w in c.name or fnmatch.fnmatch(c.name, w) for w in words)]
+
+
+def show(row, peer):
+    """Prints a row."""
+    print(
+        f"{row['name']:44s} {row['ratio']:6.2f}  ({row['low']:.2f}-{row['high']:.2f})   "
+        f"tnn {_duration(row['tnn_seconds'])}   {peer} {_duration(row[peer + '_seconds'])}",
+        flush=True,
+    )
+
+
+def report(rows, missing, failed, args):
+    """Prints and writes the summary; returns the exit status."""
+    found = {"processor": processor(), "threads": args.threads, "ours": args.ours, "peer": args.peer, "rows": rows}
+    if rows:
+        means, worst = summary(rows)
+        mean = math.exp(statistics.fmean(math.log(r["ratio"]) for r in rows))
+        print("\n" + "\n".join(f"{f:20s} geometric mean {m:.2f}" for f, m in means.items()))
+        print(f"all rows: geometric mean {mean:.2f}")
+        print(f"slowest row: {worst['name']}, {worst['ratio']:.2f}")
+        found.update(families=means, mean=mean, worst=worst["name"])
+    if missing:
+        print(f"not available: {len(missing)} row(s)")
+    if failed:
+        print("failed: " + ", ".join(failed))
+    if args.json:
+        args.json.write_text(json.dumps({**found, "missing": missing, "failed": failed}, indent=1))
+    below = [r["name"] for r in rows if args.fail_under is not None and r["ratio"] < args.fail_under]
+    if below:
+        print(f"below {args.fail_under}: " + ", ".join(below))
+    return 1 if failed or below else 0
+
+
 def main(argv=None):
+    """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="comma-separated parts or patterns of row or family names")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--peer-python", default=sys.executable, help="the interpreter that has PyTorch")
+    parser.add_argument("--ours", choices=("tnn", "tnn.compile"), default="tnn")
+    parser.add_argument("--peer", choices=tuple(ROWS), default="torch")
+    parser.add_argument("--peer-python", default=sys.executable, help="the interpreter that has the peer")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--fail-under", type=float, help="exit with 1 if a row's ratio is below this")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -157,40 +255,25 @@ def main(argv=None):
     sys.path.insert(0, str(HERE))
     from cases import CASES
 
-    wanted = args.only.split(",") if args.only else ["*"]
-    cases = [
-        c for c in CASES if any(w == c.family or w in c.name or fnmatch.fnmatch(c.name, w) for w in wanted)
-    ]  # fmt: skip
-    ours = Peer(sys.executable, "tnn", args.threads)
-    theirs = Peer(args.peer_python, "torch", args.threads)
-    print(f"{processor()}, {args.threads} thread(s); ratio: PyTorch's time / tnn's, above 1 tnn is faster")
-    rows, failed = [], []
-    for case in cases:
+    ours = Peer(sys.executable, args.ours, args.threads)
+    theirs = Peer(args.peer_python, args.peer, args.threads)
+    print(f"{processor()}, {args.threads} thread(s); ratio: {args.peer}'s time / {args.ours}'s, above 1 tnn is faster")
+    rows, missing, failed = [], [], []
+    for case in choose(CASES, args.only or ("step *" if args.ours == "tnn.compile" else ROWS[args.peer])):
         try:
             row = compare(case, ours, theirs, args.turns)
+        except NotAvailable as e:
+            missing.append(case.name)
+            print(f"{case.name:44s} not available: {e}", flush=True)
         except RuntimeError as e:
             failed.append(case.name)
             print(f"{case.name:44s} failed: {e}", flush=True)
-            continue
-        rows.append(row)
-        print(
-            f"{row['name']:44s} {row['ratio']:6.2f}  ({row['low']:.2f}-{row['high']:.2f})   "
-            f"tnn {_duration(row['tnn_seconds'])}   PyTorch {_duration(row['torch_seconds'])}",
-            flush=True,
-        )
+        else:
+            rows.append(row)
+            show(row, args.peer)
     ours.close()
     theirs.close()
-    if rows:
-        means, worst = summary(rows)
-        print("\n" + "\n".join(f"{f:20s} geometric mean {m:.2f}" for f, m in means.items()))
-        print(f"all rows: geometric mean {math.exp(statistics.fmean(math.log(r['ratio']) for r in rows)):.2f}")
-        print(f"slowest row: {worst['name']}, {worst['ratio']:.2f}")
-    if args.json:
-        args.json.write_text(json.dumps({"processor": processor(), "threads": args.threads, "rows": rows}, indent=1))
-    below = [r["name"] for r in rows if args.fail_under is not None and r["ratio"] < args.fail_under]
-    if below:
-        print("below the bound: " + ", ".join(below))
-    return 1 if failed or below else 0
+    return report(rows, missing, failed, args)
 
 
 if __name__ == "__main__":
