@@ -9,6 +9,7 @@ goes on with the array itself: so a call that cannot be recorded still computes 
 import functools
 import gc
 import operator
+import sys
 import types
 import weakref
 
@@ -96,6 +97,10 @@ class Traced:
 
     @property
     def __array_interface__(self):
+        # NumPy asks for this too, and then is to go on to __array__: only tnn's code that names it gets it
+        frame = sys._getframe(1)
+        if "__array_interface__" not in frame.f_code.co_names or frame.f_globals.get("__name__", "")[:4] != "tnn.":
+            raise AttributeError("__array_interface__")
         interface = dict(self.real.__array_interface__)
         interface["data"] = Address(interface["data"][0], self), False
         return interface
@@ -322,15 +327,18 @@ class _Function:
 
 
 class Numpy:
-    """Stands for the module in tnn's files while a call is recorded."""
+    """Stands for NumPy, or a module in it, in tnn's files while a call is recorded."""
 
-    def __init__(self, tracer):
-        self._tracer = tracer
-        self.ndarray = _Kind("ndarray", (), {"tracer": tracer})
+    def __init__(self, tracer, module=np):
+        self._tracer, self._module = tracer, module
+        if module is np:
+            self.ndarray = _Kind("ndarray", (), {"tracer": tracer})
 
     def __getattr__(self, name):
-        value = getattr(np, name)
-        if callable(value) and not isinstance(value, type):
+        value = getattr(self._module, name)
+        if isinstance(value, types.ModuleType):
+            value = Numpy(self._tracer, value)
+        elif callable(value) and not isinstance(value, type):
             value = _Function(value, self._tracer)
         setattr(self, name, value)
         return value
