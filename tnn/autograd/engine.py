@@ -177,14 +177,12 @@ def _accumulate(leaf, grad, create_graph):
         _own_refs.append(refs)
         return
     if refs <= _own_refs[0] and not grad._rg and getrefcount(data) <= 3:
-        base, flags = data.base, data.flags
-        if (
-            (base is None or (isinstance(base, np.ndarray) and getrefcount(base) <= 3))
-            and flags.c_contiguous
-            and flags.writeable
-        ):
-            leaf._grad = grad
-            return
+        base = data.base
+        if base is None or (isinstance(base, np.ndarray) and getrefcount(base) <= 3):
+            flags = data.flags
+            if flags.c_contiguous and flags.writeable:
+                leaf._grad = grad
+                return
     if data.size < FEW:
         own = data.copy()
     else:
@@ -313,9 +311,17 @@ def _run_chain(target, nr, grad, retain_graph, create_graph):
         nodes, found = [], []
         for edge, grad in zip(edges, out, strict=False):
             if edge is not None and grad is not None:
-                plain = not isinstance(edge[0], Node) and edge[0]._hooks is None
-                (found if plain else nodes).append((*edge, grad))
+                follow, nr = edge
+                if isinstance(follow, Node) or follow._hooks is not None:
+                    nodes.append((follow, nr, grad))
+                else:
+                    found.append((follow, nr, grad))
         out = grad = None
+        if not nodes and not leaves and len(found) == 2 and found[0][0] is not found[1][0]:
+            while found:
+                target, nr, grad = found.pop()
+                _finish_leaf(target, grad, None, (), None, create_graph)
+            return ()
         if len(nodes) == 2 and nodes[0][0] is nodes[1][0] and nodes[0][1] == nodes[1][1]:
             nodes = [(nodes[0][0], nodes[0][1], nodes[0][2] + nodes[1][2])]
         if len(nodes) > 1:

@@ -11,6 +11,7 @@ class _Mode(threading.local):
 
 
 mode = _Mode()
+_new = object.__new__
 
 
 class _Switch:
@@ -78,8 +79,7 @@ class no_grad(_Switch):
     """
 
     def __new__(cls, func=None):
-        self = object.__new__(cls)
-        return self if func is None else self(func)
+        return _new(cls) if func is None else _new(cls)(func)
 
     def __enter__(self):
         self._before = mode.grad
@@ -93,8 +93,7 @@ class enable_grad(_Switch):
     """Recording is on inside, also within ``no_grad``."""
 
     def __new__(cls, func=None):
-        self = object.__new__(cls)
-        return self if func is None else self(func)
+        return _new(cls) if func is None else _new(cls)(func)
 
     def __enter__(self):
         self._before = mode.grad

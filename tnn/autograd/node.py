@@ -76,7 +76,10 @@ class Node:
         """
         if self.saved is None:
             self._already_freed()
-        return [None if entry is None else self.unpacked(entry) for entry in self.saved]
+        out = []
+        for entry in self.saved:
+            out.append(None if entry is None else self.unpacked(entry))
+        return out
 
     def saved_tensor(self):
         """The only tensor given to :meth:`save`; see :meth:`saved_tensors`."""

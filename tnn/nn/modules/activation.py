@@ -36,7 +36,7 @@ class ReLU(_Inplace):
     """
 
     def forward(self, input):
-        return ops.relu(input, self.inplace)
+        return ops.relu_(input) if self.inplace else ops.relu(input)
 
 
 class Hardtanh(Module):
