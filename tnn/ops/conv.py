@@ -244,16 +244,9 @@ def _paddings(function, padding, nd, kernel, stride, dilation):
     return tuple(b // 2 for b in both), both
 
 
-def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
-    if isinstance(input, Tensor) and input.dtype is int64:
-        rest = weight, bias, stride, padding, dilation, groups
-        return in_float64(functools.partial(_conv, function, nd), input, *rest)
-    batched = check_operands(function, nd, input, weight, bias)
-    stride = ints(function, "stride", stride, nd)
-    dilation = ints(function, "dilation", dilation, nd)
-    xs, ws = input._data.shape, weight._data.shape
-    if not batched:
-        xs = (1, *xs)
+@functools.lru_cache(4096)
+def _conv_plan(function, nd, xs, ws, stride, padding, dilation, groups):
+    """The plan for checked types; what is asked once for some sizes is not asked again."""
     kernel = ws[2:]
     front, both = _paddings(function, padding, nd, kernel, stride, dilation)
     check_numbers(stride, front, dilation, groups)
@@ -267,7 +260,6 @@ def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
             f"Given groups={groups}, weight of size {list(ws)}, expected input{list(xs)} to have {ws[1] * groups} "
             f"channels, but got {xs[1]} channels instead"
         )
-    check_bias(weight, bias, ws[0])
     if min(kernel) <= 0:
         raise RuntimeError(f"{function}: kernel size should be greater than zero, but got {list(kernel)}")
     out = []
@@ -280,7 +272,24 @@ def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
                 "greater than actual input size"
             )
         out.append((n + b - d * (k - 1) - 1) // s + 1)
-    p = plan(tuple(xs), tuple(ws), (xs[0], ws[0], *out), stride, front, dilation, groups)
+    return plan(xs, ws, (xs[0], ws[0], *out), stride, front, dilation, groups)
+
+
+def _conv(function, nd, input, weight, bias, stride, padding, dilation, groups):
+    if isinstance(input, Tensor) and input.dtype is int64:
+        rest = weight, bias, stride, padding, dilation, groups
+        return in_float64(functools.partial(_conv, function, nd), input, *rest)
+    batched = check_operands(function, nd, input, weight, bias)
+    stride = ints(function, "stride", stride, nd)
+    dilation = ints(function, "dilation", dilation, nd)
+    if not isinstance(padding, str):
+        padding = ints(function, "padding", padding, nd)
+    if type(groups) is not int:
+        check_numbers(stride, stride, dilation, groups)
+        groups = int(groups)
+    xs, ws = input._data.shape, weight._data.shape
+    p = _conv_plan(function, nd, xs if batched else (1, *xs), ws, stride, padding, dilation, groups)
+    check_bias(weight, bias, ws[0])
     if batched:
         return convolve(input, weight, bias, p)
     return convolve(input.unsqueeze(0), weight, bias, p).squeeze(0)

@@ -1,6 +1,6 @@
 """Transposed convolutions in one, two and three dimensions: the gradient of a convolution as an operation."""
 
-from functools import partial
+from functools import lru_cache, partial
 
 from ..dtypes import int64
 from ..tensor import Tensor
@@ -8,19 +8,10 @@ from ._common import half_as_float32, in_float64
 from .conv import check_bias, check_numbers, check_operands, convolve_transposed, ints, plan
 
 
-def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_padding, groups, dilation):
-    if isinstance(input, Tensor) and input.dtype is int64:
-        rest = weight, bias, stride, padding, output_padding, groups, dilation
-        return in_float64(partial(_conv_transpose, function, nd), input, *rest)
-    batched = check_operands(function, nd, input, weight, bias)
-    stride = ints(function, "stride", stride, nd)
-    padding = ints(function, "padding", padding, nd)
-    extra = ints(function, "output_padding", output_padding, nd)
-    dilation = ints(function, "dilation", dilation, nd)
+@lru_cache(4096)
+def _transposed_plan(ys, ws, stride, padding, extra, groups, dilation):
+    """The plan for checked types; what is asked once for some sizes is not asked again."""
     check_numbers(stride, padding, dilation, groups)
-    ys, ws = input._data.shape, weight._data.shape
-    if not batched:
-        ys = (1, *ys)
     if min(extra) < 0:
         raise RuntimeError(f"negative output_padding is not supported, got output_padding={list(extra)}")
     if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
@@ -33,8 +24,6 @@ def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_p
             f"Given transposed=True, groups={groups}, weight of size {list(ws)}, expected input{list(ys)} to have "
             f"{ws[0]} channels, divisible by groups, but got {ys[1]} channels instead"
         )
-    channels = ws[1] * groups
-    check_bias(weight, bias, channels)
     out = tuple(
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
         for n, s, p, d, k, e in zip(ys[2:], stride, padding, dilation, ws[2:], extra, strict=True)
@@ -44,7 +33,24 @@ def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_p
             f"Given input size per channel: {list(ys[2:])}. Calculated output size per channel: {list(out)}. "
             "Output size is too small"
         )
-    p = plan((ys[0], channels, *out), tuple(ws), tuple(ys), stride, padding, dilation, groups)
+    return plan((ys[0], ws[1] * groups, *out), ws, ys, stride, padding, dilation, groups)
+
+
+def _conv_transpose(function, nd, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    if isinstance(input, Tensor) and input.dtype is int64:
+        rest = weight, bias, stride, padding, output_padding, groups, dilation
+        return in_float64(partial(_conv_transpose, function, nd), input, *rest)
+    batched = check_operands(function, nd, input, weight, bias)
+    stride = ints(function, "stride", stride, nd)
+    padding = ints(function, "padding", padding, nd)
+    extra = ints(function, "output_padding", output_padding, nd)
+    dilation = ints(function, "dilation", dilation, nd)
+    if type(groups) is not int:
+        check_numbers(stride, padding, dilation, groups)
+        groups = int(groups)
+    ys, ws = input._data.shape, weight._data.shape
+    p = _transposed_plan(ys if batched else (1, *ys), ws, stride, padding, extra, groups, dilation)
+    check_bias(weight, bias, p.x[1])
     if batched:
         return convolve_transposed(input, weight, bias, p)
     return convolve_transposed(input.unsqueeze(0), weight, bias, p).squeeze(0)
