@@ -200,8 +200,9 @@ _METHODS = frozenset((
 _FAMILY = {name: family for family, names in _OPERATIONS.items() for name in names.split()}
 
 _SUBMODULES = {
-    "amp", "autograd", "backends", "cuda", "formats", "func", "legacy", "linalg", "mps", "nn", "ops", "optim", "random",
-    "return_types", "serialization", "settings", "sparse", "special", "storage", "types", "utils", "version",
+    "amp", "autograd", "backends", "cuda", "distributions", "formats", "func", "legacy", "linalg", "mps", "nn", "ops",
+    "optim", "random", "return_types", "serialization", "settings", "sparse", "special", "storage", "types", "utils",
+    "version",
 }  # fmt: skip
 
 

@@ -526,3 +526,37 @@ def poisson_forward(state, rate, out):
     two = np.empty(2, np.uint32)
     for i in range(out.size):
         out[i] = _poisson_one(state, two, rate[i])
+
+
+@njit(**EXACT)
+def _gamma_one(state, cache, two, alpha):
+    # Squeezed rejection from a normal number (Marsaglia and Tsang, 2000), below 1 by a power of a uniform one.
+    scale = 1.0
+    if alpha < 1.0:
+        if alpha == 0.0:
+            return 0.0
+        scale = (1.0 - _double(state, two)) ** (1.0 / alpha)
+        alpha += 1.0
+    d = alpha - np.float64(np.float32(1.0) / np.float32(3.0))
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        x = _next_normal(state, cache, two)
+        y = 1.0 + c * x
+        while y <= 0.0:
+            x = _next_normal(state, cache, two)
+            y = 1.0 + c * x
+        v = y * y * y
+        u = 1.0 - _double(state, two)
+        xx = x * x
+        if u < 1.0 - np.float64(np.float32(0.0331)) * xx * xx:
+            return scale * d * v
+        if math.log(u) < 0.5 * xx + d * (1.0 - v + math.log(v)):
+            return scale * d * v
+
+
+@njit(**EXACT)
+def gamma_forward(state, cache, alpha, out):
+    """Write to ``out`` (float64[n]) gamma numbers of rate 1 with the shapes in ``alpha`` (float64[n])."""
+    two = np.empty(2, np.uint32)
+    for i in range(out.size):
+        out[i] = _gamma_one(state, cache, two, alpha[i])

@@ -1,0 +1,132 @@
+"""Distributions: PyTorch 2.13's samples for the same seed, densities that sum to one, gradients, errors."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tnn
+from tnn import distributions as D
+from tnn.autograd import gradcheck
+
+
+def t(*values):
+    return tnn.tensor(values)
+
+
+# (distribution, its sample and log-probability after manual_seed(7)): PyTorch 2.13's
+DRAWN = [
+    (lambda: D.Normal(t(0.0, 1.0), t(1.0, 2.0)), [-0.1468, 2.57228], [-0.92971, -1.92109]),
+    (lambda: D.LogNormal(t(0.0, 0.5), 0.5), [0.92923, 2.44262], [-0.16317, -1.42787]),
+    (lambda: D.Uniform(t(0.0, 1.0), t(2.0, 3.0)), [1.06985, 1.39761], [-0.69315, -0.69315]),
+    (lambda: D.Exponential(t(0.5, 2.0)), [0.65529, 0.15989], [-1.02079, 0.37336]),
+    (lambda: D.Laplace(t(0.0, 1.0), t(1.0, 2.0)), [0.0724, -0.84458], [-0.76555, -2.30859]),
+    (lambda: D.Gamma(t(0.5, 3.0), t(1.0, 2.0)), [0.45487, 3.67302], [-0.63336, -3.35771]),
+    (lambda: D.Beta(t(0.5, 2.0), t(1.5, 3.0)), [0.08581, 0.58036], [0.73139, 0.20409]),
+    (lambda: D.Dirichlet(t(0.5, 1.0, 2.0)), [0.06812, 0.58581, 0.34607], 0.91074),
+    (lambda: D.Gumbel(t(0.0, 1.0), 1.0), [0.46899, 0.52039], [-1.09462, -1.13583]),
+    (lambda: D.StudentT(t(3.0, 5.0)), [-0.11332, 1.30625], [-1.00943, -1.84944]),
+    (lambda: D.Bernoulli(t(0.3, 0.8)), [0.0, 1.0], [-0.35667, -0.22314]),
+    (lambda: D.Categorical(t(0.1, 0.3, 0.6)), 1.0, -1.20397),
+    (lambda: D.OneHotCategorical(logits=t(0.1, 0.3, 0.6)), [0.0, 1.0, 0.0], -1.15329),
+    (lambda: D.Poisson(t(0.5, 12.0)), [0.0, 16.0], [-0.5, -2.91335]),
+    (lambda: D.Geometric(t(0.2, 0.7)), [2.0, 1.0], [-2.05573, -1.56065]),
+    (lambda: D.MultivariateNormal(t(0.0, 1.0), t(2.0, 0.5, 0.5, 1.0).view(2, 2)), [-0.2076, 1.68347], -2.43747),
+    (lambda: D.Independent(D.Normal(tnn.zeros(2), tnn.ones(2)), 1), [-0.1468, 0.78614], -2.15766),
+    (
+        lambda: D.MixtureSameFamily(D.Categorical(tnn.ones(3)), D.Normal(tnn.arange(3.0), tnn.ones(3))),
+        -0.88407,
+        -2.16645,
+    ),
+    (lambda: D.RelaxedOneHotCategorical(0.5, t(0.2, 0.8)), [0.29413, 0.70587], -0.72439),
+]
+
+
+@pytest.mark.parametrize("make, sample, log_prob", DRAWN)
+def test_samples_and_log_probabilities(make, sample, log_prob):
+    d = make()
+    tnn.manual_seed(7)
+    x = d.sample()
+    assert np.allclose(x.numpy(), sample, 1e-4, 1e-5)
+    assert np.allclose(d.log_prob(x).numpy(), log_prob, 1e-3, 1e-4)
+    assert d.expand((3, *d.batch_shape)).sample((2,)).shape == (2, 3, *d.batch_shape, *d.event_shape)
+
+
+@pytest.mark.parametrize(
+    "d", [D.Normal(0.3, 0.7), D.Laplace(0.0, 0.5), D.Gumbel(0.0, 0.5), D.Gamma(t(2.0)[0], 3.0), D.StudentT(9.0)]
+)
+def test_densities_have_area_one_and_the_entropy_they_say(d):
+    x = tnn.linspace(-12, 12, 4801, dtype=tnn.float64)
+    x = x[x > 0] if isinstance(d, D.Gamma) else x
+    p = d.log_prob(x).exp()
+    assert math.isclose(tnn.trapezoid(p, x).item(), 1, abs_tol=1e-3)
+    assert math.isclose(tnn.trapezoid(p * x, x).item(), d.mean.item(), abs_tol=1e-2)
+    if not isinstance(d, D.Gumbel | D.StudentT):
+        assert math.isclose(-tnn.trapezoid(p * p.log(), x).item(), d.entropy().item(), abs_tol=2e-2)
+
+
+def test_divergences():
+    pairs = [
+        (D.Normal(0.0, 1.0), D.Normal(1.0, 2.0), 0.4431),
+        (D.Gamma(t(2.0), t(1.0)), D.Gamma(t(1.0), t(3.0)), 3.3242),
+        (D.Beta(t(2.0), t(1.0)), D.Beta(t(1.0), t(3.0)), 2.0945),
+        (D.Bernoulli(t(0.3)), D.Bernoulli(t(0.6)), 0.1838),
+        (D.Categorical(t(0.2, 0.8)), D.Categorical(t(0.5, 0.5)), 0.1927),
+        (D.Laplace(0.0, 1.0), D.Laplace(1.0, 2.0), 0.3771),
+        (D.MultivariateNormal(tnn.zeros(2), tnn.eye(2)), D.MultivariateNormal(tnn.ones(2), tnn.eye(2) * 2), 0.6931),
+    ]
+    for p, q, expected in pairs:
+        assert math.isclose(D.kl_divergence(p, q).item(), expected, abs_tol=2e-4), p
+    with pytest.raises(NotImplementedError, match="No KL"):
+        D.kl_divergence(D.Poisson(t(1.0)), D.Cauchy(0.0, 1.0))
+
+
+def test_reparametrized_samples_have_gradients():
+    a = tnn.tensor([2.0, 0.7], requires_grad=True)
+    tnn.manual_seed(1)
+    x = D.Gamma(a, t(1.0)).rsample()
+    x.sum().backward()
+    assert np.allclose(x.detach().numpy(), [2.6746, 1.2891], 1e-4)
+    assert np.allclose(a.grad.numpy(), [1.2521, 1.6758], 1e-3)
+    mean, spread = (tnn.ones(2, dtype=tnn.float64, requires_grad=True) for _ in range(2))
+
+    def drawn(mean, spread):
+        tnn.manual_seed(0)
+        return D.Normal(mean, spread).rsample((3,))
+
+    assert gradcheck(drawn, (mean, spread))
+    assert gradcheck(lambda m, s: D.Normal(m, s).log_prob(t(0.5, 2.0).double()), (mean, spread))
+
+
+def test_policy_gradient_with_a_categorical():
+    logits = tnn.zeros(2, 3, requires_grad=True)
+    d = D.Categorical(logits=logits)
+    (-d.log_prob(tnn.tensor([0, 2])) - d.entropy()).sum().backward()
+    assert np.allclose(logits.grad.numpy(), [[-2 / 3, 1 / 3, 1 / 3], [1 / 3, 1 / 3, -2 / 3]])
+    assert d.enumerate_support().shape == (3, 2) and d.mode.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: D.Normal(0.0, -1.0),
+        lambda: D.Normal(t(0.0), t(1.0)).log_prob(t(math.nan)),
+        lambda: D.Normal(tnn.zeros(2), 1.0).log_prob(tnn.zeros(3)),
+        lambda: D.Categorical(t(-1.0, 2.0)),
+        lambda: D.Categorical(t(0.5, 0.5)).log_prob(tnn.tensor(3)),
+        lambda: D.Bernoulli(t(2.0)),
+        lambda: D.Bernoulli(),
+        lambda: D.Uniform(1.0, 0.0),
+    ],
+)
+def test_bad_parameters_and_values_raise(call):
+    with pytest.raises(ValueError):
+        call()
+
+
+def test_modules_of_single_classes():
+    from tnn.distributions.categorical import Categorical
+    from tnn.distributions.multivariate_normal import MultivariateNormal
+    from tnn.distributions.normal import Normal
+
+    assert (Categorical, MultivariateNormal, Normal) == (D.Categorical, D.MultivariateNormal, D.Normal)

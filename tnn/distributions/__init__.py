@@ -1,0 +1,58 @@
+"""Probability distributions: sampling, log-probabilities, entropies, divergences.
+
+``sample`` draws from tnn's generator, in PyTorch's order; ``rsample`` is differentiable with respect to the parameters.
+"""
+
+import re
+import sys
+from types import ModuleType
+
+from . import constraints, kl
+from .continuous import (
+    Beta,
+    Cauchy,
+    Chi2,
+    Dirichlet,
+    Exponential,
+    Gamma,
+    Gumbel,
+    Laplace,
+    LogNormal,
+    Normal,
+    StudentT,
+    Uniform,
+)
+from .discrete import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Geometric,
+    OneHotCategorical,
+    OneHotCategoricalStraightThrough,
+    Poisson,
+    RelaxedOneHotCategorical,
+)
+from .distribution import Distribution
+from .kl import kl_divergence, register_kl
+from .multivariate import Independent, MixtureSameFamily, MultivariateNormal
+
+__all__ = [
+    "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Dirichlet", "Distribution", "Exponential",
+    "Gamma", "Geometric", "Gumbel", "Independent", "Laplace", "LogNormal", "MixtureSameFamily", "MultivariateNormal",
+    "Normal", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Poisson", "RelaxedOneHotCategorical",
+    "StudentT", "Uniform", "constraints", "kl", "kl_divergence", "register_kl",
+]  # fmt: skip
+
+
+def _modules_of_one() -> None:
+    """The modules from which programs import single classes: ``from tnn.distributions.normal import Normal``."""
+    for name in __all__:
+        value = globals()[name]
+        if isinstance(value, type) and value is not Distribution:
+            own = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("student_t", "studentT")
+            module = sys.modules.setdefault(f"{__name__}.{own}", ModuleType(f"{__name__}.{own}", value.__doc__))
+            setattr(module, name, value)
+            globals()[own] = module
+
+
+_modules_of_one()
