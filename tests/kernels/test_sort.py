@@ -15,7 +15,9 @@ def test_sort_rows(shape, dtype):
     kind = kernels.FLOAT if x.dtype.kind == "f" else kernels.SIGNED
     for descending in (False, True):
         order = np.full(shape, -1, np.int64)
-        kernels.sort_rows(x.view(f"u{x.itemsize}"), order, kind, descending)
+        bits, values = x.view(f"u{x.itemsize}"), np.zeros_like(x)
+        kernels.sort_rows(bits, order, values.view(bits.dtype), kind, descending)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, order, 1))
         expected = np.argsort(-x if descending else x, 1, kind="stable")
         np.testing.assert_array_equal(order, expected)
         k = min(shape[1], 5)
@@ -27,13 +29,13 @@ def test_sort_rows(shape, dtype):
 def test_unsigned_and_special():
     x = np.array([[3, 2**32 - 1, 0, 2**31]], np.uint32)
     order = np.zeros((1, 4), np.int64)
-    kernels.sort_rows(x, order, kernels.UNSIGNED, False)
+    kernels.sort_rows(x, order, x[:0], kernels.UNSIGNED, False)
     assert order.tolist() == [[2, 0, 3, 1]]
     f = np.array([[np.nan, -np.inf, 0.0, -0.0, np.inf, -np.nan]], np.float32)
     order = np.zeros((1, 6), np.int64)
-    kernels.sort_rows(f.view(np.uint32), order, kernels.FLOAT, False)
+    kernels.sort_rows(f.view(np.uint32), order, f.view(np.uint32)[:0], kernels.FLOAT, False)
     assert order.tolist() == [[1, 2, 3, 4, 0, 5]]
-    kernels.sort_rows(f.view(np.uint32), order, kernels.FLOAT, True)
+    kernels.sort_rows(f.view(np.uint32), order, f.view(np.uint32)[:0], kernels.FLOAT, True)
     assert order.tolist() == [[0, 5, 4, 2, 3, 1]]
 
 

@@ -26,6 +26,9 @@ def _avg_plane(x, y, lo, hi):
             for c in range(y.shape[2]):
                 total = x.dtype.type(0)
                 for z in range(lo[0, a], hi[0, a]):
+                    if hi[2, c] - lo[2, c] == x.shape[2]:  # whole rows lie side by side
+                        total += _sum_row(x[z, lo[1, b] : hi[1, b]].reshape(-1))
+                        continue
                     for r in range(lo[1, b], hi[1, b]):
                         total += _sum_row(x[z, r, lo[2, c] : hi[2, c]])
                 n = (hi[0, a] - lo[0, a]) * (hi[1, b] - lo[1, b]) * (hi[2, c] - lo[2, c])

@@ -50,35 +50,30 @@ def dropout_forward(state, x, mask, y, keep, factors):
         _apply(x[lo : lo + part.size], part, y[lo : lo + part.size], factors[0], factors[1], factors[2])
 
 
-@njit(**LOCKED)
-def feature_dropout_forward(state, x, mask, y, keep, factors):
-    """Draw ``mask`` (uint8[rows]) and write y (float[rows, inner]) from x, a whole row at a time; the rest as above."""
-    bernoulli_forward(state, mask, keep)
-    _apply_rows(x, mask, y, factors[0], factors[1], factors[2])
-
-
 @njit(parallel=True, **JIT)
-def dropout_backward(g, mask, gx, multiplier):
+def dropout_backward(g, mask, gx, factors):
     """Write gx (float[rows, inner]) from g and ``mask`` (uint8[rows], or uint8[inner] for a single row).
 
-    multiplier: g's dtype[1].
+    factors: as in dropout_forward; the multiplier alone adds nothing. The feature forms' forward is this kernel too, so
+    that rows are shared among threads.
     """
     rows, inner = gx.shape
-    m = multiplier[0]
+    m = factors[0]
     zero = m * 0
+    kept, dropped = (factors[1], factors[2]) if factors.size == 3 else (zero, zero)
     if gx.size < GRAIN:
         if rows == 1:
-            _apply(g[0], mask, gx[0], m, zero, zero)
+            _apply(g[0], mask, gx[0], m, kept, dropped)
         else:
-            _apply_rows(g, mask, gx, m, zero, zero)
+            _apply_rows(g, mask, gx, m, kept, dropped)
     elif rows == 1:
         for c in prange((inner + CHUNK - 1) // CHUNK):
             lo = np.intp(c) * CHUNK
             hi = min(inner, lo + CHUNK)
-            _apply(g[0, lo:hi], mask[lo:hi], gx[0, lo:hi], m, zero, zero)
+            _apply(g[0, lo:hi], mask[lo:hi], gx[0, lo:hi], m, kept, dropped)
     else:
         step = max(1, CHUNK // inner)
         for c in prange((rows + step - 1) // step):
             lo = np.intp(c) * step
             hi = min(rows, lo + step)
-            _apply_rows(g[lo:hi], mask[lo:hi], gx[lo:hi], m, zero, zero)
+            _apply_rows(g[lo:hi], mask[lo:hi], gx[lo:hi], m, kept, dropped)

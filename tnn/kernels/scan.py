@@ -56,10 +56,30 @@ def _scan_row(x, y, kind, reverse):
 
 
 @njit(**JIT)
+def _cumsum_four(x, y, n, reverse):
+    """Four rows of n elements side by side: the additions of one row wait for each other."""
+    first, step = (n - 1, -1) if reverse else (0, 1)
+    a, b, c, d = x[:n], x[n : 2 * n], x[2 * n : 3 * n], x[3 * n :]
+    p, q, r, s = y[:n], y[n : 2 * n], y[2 * n : 3 * n], y[3 * n :]
+    sa = sb = sc = sd = 0.0
+    for i in range(n):
+        k = np.uint64(first + step * i)
+        sa += np.float64(a[k])
+        sb += np.float64(b[k])
+        sc += np.float64(c[k])
+        sd += np.float64(d[k])
+        p[k], q[k], r[k], s[k] = sa, sb, sc, sd
+
+
+@njit(**JIT)
 def _scan_tasks(x, y, lo, hi, kind, reverse):
     """Slabs lo <= o < hi of scan_forward."""
     n, inner = x.shape[1], x.shape[2]
     if inner == 1:
+        if kind == CUMSUM:
+            while lo + 4 <= hi:
+                _cumsum_four(x[lo : lo + 4].reshape(4 * n), y[lo : lo + 4].reshape(4 * n), n, reverse)
+                lo += 4
         for o in range(lo, hi):
             _scan_row(x[o].reshape(n), y[o].reshape(n), kind, reverse)
         return

@@ -95,13 +95,13 @@ def _radix(keys, order, other_keys, other_order, counts):
 
 
 @njit(**JIT)
-def _sort_rows(bits, order, kind, descending, low, high):
+def _sort_rows(bits, order, values, kind, descending, low, high):
     n = bits.shape[1]
     keys = np.empty(n, bits.dtype)
     long = n > _SHORT
     other = np.empty(n if long else 0, bits.dtype)
     places = np.empty(n if long else 0, np.int64)
-    counts = np.empty((bits.itemsize, 256), np.int64)
+    counts = np.empty((bits.itemsize if long else 0, 256), np.int64)
     for r in range(low, high):
         row = order[r]
         for i in range(n):
@@ -111,19 +111,24 @@ def _sort_rows(bits, order, kind, descending, low, high):
             _radix(keys, row, other, places, counts)
         else:
             _insertion(keys, row)
+        if values.shape[0] > 0:
+            source, target = bits[r], values[r]
+            for i in range(n):
+                target[i] = source[np.uint64(row[i])]
 
 
 @njit(parallel=True, **JIT)
-def sort_rows(bits, order, kind, descending):
-    """Writes order (rows, n): for each row of bits (rows, n) the positions of its elements in sorted order, stable."""
+def sort_rows(bits, order, values, kind, descending):
+    """Writes order (rows, n): for each row of bits (rows, n) the positions of its elements in sorted order, stable;
+    and values (rows, n), the elements in this order, unless it has no rows."""
     rows, n = bits.shape
     if rows * n < GRAIN // 8 or rows == 1:
-        _sort_rows(bits, order, kind, descending, 0, rows)
+        _sort_rows(bits, order, values, kind, descending, 0, rows)
     else:
         step = max(1, GRAIN // 8 // n)
         for c in prange((rows + step - 1) // step):
             low = np.intp(c) * step
-            _sort_rows(bits, order, kind, descending, low, min(rows, low + step))
+            _sort_rows(bits, order, values, kind, descending, low, min(rows, low + step))
 
 
 @njit(**JIT)

@@ -1,5 +1,7 @@
 """Pooling to an output of a given size: adaptive and fractional."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..autograd.autocast import casts
@@ -25,6 +27,7 @@ def _target(function, output_size, size):
     return out
 
 
+@lru_cache(256)
 def _bounds(size, out):
     """The windows' first and last-plus-one inputs, int64 (3, max outputs)."""
     pairs = [(1, 1)] * (3 - len(size)) + list(zip(size, out, strict=True))

@@ -87,9 +87,11 @@ def _drop(input, p, feature, alpha):
         mask[:] = 0
         rows = (mask.size, -1) if feature else (1, -1)
         kernels.dropout_backward(x.reshape(rows), mask, y.reshape(rows), factors[:1])
+    elif feature:
+        kernels.bernoulli_forward(current_generator()._state, mask, 1.0 - p)
+        kernels.dropout_backward(x.reshape(shape), mask, y.reshape(shape), factors)
     else:
-        kernel = kernels.feature_dropout_forward if feature else kernels.dropout_forward
-        kernel(current_generator()._state, x.reshape(shape), mask, y.reshape(shape), 1.0 - p, factors)
+        kernels.dropout_forward(current_generator()._state, x.reshape(shape), mask, y.reshape(shape), 1.0 - p, factors)
     out = wrap(y.transpose(np.argsort(axes)) if axes else y)
     if input._rg and mode.grad:
         _record(input, out, mask, axes, factors[:1])

@@ -1,5 +1,7 @@
 """Tables of vectors: embedding and embedding_bag."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..autograd.grad_mode import mode as grad_mode
@@ -11,12 +13,13 @@ from ..tensor import wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32
 
 _NONE = -1
+_INTEGER = (np.dtype(np.int64), np.dtype(np.int32))
 
 
 def _check_index(function, input, rows):
     """The indices as a flat int64 array, checked."""
     check_tensor(function, "input", input, 1)
-    if input._data.dtype not in (np.int64, np.int32):
+    if input._data.dtype not in _INTEGER:
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"{input.dtype} instead (while checking arguments for {function})"
@@ -198,6 +201,21 @@ class EmbeddingBagMaxBackward(Node):
         return grad.gather(0, self.best.clamp_min(0)) * (self.best >= 0)
 
 
+@lru_cache(64)
+def _even_bounds(batch, length):
+    return np.arange(batch + 1, dtype=np.int64) * length
+
+
+@lru_cache(64)
+def _even_source(batch, length):
+    return np.repeat(np.arange(batch), length)
+
+
+@lru_cache(64)
+def _ones(n, np_dtype):
+    return np.ones(n, np_dtype)
+
+
 def _bounds(input, offsets, include_last_offset):
     """The flat indices' bag limits (B + 1,)."""
     n = input._data.size
@@ -208,7 +226,7 @@ def _bounds(input, offsets, include_last_offset):
                 f"sequences. However, found offsets of type {type(offsets)}"
             )
         batch, length = input._data.shape
-        return np.arange(batch + 1, dtype=np.int64) * length
+        return _even_bounds(batch, length)
     if input.dim() != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     if offsets is None:
@@ -288,7 +306,7 @@ def embedding_bag(
         _renorm(weight, index, max_norm, norm_type)
     w = dense(weight)
     bags = bounds.size - 1
-    factor = np.ones(index.size, w.dtype) if per_sample_weights is None else dense(per_sample_weights).reshape(-1)
+    factor = _ones(index.size, w.dtype) if per_sample_weights is None else dense(per_sample_weights).reshape(-1)
     y, count = empty((bags, width), w.dtype), np.empty(bags, np.int64)
     best = np.empty((bags if mode == "max" else 0, width), np.int64)
     kernels.bag_forward(w, index, bounds, factor, ("sum", "mean", "max").index(mode), pad, y, best, count)
@@ -302,9 +320,10 @@ def embedding_bag(
     elif recorded:
         flat = None if per_sample_weights is None else per_sample_weights.reshape(-1)
         node = EmbeddingBag(weight, flat)
-        node.source = np.repeat(np.arange(bags), np.diff(bounds))
+        even = offsets is None
+        node.source = _even_source(*input._data.shape) if even else np.repeat(np.arange(bags), np.diff(bounds))
         scale = factor / np.maximum(count, 1)[node.source] if mode == "mean" else factor
-        node.scale = _scale(index, rows, scale.astype(w.dtype), scale_grad_by_freq)
+        node.scale = _scale(index, rows, scale.astype(w.dtype, copy=False), scale_grad_by_freq)
         node.index, node.pad, node.shape, node.sparse = index, pad, w.shape, sparse
         node.save(*((weight, flat) if flat is not None and flat._rg else (None, None)))
         node.attach(out)

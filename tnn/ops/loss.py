@@ -50,15 +50,17 @@ class PointwiseLoss(Node):
 
     def backward(self, grad):
         x, t = self.saved_tensors()
-        if mode.grad or self.needs(1):
+        both = self.needs(1)
+        if mode.grad or (both and self.kind not in kernels.OF_DIFFERENCE):
             with_reduction = _reduce_composed(self.compose, self.reduction)
             return composed_backward(with_reduction, (x, t), grad) if mode.grad else _both(with_reduction, x, t, grad)
         a, b, g = dense(x), dense(t), dense(grad)
         gx = empty(a.shape, a.dtype)
+        gt = empty(a.shape, a.dtype) if both else gx.reshape(-1)[:0]
         kernels.loss_backward(
-            self.kind, g.reshape(-1), a.reshape(-1), b.reshape(-1), self.p, gx.reshape(-1), self.scale
+            self.kind, g.reshape(-1), a.reshape(-1), b.reshape(-1), self.p, gx.reshape(-1), gt.reshape(-1), self.scale
         )
-        return wrap(gx), None
+        return wrap(gx) if self.needs(0) else None, wrap(gt) if both else None
 
 
 def _reduce_composed(compose, reduction):
@@ -211,6 +213,15 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """``d ** 2 / 2`` where ``d = |x - t| <= delta``, else ``delta (d - delta / 2)`` (Huber, 1964).
 
+    Args:
+        input, target: floating point.
+        reduction: 'mean', 'sum' or 'none'.
+        delta: where the square ends, positive.
+        weight: a factor for each element; means divide by their sum.
+
+    Shape:
+        All (*), or shapes that broadcast; the result is (), or (*) with 'none'.
+
     Raises:
         RuntimeError: ``delta`` is not positive, or the shapes do not fit.
     """
@@ -317,6 +328,14 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     Args:
         reduction: also 'batchmean': the sum divided by the first size, which is the mathematical mean.
         log_target: t holds log-probabilities: ``exp(t) (t - x)``.
+
+    Shape:
+        Both (*), or shapes that broadcast; the result is (), or (*) with 'none'.
+
+    Raises:
+        TypeError: an argument is no tensor.
+        RuntimeError: the shapes do not fit.
+        ValueError: another reduction.
     """
     check_tensor("kl_div", "input", input, 1)
     check_tensor("kl_div", "target", target, 2)
@@ -349,6 +368,14 @@ def poisson_nll_loss(
         log_input: x is the logarithm of the rate.
         full: add Stirling's term ``t log t - t + log(2 pi t) / 2`` where t > 1.
         eps: keeps the logarithm finite.
+
+    Shape:
+        Both (*), or shapes that broadcast; the result is (), or (*) with 'none'.
+
+    Raises:
+        TypeError: an argument is no tensor.
+        RuntimeError: the shapes do not fit.
+        ValueError: another reduction.
     """
     reduction = reduction_of(size_average, reduce, reduction)
 
@@ -405,7 +432,20 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """``log(1 + exp(-t x))`` for targets t of 1 or -1."""
+    """``log(1 + exp(-t x))`` for targets t of 1 or -1.
+
+    Args:
+        input: floating point.
+        target: 1 or -1.
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
+    Shape:
+        Both (*), or shapes that broadcast; the result is (), or (*) with 'none'.
+
+    Raises:
+        TypeError: an argument is no tensor.
+        RuntimeError: the shapes do not fit.
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     input, target = _promote("soft_margin_loss", input, target)
 

@@ -53,9 +53,10 @@ def output_size(n, k, s, p, d, ceil_mode):
 class Window:
     """A checked window: its int64 arrays for the kernels, always of length 3, and the output's sizes."""
 
-    __slots__ = ("k", "s", "p", "d", "size", "out")
+    __slots__ = ("k", "s", "p", "d", "size", "out", "taps")
 
-    def __init__(self, function, input, nd, kernel_size, stride, padding, dilation, ceil_mode):
+    def __init__(self, function, size, kernel_size, stride, padding, dilation, ceil_mode):
+        nd = len(size)
         k = tuple_of(function, "kernel_size", kernel_size, nd)
         empty_stride = stride is None or (isinstance(stride, list | tuple) and not stride)
         s = k if empty_stride else tuple_of(function, "stride", stride, nd)
@@ -76,7 +77,7 @@ class Window:
                     f"pad={pi}, kernel_size={ki} "
                     f"and dilation={di}"
                 )
-        self.size = check_planes(function, input, nd)
+        self.size = size
         self.out = tuple(output_size(*args, ceil_mode) for args in zip(self.size, k, s, p, d, strict=True))
         if min(self.out) < 1:
             raise RuntimeError(
@@ -86,16 +87,33 @@ class Window:
         self.k, self.s, self.p, self.d = (
             np.array((fill,) * (3 - nd) + v, np.int64) for v, fill in ((k, 1), (s, 1), (p, 0), (d, 1))
         )
+        self.taps = math.prod(k)
 
     def planes(self, data, size):
         """An ndarray as (planes, D, H, W), for spatial sizes ``size``."""
         return as_planes(data, size)
 
 
+_kept_window = functools.lru_cache(256, typed=True)(Window)
+
+
+def _window(function, size, kernel_size, *rest):
+    """A window, made once for each size and arguments: checks and arrays take as long as pooling 8 x 8 images."""
+    try:
+        return _kept_window(function, size, kernel_size, *rest)
+    except TypeError:  # a list
+        return Window(function, size, kernel_size, *rest)
+
+
 def as_planes(data, size):
     """A C-contiguous ndarray whose last dimensions are ``size`` as (planes, D, H, W)."""
+    return data.reshape(_planes_shape(data.shape, tuple(size)))
+
+
+@functools.lru_cache(1024)
+def _planes_shape(shape, size):
     n = math.prod(size)
-    return data.reshape((data.size // n if n else 0,) + (1,) * (3 - len(size)) + tuple(size))
+    return (math.prod(shape) // n if n else 0,) + (1,) * (3 - len(size)) + size
 
 
 def check_planes(function, input, nd):
@@ -166,11 +184,11 @@ def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_
     if nd > 1 and isinstance(input, Tensor) and input.dtype.kind == 1:
         rest = kernel_size, stride, padding, dilation, ceil_mode, return_indices
         return in_float64(functools.partial(_max_pool, function, nd), input, *rest)
-    w = Window(function, input, nd, kernel_size, stride, padding, dilation, ceil_mode)
+    w = _window(function, check_planes(function, input, nd), kernel_size, stride, padding, dilation, ceil_mode)
     x = dense(input)
     shape = x.shape[: x.ndim - nd] + w.out
     y = empty(shape, x.dtype)
-    tap = empty(shape, np.uint8 if w.k.prod() < 255 else np.int32)
+    tap = empty(shape, np.uint8 if w.taps < 255 else np.int32)
     if y.size:
         kernels.max_pool_forward(w.planes(x, w.size), w.planes(y, w.out), w.planes(tap, w.out), w.k, w.s, w.p, w.d)
     out, taps = wrap(y), wrap(tap)
@@ -277,7 +295,7 @@ def _avg_pool(function, nd, input, kernel_size, stride, padding, ceil_mode, coun
     if isinstance(input, Tensor) and input.dtype is int64:
         rest = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
         return in_float64(functools.partial(_avg_pool, function, nd), input, *rest)
-    w = Window(function, input, nd, kernel_size, stride, padding, 1, ceil_mode)
+    w = _window(function, check_planes(function, input, nd), kernel_size, stride, padding, 1, ceil_mode)
     return _avg_forward(input, w, bool(count_include_pad), int(divisor_override or 0))
 
 

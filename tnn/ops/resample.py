@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import lru_cache
 
 import numpy as np
 
@@ -114,6 +115,7 @@ def _antialias_taps(n, m, scale, align_corners, kind, cubic):
     return np.where(inside, index, 0), weight / weight.sum(1, keepdims=True)
 
 
+@lru_cache(64)
 def _taps(mode, size, out, scales, align_corners, antialias, np_dtype):
     kind = np_dtype.type
     tables = []

@@ -12,6 +12,7 @@ from .. import dtypes
 from ..autograd.node import Node
 from ..kernels import random as kernels
 from ..kernels._pool import empty as _empty
+from ..random import current_generator
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, HALF, check_tensor, into, recording
 from .cast import convert
@@ -153,7 +154,16 @@ def rand(
     >>> tnn.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return _new("rand", uniform_, (), size, kw, generator, out, dtype, device, requires_grad)
+    if kw or generator is not None or out is not None or dtype is not None or device is not None:
+        return _new("rand", uniform_, (), size, kw, generator, out, dtype, device, requires_grad)
+    d = dtypes.get_default_dtype().np
+    if d != F32 and d != F64:
+        return _new("rand", uniform_, (), size, kw, generator, out, dtype, device, requires_grad)
+    data = _empty(shape_of("rand", size), d)
+    if data.size:
+        fill = kernels.uniform32_forward if d == F32 else kernels.uniform64_forward
+        fill(current_generator()._state, data.reshape(-1), 0.0, 1.0)
+    return finish(data, requires_grad)
 
 
 def randn(

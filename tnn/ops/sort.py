@@ -10,6 +10,7 @@ from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..kernels import indexing as index_kernels
 from ..kernels import sort as kernels
+from ..kernels._copy import BITS
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, HALF, check_tensor, dense, into, numpy_names, recording, wrap_dim
@@ -18,6 +19,8 @@ from .rearrange import as_bits
 from .shape import reshape
 
 _I64 = dtypes.int64.np
+# what the kernels compare as it is
+_COMPARED = {F32: kernels.FLOAT, F64: kernels.FLOAT, _I64: kernels.SIGNED, dtypes.int32.np: kernels.SIGNED}
 
 SortResult = return_types.sort
 TopkResult = return_types.topk
@@ -82,7 +85,8 @@ def _order(d, dim, k, descending):
             kernels.top_rows(as_bits(rows), order, _kind(rows), descending)
         else:
             full = order if k == n else empty(rows.shape, _I64)
-            kernels.sort_rows(as_bits(rows), full, _kind(rows), descending)
+            bits = as_bits(rows)
+            kernels.sort_rows(bits, full, bits[:0], _kind(rows), descending)
             order = full if k == n else np.ascontiguousarray(full[:, :k])
     order = order.reshape(*shape, k)
     return np.ascontiguousarray(np.moveaxis(order, -1, dim)) if dim < d.ndim - 1 else order
@@ -136,6 +140,20 @@ def _scalar_node(node):
     return outer
 
 
+def _sorted_rows(input, d, n, descending):
+    """The pair (values, indices) along the last dimension of a C-contiguous array, values written with indices."""
+    order, values = empty(d.shape, _I64), empty(d.shape, d.dtype)
+    uint, rows = BITS[d.itemsize], (d.size // n, n)
+    bits, sorted_bits = d.view(uint).reshape(rows), values.view(uint).reshape(rows)
+    kernels.sort_rows(bits, order.reshape(rows), sorted_bits, _COMPARED[d.dtype], descending)
+    values, indices = wrap(values), wrap(order)
+    if input._rg and grad_mode.grad:
+        node = Sort(input)
+        node.index, node.dim, node.keepdim, node.shape = order, d.ndim - 1, True, d.shape
+        node.attach_all((values, indices))
+    return values, indices
+
+
 @numpy_names
 def sort(input, *args, stable=None, dim=None, descending=None, out=None):
     """Sorts along a dimension; equal elements keep their order.
@@ -157,7 +175,11 @@ def sort(input, *args, stable=None, dim=None, descending=None, out=None):
     dim, descending = _dim_and_flag("sort", args, dim, descending)
     dim = wrap_dim(dim, input._data.ndim)
     n = input._data.shape[dim] if input._data.ndim else 1
-    result = _selected(input, _order(input._data, dim, n, descending), dim, True, Sort)
+    d = input._data
+    if d.ndim and dim == d.ndim - 1 and d.size and d.flags.c_contiguous and d.dtype in _COMPARED:
+        result = _sorted_rows(input, d, n, descending)
+    else:
+        result = _selected(input, _order(d, dim, n, descending), dim, True, Sort)
     return SortResult(*(into(out, result) if out is not None else result))
 
 
@@ -219,6 +241,9 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
 @numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """The ``k``-th smallest element along a dimension, counted from 1.
+
+    Shape:
+        (*, n) gives (*), or (*, 1) with ``keepdim``.
 
     Returns:
         A named tuple (values, indices).
@@ -320,8 +345,17 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
 def mode(input, dim=-1, keepdim=False, *, out=None):
     """The most frequent element along a dimension, the smallest of several.
 
+    Args:
+        input: any dtype.
+        dim: the dimension.
+        keepdim: keep it, with size 1.
+        out: where to write values and indices.
+
     Returns:
         A named tuple (values, indices); the index is that of its last occurrence.
+
+    Raises:
+        IndexError: no such dimension, or it is empty.
     """
     d = input._data
     dim = wrap_dim(dim, d.ndim)
@@ -439,6 +473,15 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", ou
 
 def histc(input, bins=100, min=0, max=0, *, out=None):
     """How many elements fall in each of equal bins between ``min`` and ``max`` (both 0: those of the input).
+
+    Args:
+        input: floating point, any shape.
+        bins: how many.
+        min, max: the limits; elements outside do not count.
+        out: where to write the result.
+
+    Shape:
+        (*) gives (bins,), of the dtype of the input.
 
     Raises:
         RuntimeError: ``bins`` is not positive, or the limits are not finite or in the wrong order.
