@@ -113,3 +113,9 @@ def test_what_is_no_tensor_is_refused():
                 else:
                     wrong.append(f"{call}: accepted")
     assert not wrong, "\n".join(wrong)
+
+
+def test_matrices_that_are_not_square():
+    for f in (T.cholesky_inverse, T.matrix_exp, T.linalg.det, T.linalg.inv, T.linalg.cholesky):
+        with pytest.raises(RuntimeError, match="square|dimensions"):
+            f(T.rand(2, 3))

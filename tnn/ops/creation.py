@@ -379,7 +379,7 @@ def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False
 
 
 def size_keyword(keywords, function):
-    # ``size`` cannot be a parameter beside ``*size``.
+    """The keyword ``size``, which cannot be a parameter beside ``*size``; TypeError for any other keyword."""
     size = keywords.pop("size", None)
     if keywords:
         raise TypeError(f"{function}() got an unexpected keyword argument {next(iter(keywords))!r}")

@@ -325,7 +325,18 @@ def tensordot(a, b, dims=2, out=None):
 
 
 def kron(input, other, *, out=None):
-    """The Kronecker product: block (i, j) of the result is ``input[i, j] * other``."""
+    """The Kronecker product: block (i, j) of the result is ``input[i, j] * other``.
+
+    Args:
+        input, other: tensors; the one of fewer dimensions counts as having more of size 1 in front.
+        out: where to write the result.
+
+    Shape:
+        Sizes multiply dimension by dimension.
+
+    Raises:
+        TypeError: an operand is no tensor.
+    """
     check_tensor("kron", "input", input, 1)
     check_tensor("kron", "other", other, 2)
     n = max(input.ndim, other.ndim)
@@ -338,6 +349,9 @@ def kron(input, other, *, out=None):
 @numpy_names
 def cross(input, other, dim=None, *, out=None):
     """The cross product of vectors of 3 elements that lie along ``dim`` (None: the first dimension of size 3).
+
+    Shape:
+        Shapes that broadcast; the result has the common one.
 
     Raises:
         RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast.
@@ -369,7 +383,16 @@ def linalg_cross(input, other, *, dim=-1, out=None):
 
 
 def chain_matmul(*matrices, out=None):
-    """The product of two or more matrices, multiplied in the order that costs least."""
+    """The product of two or more matrices, multiplied in the order that costs least.
+
+    Args:
+        matrices: 2-D tensors.
+        out: where to write the result.
+
+    Raises:
+        TypeError: one is no tensor.
+        RuntimeError: sizes do not fit.
+    """
     from .linalg import multi_dot
 
     return into(out, matrices[0] if len(matrices) == 1 else multi_dot(matrices))

@@ -186,6 +186,9 @@ class LinalgDet(Node):
 def det(A, *, out=None):
     """The determinant of square matrices (*, n, n).
 
+    Shape:
+        (*, n, n) gives (*).
+
     Raises:
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
@@ -253,6 +256,15 @@ def matrix_exp(A):
     """The matrix exponential ``sum_k A^k / k!`` by a Taylor series of A scaled below norm 1/2, squared back.
 
     C. Moler and C. Van Loan, "Nineteen dubious ways to compute the exponential of a matrix" (2003).
+
+    Args:
+        A: square matrices, float32 or float64.
+
+    Shape:
+        (*, n, n); the result has the same.
+
+    Raises:
+        RuntimeError: the matrices are not square, or of another dtype.
     """
     check_square("linalg.matrix_exp", A)
     d = A._data
@@ -449,8 +461,22 @@ def cholesky_solve(B, L, upper=False, *, out=None):
 
 @casts("float32")
 def cholesky_inverse(L, upper=False, *, out=None):
-    """The inverse of the matrix whose Cholesky factor (lower, or upper) is L."""
+    """The inverse of the matrix whose Cholesky factor (lower, or upper) is L.
+
+    Args:
+        L: Cholesky factors, triangular.
+        upper: they are upper triangles.
+
+    Shape:
+        (*, n, n); the result has the same.
+
+    Raises:
+        TypeError: L is no tensor.
+        RuntimeError: the matrices are not square or singular.
+    """
     check_tensor("cholesky_inverse", "L", L, 1)
+    if L.ndim < 2 or L.shape[-1] != L.shape[-2]:
+        raise RuntimeError(f"cholesky_inverse: L must be batches of square matrices, but got shape {list(L.shape)}")
     return inv(transposed(L).matmul(L) if upper else L.matmul(transposed(L)), out=out)
 
 
@@ -495,7 +521,19 @@ def tensorsolve(A, B, dims=None, *, out=None):
 
 
 def vecdot(x, y, *, dim=-1, out=None):
-    """The sum of products of x and y along ``dim``."""
+    """The sum of products of x and y along ``dim``.
+
+    Args:
+        x, y: tensors of one dtype; their shapes broadcast.
+        dim: the dimension that is summed over.
+
+    Shape:
+        (*, n) and (*, n) give (*).
+
+    Raises:
+        TypeError: an operand is no tensor.
+        RuntimeError: the shapes do not fit.
+    """
     check_tensor("linalg_vecdot", "x", x, 1)
     check_tensor("linalg_vecdot", "y", y, 2)
     return into(out, (x * y).sum(dim))
@@ -504,6 +542,9 @@ def vecdot(x, y, *, dim=-1, out=None):
 @casts("float32")
 def trace(input):
     """The sum of a matrix's diagonal.
+
+    Shape:
+        (n, m) gives ().
 
     Raises:
         RuntimeError: the input is not 2-D.

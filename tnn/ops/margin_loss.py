@@ -176,6 +176,15 @@ def margin_ranking_loss(
 ):  # fmt: skip
     """``max(0, -t (x1 - x2) + margin)``: t is 1 where the first input is to rank higher, else -1.
 
+    Args:
+        input1, input2: floating point.
+        target: 1 or -1.
+        margin: by how much the first is to lead.
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
+    Shape:
+        All (*), or shapes that broadcast; the result is (), or (*) with 'none'.
+
     Raises:
         RuntimeError: the inputs differ in their number of dimensions.
     """
@@ -192,7 +201,21 @@ def margin_ranking_loss(
 
 @half_as_float32(autocast="float32")
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
-    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
+    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1.
+
+    Args:
+        input: floating point.
+        target: 1 or -1.
+        margin: up to where the input counts.
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
+    Shape:
+        All (*), or shapes that broadcast; the result is (), or (*) with 'none'.
+
+    Raises:
+        TypeError: an argument is no tensor.
+        RuntimeError: the shapes do not fit.
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("hinge_embedding_loss", input=input, target=target)
     zero = wrap(np.zeros((), input._data.dtype))

@@ -68,6 +68,7 @@ def _changed(tensor):
 
 
 def not_implemented(kernel, dtype):
+    """The exception of a kernel that does not take a dtype."""
     return NotImplementedError(f"\"{kernel}\" not implemented for '{dtype.torch_name}'")
 
 

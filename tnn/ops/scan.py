@@ -119,6 +119,15 @@ def _cumulative(function, input, dim, dtype, out, kind, node_type, numpy):
 def cumsum(input, dim, *, dtype=None, out=None):
     """``y_k = sum_{j <= k} x_j`` along ``dim``; integers and bools add up in int64.
 
+    Args:
+        input: any dtype.
+        dim: the dimension.
+        dtype: the result's; the input is cast to it first.
+        out: where to write the result.
+
+    Shape:
+        (*); the result has the same.
+
     Raises:
         IndexError: no such dimension.
     """
@@ -128,6 +137,11 @@ def cumsum(input, dim, *, dtype=None, out=None):
 @numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
     """``y_k = prod_{j <= k} x_j`` along ``dim``; integers and bools multiply in int64.
+
+    Args: as :func:`cumsum`.
+
+    Shape:
+        (*); the result has the same.
 
     Raises:
         IndexError: no such dimension.
@@ -197,13 +211,28 @@ def _cumextreme(function, input, dim, sign, node_type, result_type):
 
 @numpy_names
 def cummax(input, dim, *, out=None):
-    """The running maximum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``."""
+    """The running maximum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``.
+
+    Args:
+        input: any dtype.
+        dim: the dimension.
+        out: where to write values and indices.
+
+    Shape:
+        (*); values and indices have the same.
+
+    Raises:
+        IndexError: no such dimension.
+    """
     return into(out, _cumextreme("cummax", input, dim, 1.0, Cummax, _cummax))
 
 
 @numpy_names
 def cummin(input, dim, *, out=None):
-    """The running minimum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``."""
+    """The running minimum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``.
+
+    Args, Shape and errors: as :func:`cummax`.
+    """
     return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin))
 
 
@@ -259,7 +288,21 @@ def _trapezoids(function, y, x, dx, dim):
 
 
 def trapezoid(y, x=None, *, dx=None, dim=-1):
-    """The integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx`` (default 1)."""
+    """The integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx`` (default 1).
+
+    Args:
+        y: the values.
+        x: their places, (n,) or of the shape of y.
+        dx: their distance, in place of ``x``.
+        dim: the dimension.
+
+    Shape:
+        (*, n) gives (*).
+
+    Raises:
+        TypeError: an argument is no tensor, or both ``x`` and ``dx`` are given.
+        IndexError: no such dimension.
+    """
     check_tensor("trapezoid", "y", y, 1)
     areas = _trapezoids("trapezoid", y, x, dx, dim)
     return areas.sum(dim)
@@ -269,6 +312,12 @@ trapz = trapezoid
 
 
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
-    """The running integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx``."""
+    """The running integral of y along ``dim`` by the trapezoidal rule, at points ``x`` or with spacing ``dx``.
+
+    Args and errors: as :func:`trapezoid`.
+
+    Shape:
+        (*, n) gives (*, n - 1).
+    """
     check_tensor("cumulative_trapezoid", "y", y, 1)
     return cumsum(_trapezoids("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -22,6 +22,9 @@ class _WeightedLoss(_Loss):
 class L1Loss(_Loss):
     """The absolute error ``|x - t|``, averaged, summed or element by element.
 
+    Args:
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
     Shape:
         input and target: one shape (*); output: () , or (*) with reduction='none'.
     """
@@ -37,6 +40,9 @@ class L1Loss(_Loss):
 
 class MSELoss(_Loss):
     """The squared error ``(x - t) ** 2``, averaged, summed or element by element.
+
+    Args:
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
         input and target: one shape (*); output: () , or (*) with reduction='none'.
@@ -70,6 +76,10 @@ class SmoothL1Loss(_Loss):
 
 class HuberLoss(_Loss):
     """``d ** 2 / 2`` where ``d = |x - t| <= delta``, else ``delta (d - delta / 2)`` (Huber, 1964).
+
+    Args:
+        reduction: 'mean', 'sum' or 'none'.
+        delta: where the square ends, positive.
 
     Shape:
         input and target: one shape (*); output: () , or (*) with reduction='none'.
@@ -200,6 +210,9 @@ class GaussianNLLLoss(_Loss):
 
 class SoftMarginLoss(_Loss):
     """``log(1 + exp(-t x))`` for targets t of 1 or -1.
+
+    Args:
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
         input and target: one shape (*); output: () , or (*) with reduction='none'.

@@ -36,6 +36,9 @@ class MultiMarginLoss(_WeightedLoss):
 class MultiLabelMarginLoss(_Loss):
     """``1 / C sum over targets t and other classes c of max(0, 1 - (x_t - x_c))``; a row's targets come first, then -1.
 
+    Args:
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
     Shape:
         input: (N, C) or (C,); output: (), or (N,) with reduction='none'.
     """
@@ -66,7 +69,15 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class MarginRankingLoss(_Loss):
-    """``max(0, -t (x1 - x2) + margin)``: t is 1 where the first input is to rank higher, else -1."""
+    """``max(0, -t (x1 - x2) + margin)``: t is 1 where the first input is to rank higher, else -1.
+
+    Args:
+        margin: by how much the first is to lead.
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
+    Shape:
+        input1, input2 and target: one shape (*); output: (), or (*) with reduction='none'.
+    """
 
     __constants__ = ["margin", "reduction"]
 
@@ -79,7 +90,15 @@ class MarginRankingLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
+    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1.
+
+    Args:
+        margin: up to where the input counts.
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
+
+    Shape:
+        input and target: one shape (*); output: (), or (*) with reduction='none'.
+    """
 
     __constants__ = ["margin", "reduction"]
 
@@ -93,6 +112,10 @@ class HingeEmbeddingLoss(_Loss):
 
 class CosineEmbeddingLoss(_Loss):
     """``1 - cos(x1, x2)`` where the target is 1, ``max(0, cos(x1, x2) - margin)`` where it is -1.
+
+    Args:
+        margin: the similarity that unlike pairs may have.
+        size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
         inputs: (N, D) or (D,); target: (N,) or (); output: (), or the target's shape with reduction='none'.
@@ -115,6 +138,9 @@ class TripletMarginLoss(_Loss):
         p: the norm's degree.
         eps: added to differences, keeps the gradient finite.
         swap: use ``d(p, n)`` in place of ``d(a, n)`` where it is smaller.
+
+    Shape:
+        anchor, positive and negative: (N, D) or (D,); output: (), or (N,) or () with reduction='none'.
     """
 
     __constants__ = ["margin", "p", "eps", "swap", "reduction"]
