@@ -48,7 +48,7 @@ def test_gather_and_scatter(shape):
     kernels.gather_forward(x.view(np.uint64), index, y.view(np.uint64))
     np.testing.assert_array_equal(y, np.take_along_axis(x, index, 1))
     dx = x.copy()
-    kernels.gather_backward(g, index, dx)
+    kernels.gather_backward(g, index, dx, False)
     expected = x.copy()
     np.add.at(expected, grid(index), g)
     np.testing.assert_allclose(dx, expected, rtol=1e-13)
@@ -103,3 +103,31 @@ def test_result_does_not_depend_on_threads():
     finally:
         set_num_threads(before)
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("shape", [(1, 700, 300, 70), (2, 40, 900, 16)])
+def test_gradients_written_anew(shape):
+    outer, k, n, inner = shape
+    _, g, index, full = data(*shape)
+    taken, gathered = np.zeros((outer, k, inner)), np.zeros((outer, k, inner))
+    np.add.at(taken, (slice(None), index), g)
+    np.add.at(gathered, grid(full), g)
+    dx = np.full((outer, k, inner), np.nan)
+    kernels.take_backward_new(g, index, np.empty(k, np.int64), np.empty(n, np.int64), dx)
+    np.testing.assert_allclose(dx, taken, rtol=1e-12, atol=1e-14)
+    dx[:] = np.nan
+    kernels.gather_backward(g, full, dx, True)
+    np.testing.assert_allclose(dx, gathered, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 300, 30), (500, 20, 10, 1)])
+def test_gather_checked(shape):
+    x, _, _, index = data(*shape)
+    y, kept, nothing = np.zeros(index.shape), np.zeros_like(index), np.zeros((0, 0, 0), np.int64)
+    bits = x.view(np.uint64), y.view(np.uint64)
+    assert not kernels.gather_checked_forward(bits[0], index, kept, bits[1])
+    np.testing.assert_array_equal(y, np.take_along_axis(x, index, 1))
+    np.testing.assert_array_equal(kept, index)
+    for wrong in (-1, shape[1]):
+        index[-1, -1, -1] = wrong
+        assert kernels.gather_checked_forward(bits[0], index, nothing, bits[1])

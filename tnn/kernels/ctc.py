@@ -12,33 +12,70 @@ The target l of length S is spread out to z = (blank, l_1, blank, ..., l_S, blan
 Arrays: x (T, N, C); targets 1-D int64, those of sample n starting at start[n].
 """
 
-import math
-
 import numpy as np
 from numba import njit, prange
 
+from . import _math as m
 from ._jit import JIT
+
+# Fewer states over all samples and times than this are not worth threads.
+SMALL = 2048
 
 
 @njit(**JIT)
-def _label(targets, start, s, blank):
-    return blank if s % 2 == 0 else targets[start + s // 2]
+def fits(targets, columns, steps, length, total, classes, start):
+    """Writes start (N,) and returns the largest length, or -1 if a length or a label is out of bounds.
+
+    columns: the width of targets (N, columns) seen as one vector; -1 for targets in a row. steps, length: (N,). total:
+    the size of x in time.
+    """
+    at = longest = 0
+    for n in range(start.size):
+        start[n] = n * columns if columns >= 0 else at
+        at += length[n]
+    for n in range(start.size):
+        if length[n] < 0 or steps[n] < 0 or steps[n] > total or (columns >= 0 and length[n] > columns):
+            return -1
+        if start[n] + length[n] > targets.size:
+            return -1
+        for i in range(start[n], start[n] + length[n]):
+            if targets[i] < 0 or targets[i] >= classes:
+                return -1
+        longest = max(longest, length[n])
+    return longest if columns >= 0 or at == targets.size else -1
+
+
+@njit(**JIT)
+def _spread(targets, start, length, blank, label, never):
+    """Writes label (2 length + 1,), z, and never (2 length + 1,): 0 where two states may be left out before one's own,
+    else -inf."""
+    for s in range(label.size):
+        label[s] = blank if s % 2 == 0 else targets[start + s // 2]
+        never[s] = 0.0 if s > 1 and label[s] != label[s - 2] else -np.inf
+
+
+@njit(**JIT)
+def _step(emitted, never, before, after):
+    """One step in time for all states: after[s] from before[s], before[s + 1] and before[s + 2], where the state s is
+    at s + 2 in ``before`` and two states that are never reached stand at its beginning."""
+    own, one, two = before[2:], before[1:], before
+    for s in range(after.size):
+        a, b, c = own[s], one[s], two[s] + never[s]
+        top = max(a, max(b, c))
+        top = top if top > -np.inf else 0.0
+        after[s] = emitted[s] + (top + m.log(m.exp(a - top) + m.exp(b - top) + m.exp(c - top)))
+
+
+@njit(**JIT)
+def _emit(x, label, emitted):
+    for s in range(label.size):
+        emitted[s] = x[np.uint64(label[s])]
 
 
 @njit(**JIT)
 def _log_add(a, b):
-    m = max(a, b)
-    if m == -np.inf:
-        return m
-    return m + math.log(math.exp(a - m) + math.exp(b - m))
-
-
-@njit(**JIT)
-def _log_add3(a, b, c):
-    m = max(a, max(b, c))
-    if m == -np.inf:
-        return m
-    return m + math.log(math.exp(a - m) + math.exp(b - m) + math.exp(c - m))
+    top = max(a, b)
+    return top if top == -np.inf else top + m.log(m.exp(a - top) + m.exp(b - top))
 
 
 @njit(**JIT)
@@ -46,70 +83,101 @@ def _forward(x, n, targets, start, steps, length, blank, alpha):
     """Fills alpha (T, S) for one sample and returns its loss."""
     states = 2 * length + 1
     for t in range(alpha.shape[0]):
-        for s in range(alpha.shape[1]):
+        for s in range(states if t < steps else 0, alpha.shape[1]):
             alpha[t, s] = -np.inf
     if steps == 0:
         return 0.0 if length == 0 else np.inf
-    alpha[0, 0] = x[0, n, blank]
-    if length > 0:
-        alpha[0, 1] = x[0, n, targets[start]]
-    for t in range(1, steps):
+    label, never = np.empty(states, np.int64), np.empty(states)
+    _spread(targets, start, length, blank, label, never)
+    emitted, before, after = np.empty(states), np.full(states + 2, -np.inf), np.empty(states)
+    for t in range(steps):
+        _emit(x[t, n], label, emitted)
+        if t == 0:
+            for s in range(states):
+                after[s] = emitted[s] if s < 2 else -np.inf
+        else:
+            _step(emitted, never, before, after)
+        row, kept = alpha[t], before[2:]
         for s in range(states):
-            k = _label(targets, start, s, blank)
-            one = alpha[t - 1, s - 1] if s > 0 else -np.inf
-            skip = s > 1 and k != _label(targets, start, s - 2, blank)
-            two = alpha[t - 1, s - 2] if skip else -np.inf
-            alpha[t, s] = x[t, n, k] + _log_add3(alpha[t - 1, s], one, two)
-    if length == 0:
-        return -alpha[steps - 1, 0]
-    return -_log_add(alpha[steps - 1, states - 1], alpha[steps - 1, states - 2])
+            row[s] = after[s]
+            kept[s] = after[s]
+    return -after[0] if length == 0 else -_log_add(after[states - 1], after[states - 2])
 
 
 @njit(parallel=True, **JIT)
 def ctc_forward(x, targets, start, steps, length, blank, alpha, loss):
-    """Writes alpha (N, T, 2 max(length) + 1) and loss (N,)."""
-    for i in prange(x.shape[1]):
-        n = np.intp(i)
-        loss[n] = _forward(x, n, targets, start[n], steps[n], length[n], blank, alpha[n])
+    """Writes alpha (N, T, 2 max(length) + 1) and loss (N,).
+
+    All states of a step in one loop that vectorises: 128 x 16 x 32 on two threads 281 us, 1.03 ms state by state.
+    """
+    if alpha.size < SMALL:
+        for n in range(x.shape[1]):
+            loss[n] = _forward(x, n, targets, start[n], steps[n], length[n], blank, alpha[n])
+    else:
+        for i in prange(x.shape[1]):
+            n = np.intp(i)
+            loss[n] = _forward(x, n, targets, start[n], steps[n], length[n], blank, alpha[n])
+
+
+@njit(**JIT)
+def _slope(x, label, alpha, beta, emitted, loss, g, total, gx):
+    """The gradient of one step in time; total (classes,) and emitted (states,) are overwritten."""
+    for s in range(label.size):
+        emitted[s] = m.exp(alpha[s] + beta[s] + (loss - emitted[s]))
+    for k in range(total.size):
+        total[k] = 0.0
+    for s in range(label.size):
+        total[np.uint64(label[s])] += emitted[s]
+    for k in range(total.size):
+        v = np.float64(x[k])
+        # a class that cannot be, or a loss that is infinite: -inf - -inf, as in PyTorch
+        p = total[k] if (v > -np.inf) & (loss < np.inf) else np.nan
+        gx[k] = (m.exp(v) - p) * g
 
 
 @njit(**JIT)
 def _backward(g, x, n, targets, start, steps, length, blank, alpha, loss, zero_infinity, gx):
     states = 2 * length + 1
-    classes = x.shape[2]
-    for t in range(x.shape[0]):
-        for k in range(classes):
-            gx[t, n, k] = 0
-    if steps == 0 or (zero_infinity and loss == np.inf):
+    none = steps == 0 or (zero_infinity and loss == np.inf)
+    for t in range(0 if none else steps, x.shape[0]):
+        row = gx[t, n]
+        for k in range(row.size):
+            row[k] = 0
+    if none:
         return
-    beta, last = np.empty(states), np.empty(states)
-    total = np.empty(classes)
+    # From the last state to the first, time is a step forward: states are kept in this order.
+    label, never, turned = np.empty(states, np.int64), np.empty(states), np.empty(states, np.int64)
+    _spread(targets, start, length, blank, label, never)
+    for s in range(states):
+        turned[s] = label[states - 1 - s]
+        never[s] = 0.0 if s > 1 and turned[s] != turned[s - 2] else -np.inf
+    emitted, before, after = np.empty(states), np.full(states + 2, -np.inf), np.empty(states)
+    total, mirrored = np.empty(x.shape[2]), np.empty(states)
     for t in range(steps - 1, -1, -1):
+        _emit(x[t, n], turned, emitted)
+        if t == steps - 1:
+            for s in range(states):
+                after[s] = emitted[s] if s < 2 else -np.inf
+        else:
+            _step(emitted, never, before, after)
+        kept, row = before[2:], alpha[t]
         for s in range(states):
-            k = _label(targets, start, s, blank)
-            if t == steps - 1:
-                beta[s] = x[t, n, k] if s >= states - 2 else -np.inf
-                continue
-            one = last[s + 1] if s + 1 < states else -np.inf
-            skip = s + 2 < states and k != _label(targets, start, s + 2, blank)
-            two = last[s + 2] if skip else -np.inf
-            beta[s] = x[t, n, k] + _log_add3(last[s], one, two)
-        for k in range(classes):
-            total[k] = -np.inf
-        for s in range(states):
-            k = _label(targets, start, s, blank)
-            total[k] = _log_add(total[k], alpha[t, s] + beta[s])
-            last[s] = beta[s]
-        for k in range(classes):
-            v = x[t, n, k]
-            gx[t, n, k] = (math.exp(v) - math.exp(total[k] + loss - v)) * g
+            kept[s] = after[s]
+            mirrored[s] = row[states - 1 - s]
+        _slope(x[t, n], turned, mirrored, after, emitted, np.float64(loss), np.float64(g), total, gx[t, n])
 
 
 @njit(parallel=True, **JIT)
 def ctc_backward(g, x, targets, start, steps, length, blank, alpha, loss, zero_infinity, gx):
     """Writes gx (T, N, C); g and loss are (N,), alpha as ctc_forward left it."""
-    for i in prange(x.shape[1]):
-        n = np.intp(i)
-        _backward(
-            g[n], x, n, targets, start[n], steps[n], length[n], blank, alpha[n], loss[n], zero_infinity, gx
-        )  # fmt: skip
+    if alpha.size < SMALL:
+        for n in range(x.shape[1]):
+            _backward(
+                g[n], x, n, targets, start[n], steps[n], length[n], blank, alpha[n], loss[n], zero_infinity, gx
+            )  # fmt: skip
+    else:
+        for i in prange(x.shape[1]):
+            n = np.intp(i)
+            _backward(
+                g[n], x, n, targets, start[n], steps[n], length[n], blank, alpha[n], loss[n], zero_infinity, gx
+            )  # fmt: skip

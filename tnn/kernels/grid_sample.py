@@ -202,3 +202,151 @@ def grid_sample_backward(g, x, grid, mode, pad, align, flat, gx, ggrid):
                                 sy += t * w[2, a] * d[1, b] * w[0, e]
                                 sz += t * d[2, a] * w[1, b] * w[0, e]
             ggrid[n, p, 0], ggrid[n, p, 1], ggrid[n, p, 2] = sx, sy, sz
+
+
+# -- images, linearly: the common case, with loops over points that vectorise. 8 x 16 x 32 x 32 on two threads: forward
+# 529 us point by point, 133 us so; with the backward 1.47 ms, and 469 us.
+
+
+@njit(**JIT)
+def _line(g, n, pad, align, at, t, slope):
+    """For each coordinate in g (P,): the first of its two taps, the fraction from there on, and that one's
+    derivative."""
+    size = float(n)
+    if pad == 0:
+        for p in range(at.size):
+            c = np.float64(g[p])
+            u = (c + 1) / 2 * (size - 1) if align else ((c + 1) * size - 1) / 2
+            u = u if (u > -2147483648.0) & (u < 2147483646.0) else -100.0
+            i = np.int32(u)
+            i = np.int32(i - 1) if np.float64(i) > u else i
+            at[p] = i
+            t[p] = u - np.float64(i)
+            slope[p] = (size - 1) / 2 if align else size / 2
+    else:
+        for p in range(at.size):
+            u, scale = _pixel(np.float64(g[p]), n, align)
+            u, s = _bound(u, n, pad, align)
+            first = math.floor(u)
+            at[p] = int(first)
+            t[p] = u - first
+            slope[p] = s * scale
+
+
+@njit(**JIT)
+def _corners(ax, ay, tx, ty, h, w, outside, at, weight):
+    """The four taps of each point in a plane, row by row: at (4, P), ``outside`` for none, and weight (4, P)."""
+    a, b, c, d = at[0], at[1], at[2], at[3]
+    p, q, r, s = weight[0], weight[1], weight[2], weight[3]
+    for i in range(ax.size):
+        x, y, fx, fy = ax[i], ay[i], tx[i], ty[i]
+        o = y * w + x
+        left, right = (x >= 0) & (x < w), (x >= -1) & (x < w - 1)
+        top, low = (y >= 0) & (y < h), (y >= -1) & (y < h - 1)
+        a[i] = o if top & left else outside
+        b[i] = o + 1 if top & right else outside
+        c[i] = o + w if low & left else outside
+        d[i] = o + w + 1 if low & right else outside
+        p[i], q[i], r[i], s[i] = (1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx
+
+
+@njit(**JIT)
+def _tap(row, o):
+    """An element of a plane, or 0 for a tap that is not there (-1)."""
+    v = row[np.uint64(max(o, np.int32(0)))]
+    return v if o >= 0 else row.dtype.type(0)
+
+
+@njit(**JIT)
+def _blend(row, a, b, c, d, p, q, r, s, out):
+    for i in range(out.size):
+        upper = p[i] * _tap(row, a[i]) + q[i] * _tap(row, b[i])
+        out[i] = upper + (r[i] * _tap(row, c[i]) + s[i] * _tap(row, d[i]))
+
+
+@njit(**JIT)
+def _table(grid, h, w, pad, align, outside, at, weight, line, part):
+    """_corners of the points in grid (P, 2); line (2, P) and part (4, P) get what _line writes for each axis."""
+    _line(grid[:, 0], w, pad, align, line[0], part[0], part[2])
+    _line(grid[:, 1], h, pad, align, line[1], part[1], part[3])
+    _corners(line[0], line[1], part[0], part[1], h, w, outside, at, weight)
+
+
+@njit(parallel=True, **JIT)
+def bilinear_forward(x, grid, pad, align, y):
+    """Writes y (N, C, P) from images x (N, C, H, W) of less than 2**31 elements each, and grid (N, P, 2)."""
+    points, channels, h, w = grid.shape[1], x.shape[1], x.shape[2], x.shape[3]
+    per = (points + CHUNK_POINTS - 1) // CHUNK_POINTS
+    for k in prange(x.shape[0] * per):
+        n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
+        hi = min(points, lo + CHUNK_POINTS)
+        m = hi - lo
+        at, weight = np.empty((4, m), np.int32), np.empty((4, m), x.dtype)
+        line, part = np.empty((2, m), np.int32), np.empty((4, m), np.float64)
+        _table(grid[n, lo:hi], h, w, pad, align, -1, at, weight, line, part)
+        for c in range(channels):
+            row = x[n, c].reshape(-1)
+            _blend(row, at[0], at[1], at[2], at[3], weight[0], weight[1], weight[2], weight[3], y[n, c, lo:hi])
+
+
+@njit(**JIT)
+def _slopes(row, g, a, b, c, d, tx, ty, sx, sy):
+    """Adds one channel's part to the derivatives by the points' pixel coordinates."""
+    kind = row.dtype.type
+    for i in range(g.size):
+        p, q, r, s = _tap(row, a[i]), _tap(row, b[i]), _tap(row, c[i]), _tap(row, d[i])
+        fx, fy = tx[i], ty[i]
+        sx[i] += g[i] * ((q - p) * (kind(1) - fy) + (s - r) * fy)
+        sy[i] += g[i] * ((r - p) * (kind(1) - fx) + (s - q) * fx)
+
+
+@njit(**JIT)
+def _spread(g, a, b, c, d, p, q, r, s, total):
+    for i in range(g.size):
+        v = g[i]
+        total[np.uint64(a[i])] += p[i] * v
+        total[np.uint64(b[i])] += q[i] * v
+        total[np.uint64(c[i])] += r[i] * v
+        total[np.uint64(d[i])] += s[i] * v
+
+
+@njit(parallel=True, **JIT)
+def bilinear_backward(g, x, grid, pad, align, at, weight, gx, ggrid):
+    """Writes gx (N, C, H, W) and ggrid (N, P, 2) from g (N, C, P); either may be empty, and is then left out.
+
+    at (N, 4, P) int32 and weight (N, 4, P) are scratch.
+    """
+    points, channels, h, w = grid.shape[1], x.shape[1], x.shape[2], x.shape[3]
+    per = (points + CHUNK_POINTS - 1) // CHUNK_POINTS
+    for k in prange(x.shape[0] * per):
+        n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
+        hi = min(points, lo + CHUNK_POINTS)
+        m = hi - lo
+        line, part = np.empty((2, m), np.int32), np.empty((4, m), np.float64)
+        o, f = np.empty((4, m), np.int32), np.empty((4, m), x.dtype)
+        _table(grid[n, lo:hi], h, w, pad, align, -1, o, f, line, part)
+        if ggrid.size > 0:
+            total, fraction = np.zeros((2, m), x.dtype), np.empty((2, m), x.dtype)
+            for i in range(m):
+                fraction[0, i], fraction[1, i] = part[0, i], part[1, i]
+            for c in range(channels):
+                row = x[n, c].reshape(-1)
+                _slopes(row, g[n, c, lo:hi], o[0], o[1], o[2], o[3], fraction[0], fraction[1], total[0], total[1])
+            for i in range(m):
+                ggrid[n, lo + i, 0] = total[0, i] * part[2, i]
+                ggrid[n, lo + i, 1] = total[1, i] * part[3, i]
+        for j in range(4):
+            places, factors, taps, parts = at[n, j, lo:hi], weight[n, j, lo:hi], o[j], f[j]
+            for i in range(m):
+                places[i] = taps[i] if taps[i] >= 0 else h * w + 16 * j + (i & 15)
+                factors[i] = parts[i]
+    if gx.size > 0:
+        for k in prange(x.shape[0] * channels):
+            n, c = np.intp(k) // channels, np.intp(k) % channels
+            # The last elements take what lies outside: many, since additions to the same one wait for each other.
+            total = np.zeros(h * w + 64, x.dtype)
+            o, f = at[n], weight[n]
+            _spread(g[n, c], o[0], o[1], o[2], o[3], f[0], f[1], f[2], f[3], total)
+            out = gx[n, c].reshape(-1)
+            for i in range(out.size):
+                out[i] = total[i]

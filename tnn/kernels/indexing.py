@@ -75,7 +75,7 @@ def _take_rows(x, index, y, low, high):
     n, inner = index.shape[0], x.shape[2]
     for row in range(low, high):
         o, j = row // n, row % n
-        source, target = x[o, index[j]], y[o, j]
+        source, target = x[o, np.uint64(index[j])], y[o, j]
         for i in range(inner):
             target[i] = source[i]
 
@@ -83,7 +83,7 @@ def _take_rows(x, index, y, low, high):
 @njit(**JIT)
 def _take_elements(x, index, y):
     for j in range(index.shape[0]):
-        y[j] = x[index[j]]
+        y[j] = x[np.uint64(index[j])]
 
 
 @njit(parallel=True, **JIT)
@@ -130,6 +130,56 @@ def take_backward(g, index, dx):
             task = np.intp(t)
             o, low = task // parts, task % parts * _COLUMNS
             _add_rows(g[o, :, low : low + _COLUMNS], index, dx[o, :, low : low + _COLUMNS])
+
+
+@njit(**JIT)
+def _group(index, end, order):
+    """Writes order (n,), the positions in index by what stands there, and end (k,), where in it each value's stop."""
+    for v in range(end.shape[0]):
+        end[v] = 0
+    for j in range(index.shape[0]):
+        end[np.uint64(index[j])] += 1
+    total = 0
+    for v in range(end.shape[0]):
+        total, end[v] = total + end[v], total
+    for j in range(index.shape[0]):
+        v = np.uint64(index[j])
+        order[np.uint64(end[v])] = j
+        end[v] += 1
+
+
+@njit(**JIT)
+def _sum_rows(g, end, order, dx, low, high):
+    """Rows low to high of dx, counted over (outer, k)."""
+    k = dx.shape[1]
+    for row in range(low, high):
+        o, v = row // k, row % k
+        target = dx[o, v]
+        first, last = end[v - 1] if v > 0 else 0, end[v]
+        if first == last:
+            for i in range(target.shape[0]):
+                target[i] = 0
+            continue
+        source = g[o, np.uint64(order[first])]
+        for i in range(target.shape[0]):
+            target[i] = source[i]
+        for t in range(first + 1, last):
+            source = g[o, np.uint64(order[t])]
+            for i in range(target.shape[0]):
+                target[i] += source[i]
+
+
+@njit(parallel=True, **JIT)
+def take_backward_new(g, index, end, order, dx):
+    """Writes dx (outer, k, inner): zeros to which g (outer, n, inner) is added at index (n,). end (k,) and order (n,)
+    are scratch. Row by row, so that each is written once: 4096 x 512 by 2048 rows, with the forward, 179 us,
+    before 808."""
+    outer, k, inner = dx.shape
+    _group(index, end, order)
+    step = max(1, CHUNK // inner)
+    for c in prange((outer * k + step - 1) // step):
+        low = np.intp(c) * step
+        _sum_rows(g, end, order, dx, low, min(outer * k, low + step))
 
 
 @njit(**JIT)
@@ -181,24 +231,66 @@ def gather_forward(x, index, y):
             _gather(x[o], index[o, low : low + step], y[o, low : low + step])
 
 
+@njit(parallel=True, **JIT)
+def gather_checked_forward(x, index, kept, y):
+    """As gather_forward, if all indices lie in [0, k); returns whether one does not, and y is then not whole.
+
+    The indices are copied to ``kept``, of the index's shape, unless it is empty. One pass over them instead of a check,
+    a copy and the gathering: 512 x 1024, 256 a row: 60 us on two threads, 67 us before.
+    """
+    outer, n, inner = y.shape
+    step = max(1, CHUNK // inner)
+    parts = (n + step - 1) // step
+    bad = 0
+    for t in prange(outer * parts):
+        task = np.intp(t)
+        o, low = task // parts, task % parts * step
+        part = index[o, low : low + step]
+        wrong = _outside(part.reshape(-1), 0, x.shape[1])
+        if wrong:
+            bad += 1
+        else:
+            _gather(x[o], part, y[o, low : low + step])
+            if kept.size > 0:
+                source, target = part.reshape(-1), kept[o, low : low + step].reshape(-1)
+                for i in range(target.size):
+                    target[i] = source[i]
+    return bad > 0
+
+
 @njit(**JIT)
 def _gather_add(g, index, dx):
     if index.shape[1] == 1:
         source, places, target = g[:, 0], index[:, 0], dx[:, 0]
         for j in range(places.shape[0]):
-            target[places[j]] += source[j]
+            target[np.uint64(places[j])] += source[j]
         return
     for j in range(index.shape[0]):
         for i in range(index.shape[1]):
-            dx[index[j, i], i] += g[j, i]
+            dx[np.uint64(index[j, i]), i] += g[j, i]
+
+
+@njit(**JIT)
+def _clear(x):
+    if x.shape[1] == 1:
+        column = x[:, 0]
+        for k in range(column.shape[0]):
+            column[k] = 0
+        return
+    for k in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            x[k, i] = 0
 
 
 @njit(parallel=True, **JIT)
-def gather_backward(g, index, dx):
-    """Adds g (outer, n, inner) to dx (outer, k, inner) at index (outer, n, inner)."""
+def gather_backward(g, index, dx, fresh):
+    """Adds g (outer, n, inner) to dx (outer, k, inner) at index (outer, n, inner); to zeros if dx is ``fresh``, which
+    is then cleared by the tasks that add."""
     outer, n, inner = g.shape
-    if outer * n * inner < GRAIN:
+    if outer * (max(n, dx.shape[1]) if fresh else n) * inner < GRAIN:
         for o in range(outer):
+            if fresh:
+                _clear(dx[o])
             _gather_add(g[o], index[o], dx[o])
     else:
         parts = (inner + _COLUMNS - 1) // _COLUMNS
@@ -206,6 +298,8 @@ def gather_backward(g, index, dx):
             task = np.intp(t)
             o, low = task // parts, task % parts * _COLUMNS
             high = low + _COLUMNS
+            if fresh:
+                _clear(dx[o, :, low:high])
             _gather_add(g[o, :, low:high], index[o, :, low:high], dx[o, :, low:high])
 
 

@@ -70,51 +70,58 @@ def _lengths(name, value, n):
     out = np.array(value, np.int64).reshape(-1)
     if out.size != n:
         raise RuntimeError(f"{name} must be of size batch_size: expected {n}, got {out.size}")
-    if out.size and out.min() < 0:
-        raise RuntimeError(f"{name} must be non-negative, got {out.min()}")
     return out
 
 
+def _refuse(t, start, inputs, lengths, steps, classes):
+    """Raises the error that the lengths or the targets, an ndarray, ask for."""
+    for name, value in (("input_lengths", inputs), ("target_lengths", lengths)):
+        if value.min() < 0:
+            raise RuntimeError(f"{name} must be non-negative, got {value.min()}")
+    if t.ndim == 1 and t.size != lengths.sum():
+        raise RuntimeError(
+            f"ctc_loss: expected targets of size {lengths.sum()} (the sum of target_lengths), got {t.size}"
+        )
+    if t.ndim == 2 and lengths.max() > t.shape[1]:
+        raise RuntimeError(
+            f"Expected tensor to have size at least {lengths.max()} at dimension 1, but got size {t.shape[1]} for "
+            "targets"
+        )
+    if inputs.max() > steps:
+        raise RuntimeError(f"Expected input_lengths to have value at most {steps}, but got value {inputs.max()}")
+    flat = t.reshape(-1)
+    part = np.concatenate([flat[a : a + n] for a, n in zip(start, lengths, strict=True)])
+    raise RuntimeError(f"ctc_loss: targets must lie in [0, {classes}), got {part.min()}..{part.max()}")
+
+
 def _check_targets(targets, lengths, classes, steps, input_lengths, blank):
-    """Targets as a 1-D array, and where each sample's begin."""
+    """Targets as a 1-D array, where each sample's begin, and the largest length."""
     t = targets._data
     if t.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets must be of an integer dtype, got {targets.dtype}")
     if not 0 <= blank < classes:
         raise RuntimeError(f"ctc_loss: blank must be in label range [0, {classes}), got {blank}")
     n = lengths.size
-    if t.ndim == 1:
-        start = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64) if n else np.zeros(0, np.int64)
-        if t.size != lengths.sum():
-            raise RuntimeError(
-                f"ctc_loss: expected targets of size {lengths.sum()} (the sum of target_lengths), got {t.size}"
-            )
-    else:
-        if t.ndim != 2 or t.shape[0] != n:
-            raise RuntimeError(
-                f"ctc_loss: expected targets of shape ({n}, S) or (sum(target_lengths),), got {list(t.shape)}"
-            )
-        start = np.arange(n, dtype=np.int64) * t.shape[1]
-        if n and lengths.max() > t.shape[1]:
-            raise RuntimeError(
-                f"Expected tensor to have size at least {lengths.max()} at dimension 1, but got "
-                f"size {t.shape[1]} for targets"
-            )
-    if n and input_lengths.max() > steps:
-        raise RuntimeError(f"Expected input_lengths to have value at most {steps}, but got value {input_lengths.max()}")
+    if t.ndim != 1 and (t.ndim != 2 or t.shape[0] != n):
+        raise RuntimeError(
+            f"ctc_loss: expected targets of shape ({n}, S) or (sum(target_lengths),), got {list(t.shape)}"
+        )
     flat = np.ascontiguousarray(t, np.int64).reshape(-1)
-    for i in range(n):
-        part = flat[start[i] : start[i] + lengths[i]]
-        if part.size and (part.min() < 0 or part.max() >= classes):
-            raise RuntimeError(f"ctc_loss: targets must lie in [0, {classes}), got {part.min()}..{part.max()}")
-    return flat, start
+    start = np.empty(n, np.int64)
+    columns = t.shape[1] if t.ndim == 2 else -1
+    longest = kernels.fits(flat, columns, input_lengths, lengths, steps, classes, start) if n else 0
+    if longest < 0:
+        _refuse(t, start, input_lengths, lengths, steps, classes)
+    if not n and t.ndim == 1 and t.size:
+        raise RuntimeError(f"ctc_loss: expected targets of size 0 (the sum of target_lengths), got {t.size}")
+    return flat, start, longest
 
 
 @half_as_float32
-def _losses(log_probs, flat, start, steps, lengths, blank, zero_infinity):
+def _losses(log_probs, flat, start, steps, lengths, blank, zero_infinity, longest):
     x = dense(log_probs)
     n = x.shape[1]
-    alpha = empty((n, x.shape[0], 2 * int(lengths.max(initial=0)) + 1), x.dtype)
+    alpha = empty((n, x.shape[0], 2 * longest + 1), x.dtype)
     loss = empty(n, x.dtype)
     kernels.ctc_forward(x, flat, start, steps, lengths, blank, alpha, loss)
     out = wrap(np.where(np.isinf(loss), 0, loss).astype(x.dtype)) if zero_infinity else wrap(loss)
@@ -155,8 +162,8 @@ def ctc_loss(
         log_probs = log_probs.unsqueeze(1)
     steps, n, classes = log_probs._data.shape
     inputs, lengths = _lengths("input_lengths", input_lengths, n), _lengths("target_lengths", target_lengths, n)
-    flat, start = _check_targets(targets, lengths, classes, steps, inputs, blank)
-    loss = _losses(log_probs, flat, start, inputs, lengths, int(blank), bool(zero_infinity))
+    flat, start, longest = _check_targets(targets, lengths, classes, steps, inputs, blank)
+    loss = _losses(log_probs, flat, start, inputs, lengths, int(blank), bool(zero_infinity), longest)
     if reduction == "mean":
         return (loss / wrap(np.maximum(lengths, 1).astype(loss._data.dtype))).mean()
     if reduction == "sum":

@@ -7,6 +7,7 @@ import numpy as np
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import distance as kernels
+from ..kernels._gemm import gemm_batched
 from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import check_floating, check_same_dtype, check_tensor, composed_backward, dense, half_as_float32
@@ -15,6 +16,45 @@ from ._common import check_floating, check_same_dtype, check_tensor, composed_ba
 def _at_least(norm, eps):
     """A norm bounded from below, whose gradient passes as if it were not."""
     return norm + (norm.clamp(min=eps) - norm).detach()
+
+
+class CosineSimilarity(Node):
+    """Of rows: along the last dimension of two tensors of one shape."""
+
+    __slots__ = ("eps", "norms")
+
+    def backward(self, grad):
+        a, b, y = self.saved_tensors()
+        if mode.grad:
+            return composed_backward(lambda a, b: _cosine_composed(a, b, -1, self.eps), (a, b), grad)
+        da, db = dense(a), dense(b)
+        ga, gb = empty(da.shape, da.dtype), empty(db.shape, db.dtype)
+        rows = y._data.size, da.shape[-1]
+        kernels.cosine_backward(
+            dense(grad).reshape(-1), da.reshape(rows), db.reshape(rows), self.eps, y._data.reshape(-1), self.norms,
+            ga.reshape(rows), gb.reshape(rows),
+        )  # fmt: skip
+        return wrap(ga) if self.needs(0) else None, wrap(gb) if self.needs(1) else None
+
+
+def _cosine_composed(x1, x2, dim, eps):
+    n1 = _at_least(x1.norm(2, dim, True), eps)
+    n2 = _at_least(x2.norm(2, dim, True), eps)
+    return ((x1 / n1) * (x2 / n2)).sum(dim)
+
+
+def _cosine_rows(x1, x2, eps):
+    a, b = dense(x1), dense(x2)
+    y = empty(a.shape[:-1], a.dtype)
+    rows, norms = (y.size, a.shape[-1]), empty((y.size, 2), a.dtype)
+    kernels.cosine_forward(a.reshape(rows), b.reshape(rows), eps, y.reshape(-1), norms)
+    out = wrap(y)
+    if mode.grad and (x1._rg or x2._rg):
+        node = CosineSimilarity(x1, x2)
+        node.eps, node.norms = eps, norms
+        node.attach(out)
+        node.save(x1, x2, out)
+    return out
 
 
 @half_as_float32
@@ -37,9 +77,9 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
             raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {t.dtype}")
     shape = np.broadcast_shapes(x1._data.shape, x2._data.shape)
     x1, x2 = x1.expand(shape), x2.expand(shape)
-    n1 = _at_least(x1.norm(2, dim, True), eps)
-    n2 = _at_least(x2.norm(2, dim, True), eps)
-    return ((x1 / n1) * (x2 / n2)).sum(dim)
+    if dim in (-1, len(shape) - 1) and shape and x1._data.dtype == x2._data.dtype:
+        return _cosine_rows(x1, x2, float(eps))
+    return _cosine_composed(x1, x2, dim, eps)
 
 
 @half_as_float32
@@ -59,36 +99,75 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 
 class Cdist(Node):
-    __slots__ = ("p", "shapes")
+    __slots__ = ("p", "product")
 
     def backward(self, grad):
         a, b, y = self.saved_tensors()
         if mode.grad:
             return composed_backward(lambda a, b: (a.unsqueeze(-2) - b.unsqueeze(-3)).norm(self.p, -1), (a, b), grad)
-        da, db, g = dense(a), dense(b), dense(grad)
+        da, db, g = _matrices(dense(a)), _matrices(dense(b)), _matrices(dense(grad))
         ga = gb = None
-        if self.needs(0):
-            ga = empty(da.shape, da.dtype)
-            kernels.cdist_backward(g, da, db, self.p, y._data, False, ga)
-            ga = wrap(ga)
-        if self.needs(1):
-            gb = empty(db.shape, db.dtype)
-            kernels.cdist_backward(g, db, da, self.p, y._data, True, gb)
-            gb = wrap(gb)
-        return ga, gb
+        if self.product:
+            ga, gb = _by_product_backward(g, da, db, _matrices(y._data), self.needs(1))
+        else:
+            if self.needs(0):
+                ga = empty(da.shape, da.dtype)
+                kernels.cdist_backward(g, da, db, self.p, _matrices(y._data), False, ga)
+            if self.needs(1):
+                gb = empty(db.shape, db.dtype)
+                kernels.cdist_backward(g, db, da, self.p, _matrices(y._data), True, gb)
+        return (
+            wrap(ga.reshape(a._data.shape)) if self.needs(0) else None,
+            wrap(gb.reshape(b._data.shape)) if self.needs(1) else None,
+        )
 
 
-def _cdist3(a, b, p):
-    da, db = dense(a), dense(b)
-    y = empty((da.shape[0], da.shape[1], db.shape[1]), da.dtype)
-    kernels.cdist_forward(da, db, p, y)
+def _matrices(d):
+    """A C-contiguous ndarray as (batch, rows, columns)."""
+    shape = d.shape
+    return d.reshape(math.prod(shape[:-2]), *shape[-2:])
+
+
+def _by_product(a, b, y):
+    gemm_batched(False, True, -2.0, a, b, 0.0, y)
+    kernels.euclidean_forward(a, b, empty(b.shape[:2], b.dtype), y)
+
+
+def _by_product_backward(g, a, b, y, both):
+    ratio, ga, gb = empty(g.shape, g.dtype), empty(a.shape, a.dtype), empty(b.shape if both else (0, 0, 0), b.dtype)
+    kernels.euclidean_backward(g, y, a, b, ratio, ga, gb)
+    gemm_batched(False, False, -1.0, ratio, b, 1.0, ga)
+    if both:
+        gemm_batched(True, False, -1.0, ratio, a, 1.0, gb)
+    return ga, gb
+
+
+def _cdist(x1, x2, p, product):
+    """Distances of tensors with the same batch dimensions."""
+    da, db = dense(x1), dense(x2)
+    y = empty(da.shape[:-1] + (db.shape[-2],), da.dtype)
+    product = product and y.size > 0 and da.size > 0
+    a, b, out = _matrices(da), _matrices(db), _matrices(y)
+    if product:
+        _by_product(a, b, out)
+    else:
+        kernels.cdist_forward(a, b, p, out)
     out = wrap(y)
-    if mode.grad and (a._rg or b._rg):
-        node = Cdist(a, b)
-        node.p = p
+    if mode.grad and (x1._rg or x2._rg):
+        node = Cdist(x1, x2)
+        node.p, node.product = p, product
         node.attach(out)
-        node.save(a, b, out)
+        node.save(x1, x2, out)
     return out
+
+
+_MODES = {
+    None: None,
+    "use_mm_for_euclid_dist_if_necessary": None,
+    "use_mm_for_euclid_dist": True,
+    "donot_use_mm_for_euclid_dist": False,
+}
+_MANY = 25  # rows from which on Euclidean distances come from a matrix product unless told otherwise
 
 
 @half_as_float32(autocast="float32")
@@ -99,7 +178,9 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         x1: (..., P, M).
         x2: (..., R, M); the batch dimensions broadcast.
         p: the norm's degree, at least 0; ``inf`` for the largest difference.
-        compute_mode: accepted as in PyTorch; the differences are always taken directly, which loses no digits.
+        compute_mode: for p = 2, 'use_mm_for_euclid_dist' takes ``|a|^2 - 2 a.b + |b|^2`` from a matrix product, which
+            is fast but loses digits where rows are close to each other; 'donot_use_mm_for_euclid_dist' takes
+            differences; 'use_mm_for_euclid_dist_if_necessary' (default) the product for more than 25 rows.
 
     Returns:
         (..., P, R).
@@ -119,14 +200,18 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         )
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
-    modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
-    if compute_mode not in modes and compute_mode is not None:
+    if compute_mode not in _MODES:
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
-    batch = np.broadcast_shapes(x1._data.shape[:-2], x2._data.shape[:-2])
-    n, (rows, width), others = math.prod(batch), x1._data.shape[-2:], x2._data.shape[-2]
-    a = x1.expand(batch + (rows, width)).reshape(n, rows, width)
-    b = x2.expand(batch + (others, width)).reshape(n, others, width)
-    return _cdist3(a, b, float(p)).reshape(batch + (rows, others))
+    a, b = x1._data.shape, x2._data.shape
+    product = _MODES[compute_mode]
+    if p != 2:
+        product = False
+    elif product is None:
+        product = a[-2] > _MANY or b[-2] > _MANY
+    if a[:-2] != b[:-2]:
+        batch = np.broadcast_shapes(a[:-2], b[:-2])
+        x1, x2 = x1.expand(batch + a[-2:]), x2.expand(batch + b[-2:])
+    return _cdist(x1, x2, float(p), product)
 
 
 class PdistForward(Node):

@@ -7,6 +7,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
+from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, check_tensor, dense, into, numpy_names, wrap_dim
@@ -49,6 +50,28 @@ def _views(index, dim, *arrays):
     return [a.reshape(outer, a.shape[dim], inner) for a in (index, *arrays)]
 
 
+def _gather_once(input, dim, index):
+    """gather of many elements along ``dim``, checked on the way; None if it is not of the plain kind, or an index is
+    out of range."""
+    d, i = input._data, index._data
+    if i.dtype != INTEGER[0] or i.ndim != d.ndim or not (i.flags.c_contiguous and d.flags.c_contiguous):
+        return None
+    dim = wrap_dim(dim, d.ndim)
+    if not _same_but(d.shape, i.shape, dim):
+        return None
+    data, recorded = empty(i.shape, d.dtype), input._rg and mode.grad
+    kept = empty(i.shape if recorded else (0,) * i.ndim, i.dtype)
+    i3, x3, y3 = _views(i, dim, as_bits(d), as_bits(data))
+    if kernels.gather_checked_forward(x3, i3, kept.reshape(i3.shape if recorded else (0, 0, 0)), y3):
+        return None
+    out = wrap(data)
+    if recorded:
+        node = Gather(input)
+        node.index, node.dim, node.shape = kept, dim, d.shape
+        node.attach(out)
+    return out
+
+
 def _gather(input, index, dim):
     """gather with a checked int64 ndarray."""
     x = np.ascontiguousarray(_part(input._data, index, dim))
@@ -68,8 +91,14 @@ def gather_backward(grad, index, dim, shape):
     """Zeros of ``shape`` to which ``grad`` is added where ``gather`` took it from."""
     if grad._data.dtype in HALF:
         return gather_backward(grad.float(), index, dim, shape).to(grad.dtype)
-    data = zeros(shape, grad._data.dtype)
-    _add_by_index(data, index, dense(grad), dim)
+    g = dense(grad)
+    if g.size and g.dtype in dtypes.COMPUTE and _same_but(shape, index.shape, dim):
+        data = empty(shape, g.dtype)
+        i3, g3, x3 = _views(index, dim, g, data)
+        kernels.gather_backward(g3, i3, x3, True)
+    else:
+        data = zeros(shape, g.dtype)
+        _add_by_index(data, index, g, dim)
     out = wrap(data)
     if grad._rg and mode.grad:
         node = GatherBackward(grad)
@@ -86,7 +115,7 @@ def _add_by_index(data, index, src, dim):
     dense_part = part if part.flags.c_contiguous else np.ascontiguousarray(part)
     if data.dtype in dtypes.COMPUTE:
         i3, g3, x3 = _views(index, dim, src, dense_part)
-        kernels.gather_backward(g3, i3, x3)
+        kernels.gather_backward(g3, i3, x3, False)
     else:
         grid = [np.arange(n).reshape((-1,) + (1,) * (index.ndim - i - 1)) for i, n in enumerate(index.shape)]
         grid[dim] = index
@@ -152,6 +181,10 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1, 1],
             [4, 3]])
     """
+    if out is None and isinstance(input, Tensor) and isinstance(index, Tensor) and index._data.size >= GRAIN:
+        result = _gather_once(input, dim, index)
+        if result is not None:
+            return result
     result = _gather_checked(input, *_prepare("gather", input, dim, index), index)
     if out is not None and out.dtype is not input.dtype:
         raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {out.dtype} instead")
@@ -379,7 +412,7 @@ def reduce_by_index(input, dim, index, src, reduce, include_self):
     if reduce == "mean":
         count = np.full(y.shape, float(include_self))
         c3 = _views(index, dim, count)[1]
-        kernels.gather_backward(np.ones(i3.shape), i3, c3)
+        kernels.gather_backward(np.ones(i3.shape), i3, c3, False)
         count = np.maximum(count, 1)
         y[...] = y / count if kind in dtypes.COMPUTE else y // count.astype(np.int64)
     if y is not part:

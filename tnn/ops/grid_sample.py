@@ -23,7 +23,7 @@ class GridSampler2D(Node):
         x, grid = self.saved_tensors()
         if grad_mode.grad:
             return composed_backward(lambda x, grid: _composed(x, grid, self.options), (x, grid), grad)
-        return _sample_backward(grad, x, grid, self.options)
+        return _sample_backward(grad, x, grid, self.options, self.needs(0), self.needs(1))
 
 
 class GridSampler3D(GridSampler2D):
@@ -82,7 +82,20 @@ def _arrays(x, grid):
     return x, np.ascontiguousarray(g), flat
 
 
-def _sample_backward(grad, input, grid, options):
+def _linear_images(x, options):
+    """Whether the kernels for images and linear sampling serve."""
+    return x.ndim == 4 and options[0] == 0 and x.shape[2] * x.shape[3] < 2**31 - 64
+
+
+def _sample_backward(grad, input, grid, options, for_input, for_grid):
+    if _linear_images(input._data, options):
+        x, g = dense(input), dense(grid)
+        n, m = g.shape[0], math.prod(g.shape[1:-1])
+        gx, gg = empty(x.shape if for_input else (0,) * 4, x.dtype), empty((n, m, 2) if for_grid else (0,) * 3, g.dtype)
+        scratch = empty((n, 4, m), np.dtype(np.int32)), empty((n, 4, m), x.dtype)
+        given = dense(grad).reshape(*x.shape[:2], m), x, g.reshape(n, m, 2)
+        kernels.bilinear_backward(*given, *options[1:], *scratch, gx, gg)
+        return wrap(gx) if for_input else None, wrap(gg.reshape(g.shape)) if for_grid else None
     x, g, flat = _arrays(dense(input), dense(grid))
     gx, gg = empty(x.shape, x.dtype), empty(g.shape, g.dtype)
     kernels.grid_sample_backward(dense(grad).reshape(*x.shape[:2], g.shape[1]), x, g, *options, flat, gx, gg)
@@ -149,12 +162,16 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             f"{input.dtype} and grid has {grid.dtype}"
         )
     options = (_MODES[mode], _PADS[padding_mode], bool(align_corners))
-    a, points, flat = _arrays(dense(input), dense(grid))
     y = empty(x.shape[:2] + g.shape[1:-1], x.dtype)
-    kernels.grid_sample_forward(a, points, *options, flat, y.reshape(x.shape[0], x.shape[1], points.shape[1]))
+    planes = y.reshape(*x.shape[:2], math.prod(g.shape[1:-1]))
+    if _linear_images(x, options):
+        kernels.bilinear_forward(dense(input), dense(grid).reshape(*planes.shape[::2], 2), *options[1:], planes)
+    else:
+        a, points, flat = _arrays(dense(input), dense(grid))
+        kernels.grid_sample_forward(a, points, *options, flat, planes)
     out = wrap(y)
     if grad_mode.grad and (input._rg or grid._rg):
-        node = (GridSampler2D if flat else GridSampler3D)(input, grid)
+        node = (GridSampler2D if x.ndim == 4 else GridSampler3D)(input, grid)
         node.options = options
         node.save(input, grid)
         node.attach(out)

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
+from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
 from ._common import HALF, dense
@@ -21,6 +22,7 @@ from .shape import clone, expand, permute, reshape, sum_to_size
 _I64 = dtypes.int64.np
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 _FULL = slice(None)
+_WIDE, _ROWS = 16, 64  # elements in a row, and rows, from which on sums by row pay for grouping the indices
 _OUT_OF_BOUNDS = "index {} is out of bounds for dimension {} with size {}"
 
 
@@ -102,9 +104,15 @@ def put_zeros(grad, index, lead, count, shape):
         return put_zeros(grad.float(), index, lead, count, shape).to(grad.dtype)
     g = dense(grad)
     outer, k, inner = collapsed(shape, lead, count)
-    data = zeros(shape, g.dtype)
-    if g.size:
-        kernels.take_backward(g.reshape(outer, index.size, inner), index.reshape(-1), data.reshape(outer, k, inner))
+    if g.size and inner >= _WIDE and outer * k >= _ROWS and outer * k * inner >= GRAIN:
+        data = empty(shape, g.dtype)
+        end, order = empty((k,), _I64), empty((index.size,), _I64)
+        rows = g.reshape(outer, index.size, inner), index.reshape(-1)
+        kernels.take_backward_new(*rows, end, order, data.reshape(outer, k, inner))
+    else:
+        data = zeros(shape, g.dtype)
+        if g.size:
+            kernels.take_backward(g.reshape(outer, index.size, inner), index.reshape(-1), data.reshape(outer, k, inner))
     out = wrap(data)
     if grad._rg and mode.grad:
         node = IndexBackward(grad)
