@@ -200,3 +200,49 @@ def test_cdist_and_pdist_follow_the_norm(p):
 def test_bad_arguments_raise(call, error):
     with pytest.raises(error):
         call(tnn.zeros(2, 3))
+
+
+@pytest.mark.parametrize("loss", ["l1_loss", "mse_loss", "smooth_l1_loss", "huber_loss"])
+@pytest.mark.parametrize("n", [5, 70_000])
+def test_gradient_of_target(loss, n):
+    rng = np.random.RandomState(0)
+    x, t = (tnn.tensor(rng.standard_normal(n), requires_grad=True) for _ in range(2))
+    g = tnn.tensor(rng.standard_normal(n))
+    (getattr(F, loss)(x, t, reduction="none") * g).sum().backward()
+    np.testing.assert_array_equal(t.grad.numpy(), -x.grad.numpy())
+    alone = t.detach().requires_grad_()
+    getattr(F, loss)(x.detach(), alone).backward()
+    expected = getattr(F, loss)(x, alone.detach())
+    x.grad = None
+    expected.backward()
+    np.testing.assert_array_equal(alone.grad.numpy(), -x.grad.numpy())
+
+
+@pytest.mark.parametrize("mode", ["use_mm_for_euclid_dist", "use_mm_for_euclid_dist_if_necessary"])
+def test_cdist_by_product(mode):
+    rng = np.random.RandomState(0)
+    a, b = rng.standard_normal((2, 40, 6)), rng.standard_normal((2, 33, 6))
+    b[0, 0] = a[0, 0]
+    found = {}
+    for how in (mode, "donot_use_mm_for_euclid_dist"):
+        x, y = tnn.tensor(a, requires_grad=True), tnn.tensor(b, requires_grad=True)
+        d = tnn.cdist(x, y, compute_mode=how)
+        (d * d.detach().cos()).sum().backward()
+        found[how] = d.detach().numpy(), x.grad.numpy()[1], y.grad.numpy()[1]
+    for got, expected in zip(found[mode], found["donot_use_mm_for_euclid_dist"], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-7)
+
+
+@pytest.mark.parametrize("n", [3, 3000])
+def test_cosine_of_rows(n):
+    rng = np.random.RandomState(0)
+    a, b, g = rng.standard_normal((n, 16)), rng.standard_normal((n, 16)), rng.standard_normal(n)
+    a[0] = 0
+    found = []
+    for dim, turn in ((1, lambda t: t), (0, lambda t: t.t())):
+        x, y = tnn.tensor(a, requires_grad=True), tnn.tensor(b, requires_grad=True)
+        c = F.cosine_similarity(turn(x), turn(y), dim)
+        c.backward(tnn.tensor(g))
+        found.append((c.detach().numpy(), x.grad.numpy()[1:], y.grad.numpy()))
+    for got, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)

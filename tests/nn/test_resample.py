@@ -105,3 +105,24 @@ def test_pixels_of_uint8():
     assert y.dtype is tnn.uint8 and y[0, 0].tolist() == [[0, 0, 255, 255]] * 2 + [[10, 10, 20, 20]] * 2
     y = F.interpolate(x, size=(2, 3), mode="bilinear", align_corners=True)
     assert y.dtype is tnn.uint8 and y[0, 0].tolist() == [[0, 128, 255], [10, 15, 20]]
+
+
+@pytest.mark.parametrize("pad", [0, 1, 2])
+@pytest.mark.parametrize("align", [False, True])
+def test_grid_sample_images_as_volumes(pad, align):
+    from tnn.kernels import grid_sample as kernels
+
+    rng = np.random.RandomState(0)
+    x, grid, g = rng.standard_normal((2, 3, 5, 7)), 1.3 * rng.standard_normal((2, 600, 2)), rng.rand(2, 3, 600)
+    grid[0, :4] = [[np.nan, 0.0], [0.1, np.inf], [1.0, -1.0], [-1.0, 1.0]]
+    flat, volume = np.concatenate([grid, np.zeros((2, 600, 1))], -1), x[:, :, None].copy()
+    expected, y = np.empty((2, 3, 600)), np.empty((2, 3, 600))
+    kernels.grid_sample_forward(volume, flat, 0, pad, align, True, expected)
+    kernels.bilinear_forward(x, grid, pad, align, y)
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
+    gx, ggrid, expected_gx, expected_ggrid = np.empty_like(x), np.empty_like(grid), volume.copy(), flat.copy()
+    kernels.grid_sample_backward(g, volume, flat, 0, pad, align, True, expected_gx, expected_ggrid)
+    scratch = np.empty((2, 4, 600), np.int32), np.empty((2, 4, 600))
+    kernels.bilinear_backward(g, x, grid, pad, align, *scratch, gx, ggrid)
+    np.testing.assert_allclose(gx, expected_gx[:, :, 0], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(ggrid, expected_ggrid[..., :2], rtol=1e-12, atol=1e-12)

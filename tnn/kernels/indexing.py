@@ -93,13 +93,13 @@ def take_forward(x, index, y):
     rows = outer * n
     if inner == 1 and rows < GRAIN:
         for o in range(outer):
-            _take_elements(x[o, :, 0], index, y[o, :, 0])
+            _take_elements(x[o].reshape(-1), index, y[o].reshape(-1))
     elif inner == 1:
         parts = (n + CHUNK - 1) // CHUNK
         for t in prange(outer * parts):
             task = np.intp(t)
             o, low = task // parts, task % parts * CHUNK
-            _take_elements(x[o, :, 0], index[low : low + CHUNK], y[o, low : low + CHUNK, 0])
+            _take_elements(x[o].reshape(-1), index[low : low + CHUNK], y[o, low : low + CHUNK].reshape(-1))
     elif rows * inner < GRAIN:
         _take_rows(x, index, y, 0, rows)
     else:
@@ -208,7 +208,8 @@ def put_forward(src, index, y):
 @njit(**JIT)
 def _gather(x, index, y):
     if index.shape[1] == 1:
-        _take_elements(x[:, 0], index[:, 0], y[:, 0])
+        # as vectors: a column of a matrix has a step between its elements that is not known to be 1
+        _take_elements(x.reshape(-1), index.reshape(-1), y.reshape(-1))
         return
     for j in range(index.shape[0]):
         for i in range(index.shape[1]):
@@ -260,23 +261,22 @@ def gather_checked_forward(x, index, kept, y):
 
 @njit(**JIT)
 def _gather_add(g, index, dx):
-    if index.shape[1] == 1:
-        source, places, target = g[:, 0], index[:, 0], dx[:, 0]
-        for j in range(places.shape[0]):
-            target[np.uint64(places[j])] += source[j]
-        return
     for j in range(index.shape[0]):
         for i in range(index.shape[1]):
             dx[np.uint64(index[j, i]), i] += g[j, i]
 
 
 @njit(**JIT)
+def _add_elements(g, index, dx, fresh):
+    if fresh:
+        for k in range(dx.shape[0]):
+            dx[k] = 0
+    for j in range(index.shape[0]):
+        dx[np.uint64(index[j])] += g[j]
+
+
+@njit(**JIT)
 def _clear(x):
-    if x.shape[1] == 1:
-        column = x[:, 0]
-        for k in range(column.shape[0]):
-            column[k] = 0
-        return
     for k in range(x.shape[0]):
         for i in range(x.shape[1]):
             x[k, i] = 0
@@ -289,9 +289,16 @@ def gather_backward(g, index, dx, fresh):
     outer, n, inner = g.shape
     if outer * (max(n, dx.shape[1]) if fresh else n) * inner < GRAIN:
         for o in range(outer):
+            if inner == 1:
+                _add_elements(g[o].reshape(-1), index[o].reshape(-1), dx[o].reshape(-1), fresh)
+                continue
             if fresh:
                 _clear(dx[o])
             _gather_add(g[o], index[o], dx[o])
+    elif inner == 1:
+        for t in prange(outer):
+            o = np.intp(t)
+            _add_elements(g[o].reshape(-1), index[o].reshape(-1), dx[o].reshape(-1), fresh)
     else:
         parts = (inner + _COLUMNS - 1) // _COLUMNS
         for t in prange(outer * parts):
