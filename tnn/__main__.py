@@ -17,13 +17,11 @@ from .kernels import _cache, _jit
 def info() -> int:
     """Print versions, the CPU and the path chosen for it, threads and the compile cache."""
     import llvmlite.binding
-    from numba.np.ufunc import parallel
 
     import tnn
 
     from .kernels import _simd
 
-    parallel._launch_threads()
     packages = ("numba", "llvmlite", "numpy", "ml_dtypes", "safetensors")
     versions = [f"{name} {metadata.version(name)}" for name in packages]
     features = _simd.cpu_features()

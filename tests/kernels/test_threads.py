@@ -51,7 +51,7 @@ def nested(x, y):
 def test_the_layer_is_in_place():
     count(np.zeros(1, np.int64))
     assert _jit.threading_layer() == "tnn"
-    assert _threads._word_of(_threads._STARTED).value == _jit.get_num_threads() == len(_threads._workers) + 1
+    assert _threads._word_of(_threads._STARTED).value == len(_threads._workers) + 1 >= _jit.get_num_threads()
 
 
 def test_numba_may_have_started_its_threads_before():

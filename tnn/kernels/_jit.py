@@ -182,8 +182,10 @@ def set_num_threads(n: int) -> None:
 
 def threading_layer() -> str:
     """Name of the threading layer: tnn for this library's own, else what Numba calls it."""
+    if _own_layer():
+        return "tnn"
     parallel._launch_threads()
-    return "tnn" if _own_layer() else parallel.threading_layer()
+    return parallel.threading_layer()
 
 
 def get_num_threads() -> int:

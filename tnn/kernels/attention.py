@@ -31,7 +31,24 @@ column); the last dimension of the others is contiguous. ``like`` is any array o
 import numpy as np
 from numba import njit, prange
 
-from ._entry import DATA, DTYPE, F32, F64, OWN, PLAIN, STRIDES, _put, builtin, declined, held, ndim, own_words, word
+from ._entry import (  # fmt: skip
+    ARRAY,
+    DATA,
+    DTYPE,
+    F32,
+    F64,
+    OWN,
+    PLAIN,
+    STRIDES,
+    TYPE,
+    _put,
+    builtin,
+    declined,
+    held,
+    ndim,
+    own_words,
+    word,
+)
 from ._gemm import _pack_b
 from ._jit import JIT
 from ._math import exp, log
@@ -475,7 +492,11 @@ def _place(own, args, count):
     for i in range(1, count):
         x = word(args + 8 * i)
         item = 4 if word(x + DTYPE) == word(words + 8 * F32) else 8
-        if ndim(x) != 4 or (item == 8 and word(x + DTYPE) != word(words + 8 * F64)):
+        if (
+            word(x + TYPE) != word(words + 8 * ARRAY)
+            or ndim(x) != 4
+            or (item == 8 and word(x + DTYPE) != word(words + 8 * F64))
+        ):
             return declined(words)
         at = word(spec + DATA) + 8 * (to + FIELDS * (i - 1))
         _put(at, word(x + DATA))
