@@ -190,6 +190,14 @@ def _sizes(input, size, scale_factor, recompute_scale_factor):
         return tuple(int(v) for v in out), (None,) * nd
     if scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
+    if type(scale_factor) in (int, float, tuple):
+        return _scaled_sizes(spatial, scale_factor, recompute_scale_factor)
+    return _scaled_sizes.__wrapped__(spatial, scale_factor, recompute_scale_factor)
+
+
+@lru_cache(256)
+def _scaled_sizes(spatial, scale_factor, recompute_scale_factor):
+    nd = len(spatial)
     scales = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (scale_factor,) * nd
     if len(scales) != nd:
         raise ValueError(
