@@ -459,6 +459,8 @@ class RNNCell(RNNCellBase):
     def forward(self, input, hx=None):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+        if hx is None and input.ndim in (1, 2):
+            hx = creation.zeros((*input.shape[:-1], self.hidden_size), dtype=input.dtype)
         return self._one_step(getattr(ops, f"rnn_{self.nonlinearity}_cell"), input, [hx])
 
 
