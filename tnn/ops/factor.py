@@ -4,7 +4,6 @@ The factors come from ``numpy.linalg`` (LU from a kernel); their gradients are d
 is the transpose, sym(X) = X + X^T halved, * the elementwise product.
 """
 
-
 from math import prod
 
 import numpy as np

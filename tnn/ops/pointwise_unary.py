@@ -141,9 +141,9 @@ def polygamma(n, input, *, out=None):
     Raises:
         RuntimeError: ``n`` is negative.
     """
-    check_tensor("polygamma", "input", input, 2)
     if isinstance(n, Tensor):
         n, input = input, n
+    check_tensor("polygamma", "input", input, 2)
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:

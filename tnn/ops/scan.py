@@ -303,7 +303,6 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
         TypeError: an argument is no tensor, or both ``x`` and ``dx`` are given.
         IndexError: no such dimension.
     """
-    check_tensor("trapezoid", "y", y, 1)
     areas = _trapezoids("trapezoid", y, x, dx, dim)
     return areas.sum(dim)
 
@@ -319,5 +318,4 @@ def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     Shape:
         (*, n) gives (*, n - 1).
     """
-    check_tensor("cumulative_trapezoid", "y", y, 1)
     return cumsum(_trapezoids("cumulative_trapezoid", y, x, dx, dim), dim)
