@@ -43,8 +43,7 @@ def test_products():
     assert (DENSE.to_sparse() @ tnn.ones(3)).tolist() == [2.0, 2.0]
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         DENSE.to_sparse() @ tnn.ones(2, 2)
-    with pytest.raises(TypeError, match="sparse and a dense"):
-        tnn.sparse.mm(DENSE, x)
+    assert tnn.sparse.mm(DENSE, x).tolist() == (DENSE @ x).tolist()
 
 
 def test_errors():
