@@ -35,7 +35,9 @@ def contiguous_copy(d):
     bits = BITS[d.itemsize]
     source = np.lib.stride_tricks.as_strided(d, (extent,), (d.itemsize,)).view(bits)
     target = out.reshape(-1).view(bits)
-    if len(inner) == 2:
+    if extent == 1:
+        kernels.fill(target, source[0])
+    elif len(inner) == 2:
         kernels.copy_rows(source, target, outer, *inner)
     else:
         kernels.copy_turned(source, target, outer, *inner)

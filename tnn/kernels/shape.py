@@ -118,6 +118,12 @@ def _copy_apart(x, y, step):
 
 
 @njit(**JIT)
+def _fill(y, value):
+    for i in range(y.shape[0]):
+        y[i] = value
+
+
+@njit(**JIT)
 def _rows(x, y, outer, width, step, first, last):
     fastest = outer.shape[0] - 1
     count = outer[fastest, 0]
@@ -126,6 +132,8 @@ def _rows(x, y, outer, width, step, first, last):
     for r in range(first, last):
         if step == 1:
             _copy(x[source : source + width], y[target : target + width])
+        elif step == 0:
+            _fill(y[target : target + width], x[source])
         else:
             _copy_with_step(x[source : source + (width - 1) * step + 1], y[target : target + width], step)
         i += 1
@@ -189,12 +197,6 @@ def copy_turned(x, y, outer, m, n, sx, sy):
         for c in prange((parts + block - 1) // block):
             first = np.intp(c) * block
             _tiles(x, y, outer, m, n, sx, sy, high, wide, first, min(parts, first + block))
-
-
-@njit(**JIT)
-def _fill(y, value):
-    for i in range(y.shape[0]):
-        y[i] = value
 
 
 @njit(parallel=True, **JIT)
