@@ -56,7 +56,8 @@ def test_contiguous_copy_of_permuted_dimensions(shape, order):
 def test_contiguous_copy_of_steps_parts_and_repetitions():
     x = bits(60, 50, 40)
     repeated = np.broadcast_to(bits(50, 1), (90, 50, 40)).transpose(2, 0, 1)
-    for d in (x[::2, 3:45, ::3], x[:, :, 5], x[5:, ::-1], x[:, 1:40, 1:], repeated, repeated[:, :, ::2], x, repeated[:1, :1, :1]):
+    parts = x[::2, 3:45, ::3], x[:, :, 5], x[5:, ::-1], x[:, 1:40, 1:]
+    for d in (*parts, repeated, repeated[:, :, ::2], x, repeated[:1, :1, :1]):
         np.testing.assert_array_equal(contiguous_copy(d), d)
     one = np.broadcast_to(bits(1, 1), (300, 200))
     rows = np.broadcast_to(bits(300, 1), (300, 200))
