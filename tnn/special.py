@@ -42,6 +42,15 @@ __all__ = [
 def entr(input):
     """The entropy's terms: ``-x ln x`` where x > 0, 0 at 0, and -inf below.
 
+    Args:
+        input: tensor of any shape; integers count as the default floating-point dtype.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+
     >>> import tnn
     >>> tnn.special.entr(tnn.tensor([-1.0, 0.0, 1.0, math.e]))
     tensor([   -inf,  0.0000,  0.0000, -2.7183])
@@ -53,6 +62,15 @@ def entr(input):
 def ndtr(input):
     """The normal distribution's cumulative function: ``(1 + erf(x / sqrt(2))) / 2``.
 
+    Args:
+        input: tensor of any shape; integers count as the default floating-point dtype.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+
     >>> import tnn
     >>> tnn.special.ndtr(tnn.tensor([-1.0, 0.0, 1.0]))
     tensor([0.1587, 0.5000, 0.8413])
@@ -63,6 +81,15 @@ def ndtr(input):
 
 def ndtri(input):
     """The inverse of :func:`ndtr`: ``sqrt(2) erfinv(2 x - 1)``; infinite at 0 and 1, NaN outside.
+
+    Args:
+        input: tensor of any shape; integers count as the default floating-point dtype.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
 
     >>> import tnn
     >>> tnn.special.ndtri(tnn.tensor([0.0, 0.5, 0.75]))

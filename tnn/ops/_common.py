@@ -2,6 +2,7 @@
 forms, argument checks."""
 
 import functools
+import inspect
 
 import numpy as np
 
@@ -202,6 +203,17 @@ def _keep_before(node, tensor):
 _COMPOSED = {"index_reduce", "mvlgamma", "renorm", "scatter_reduce"}
 
 
+def _inplace_doc(op):
+    """An in-place form's docstring: that of the operation, without its examples, and what is special about it."""
+    first = f"In-place form of :func:`{op.__name__}`: ``input`` takes on the values and is returned."
+    rest = inspect.cleandoc(op.__doc__ or "").partition(">>>")[0].rstrip()
+    sections = rest if "\nRaises:\n" in rest else rest + "\n\nRaises:"
+    return (
+        f"{first}\n\n{sections}\n    RuntimeError: ``input`` is a leaf that requires gradients, repeats memory, or its "
+        "shape or dtype cannot hold the result."
+    )
+
+
 def inplace(op):
     """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``."""
     composed = op.__name__ in _COMPOSED
@@ -219,7 +231,7 @@ def inplace(op):
 
     method.__name__ = op.__name__ + "_"
     method.__qualname__ = method.__name__
-    method.__doc__ = f"In-place form of :func:`{op.__name__}`."
+    method.__doc__ = _inplace_doc(op)
     return method
 
 
@@ -247,14 +259,19 @@ def into(out, result, *inputs):
         inputs: tensors whose memory ``out`` must not share; of operations that may write onto their input, none.
 
     Raises:
+        TypeError: ``out`` is not a tensor, or not as many of them as there are results.
         RuntimeError: gradients would be lost, the dtype of ``out`` cannot hold the result, or memory is shared.
     """
     if out is None:
         return result
     if isinstance(result, tuple):
+        if not isinstance(out, tuple | list) or len(out) != len(result):
+            raise TypeError(f"argument 'out' must be a tuple of {len(result)} Tensors, not {type(out).__name__}")
         for o, r in zip(out, result, strict=True):
             into(o, r, *inputs)
         return out
+    if not isinstance(out, Tensor):
+        raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     _check_own_memory(out, inputs)
     if result._rg or out._rg:
         raise RuntimeError(

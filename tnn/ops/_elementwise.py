@@ -20,19 +20,72 @@ from ._common import F32, F64, HALF, inplace, into, row_major
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
-# What the docstrings of two-operand operations say alike.
-BROADCAST = """
+
+# ------------------------------------------------------------------------------------------ what docstrings say alike
+
+_INTO = "``out`` cannot hold the result's dtype, repeats memory, or gradients are recorded"
+_OPERANDS = {
+    "both": "tensors or numbers, at least one a tensor; their shapes broadcast.",
+    "other": "tensors, ``other`` also a number; their shapes broadcast.",
+    "": "tensors; their shapes broadcast.",
+}
+_ONE_INTEGER = {
+    "float": "any dtype; integers and bool are computed in the default floating-point dtype.",
+    None: "a floating-point dtype.",
+}
+_TWO_INTEGER = {
+    True: "that to which the operands' dtypes promote, floating point in place of integers.",
+    False: "that to which the operands' dtypes promote.",
+}
+_REFUSES = {
+    True: "NotImplementedError: the dtype is an integer one or bool.",
+    False: "NotImplementedError: there is no such operation for the dtype, as for bool in some.",
+}
+
+
+def unary_doc(first, integer):
+    """The docstring of a one-operand operation; for ``integer`` see :func:`unary_data`."""
+    kinds = _ONE_INTEGER.get(integer, "a floating-point or integer dtype, which the result has too.")
+    refuses = "" if integer == "float" else f"\n        {_REFUSES[integer is None]}"
+    return f"""{first}
 
     Args:
-        input, other: tensors or numbers, at least one a tensor; their shapes broadcast.
-        out: tensor to write the result to.
+        input: tensor of any shape and of {kinds}
+        out: tensor to write the result to, or None.
 
-    Shape: that to which the operands broadcast. Their dtypes are promoted.
+    Shape:
+        that of ``input``.
 
     Raises:
-        TypeError: an operand is neither a tensor nor a number.
-        RuntimeError: the shapes do not broadcast, or there is no such operation for the dtype.
+        TypeError: ``input`` is not a tensor.{refuses}
+        RuntimeError: {_INTO}.
     """
+
+
+def binary_doc(first, numbers="both", always_float=False, refuses=False, result=None):
+    """The docstring of a two-operand operation.
+
+    Args:
+        first: its first line.
+        numbers, always_float: see :func:`binary_op`.
+        refuses: whether there is no such operation for integers.
+        result: the result's dtype, where it is not the operands'.
+    """
+    refused = f"\n        {_REFUSES[True]}" if refuses else ""
+    return f"""{first}
+
+    Args:
+        input, other: {_OPERANDS[numbers]}
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast; the dtype is {result or _TWO_INTEGER[always_float]}
+
+    Raises:
+        TypeError: an operand is neither a tensor nor, where allowed, a number.
+        RuntimeError: the shapes do not broadcast; or {_INTO}.{refused}
+    """
+
 
 _NUMBERS = (builtins.float, builtins.int, builtins.bool, np.number, np.bool_)
 
@@ -83,12 +136,22 @@ def promoted(*operands):
 
 
 def result_type(tensor1, tensor2):
-    """The dtype that an operation on two operands, tensors or numbers, has as its result.
+    """The dtype that an operation on two operands has as its result: of tensors with dimensions, those without and
+    numbers, the first kind decides, the others only where they are of a higher category (bool, integer, float).
+
+    Args:
+        tensor1, tensor2: tensors or numbers.
+
+    Raises:
+        TypeError: an operand is neither.
 
     >>> import tnn
     >>> tnn.result_type(tnn.tensor([1, 2], dtype=tnn.int32), 1.0)
     tnn.float32
     """
+    for argument, value in (("tensor1", tensor1), ("tensor2", tensor2)):
+        if not isinstance(value, Tensor) and not is_number(value):
+            raise TypeError(f"result_type(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
     return promoted(tensor1, tensor2)
 
 
@@ -245,15 +308,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
-    op.__doc__ = (
-        doc
-        + """
-
-    Args:
-        input: tensor of any shape.
-        out: tensor to write the result to.
-    """
-    )
+    op.__doc__ = unary_doc(doc, integer if integer is None or integer == "float" else "kept")
     return op
 
 
@@ -265,7 +320,17 @@ def predicate_op(name, kernel, integer, doc):
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
-    op.__doc__ = doc
+    op.__doc__ = f"""{doc}
+
+    Args:
+        input: tensor of any shape and dtype.
+
+    Shape:
+        that of ``input``; the result is of bool dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     return op
 
 
@@ -394,7 +459,7 @@ def general(name, kernel, integer, input, other, always_float=False):
     return data if data.dtype in (kind, BOOL) else data.astype(kind)
 
 
-def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="both"):
+def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="both", result=None):
     """The public function of a two-operand operation.
 
     Args:
@@ -402,9 +467,10 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
         kernel: the kernel for float32 and float64.
         integer: the function of two ndarrays for integers and bool, or None where there is none.
         node: the subclass of :class:`Rule`, or None where there is no derivative (comparisons).
-        doc: the docstring.
+        doc: the docstring's first line.
         always_float: integers and bools are turned to floating point first.
         numbers: which operand may be a number: "both" (either), "other" or "".
+        result: what the docstring says of the result's dtype, where it is not the operands'.
     """
     right, left = kernel.right, kernel.left
 
@@ -436,7 +502,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
-    op.__doc__ = doc
+    op.__doc__ = binary_doc(doc, numbers, always_float, integer is None and not always_float, result)
     return op
 
 

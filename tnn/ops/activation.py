@@ -119,7 +119,7 @@ _relu_slope = Slope("ThresholdBackward", kernels.relu_backward)
 sigmoid = unary_op(
     "sigmoid", kernels.sigmoid_forward, "o", _sigmoid_slope, "Logistic function 1 / (1 + e^-x), element by element."
 )
-tanh = unary_op("tanh", kernels.tanh_forward, "o", _tanh_slope, "Hyperbolic tangent, element by element.")
+tanh = unary_op("tanh", kernels.tanh_forward, "o", _tanh_slope, "Hyperbolic tangent (e^x - e^-x) / (e^x + e^-x).")
 expit = sigmoid
 
 
@@ -136,8 +136,15 @@ def relu(input, inplace=False):
     """max(0, x), element by element.
 
     Args:
-        input: tensor of any shape, not bool.
+        input: tensor of any shape and of any dtype but bool.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``, in its dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: it is of bool type; or, in place, a leaf that requires gradients.
     """
     return relu_(input) if inplace else _relu(input)
 
@@ -165,8 +172,12 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
         negative_slope: factor of the negative elements.
         inplace: overwrite ``input``.
 
+    Shape:
+        that of ``input``.
+
     Raises:
-        RuntimeError: the tensor is not of floating point.
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     if inplace:
         return leaky_relu_(input, negative_slope)
@@ -177,9 +188,16 @@ def threshold(input, threshold, value, inplace=False):
     """x for x > threshold, else value.
 
     Args:
-        input: tensor of any shape.
+        input: tensor of any shape and of any dtype but bool.
         threshold, value: numbers.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``, in its dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is of bool type.
     """
     if inplace:
         return threshold_(input, threshold, value)
@@ -197,12 +215,18 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """x limited to [min_val, max_val].
 
     Args:
-        input: tensor of any shape.
-        min_val, max_val: the limits.
+        input: tensor of any shape and of any dtype but bool.
+        min_val, max_val: the limits, numbers.
         inplace: overwrite ``input``.
 
+    Shape:
+        that of ``input``, in its dtype.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         ValueError: ``min_val`` is larger than ``max_val``.
+        NotImplementedError: ``input`` is of bool type.
+        RuntimeError: it is of an unsigned type and ``min_val`` negative.
     """
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val, but got {min_val} and {max_val}")
@@ -224,8 +248,15 @@ def relu6(input, inplace=False):
     """min(max(0, x), 6).
 
     Args:
-        input: tensor of any shape.
+        input: tensor of any shape and of any dtype but bool.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``, in its dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is of bool type.
     """
     return hardtanh_(input, 0.0, 6.0) if inplace else hardtanh(input, 0.0, 6.0)
 
@@ -236,6 +267,13 @@ def hardsigmoid(input, inplace=False):
     Args:
         input: tensor of any shape, of floating point.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return hardsigmoid_(input) if inplace else _apply(Hardsigmoid, kernels.hardsigmoid_forward, input)
 
@@ -246,6 +284,13 @@ def hardswish(input, inplace=False):
     Args:
         input: tensor of any shape, of floating point.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return hardswish_(input) if inplace else _apply(Hardswish, kernels.hardswish_forward, input)
 
@@ -256,6 +301,13 @@ def hardshrink(input, lambd=0.5):
     Args:
         input: tensor of any shape, of floating point.
         lambd: the bound.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return _apply(Hardshrink, kernels.hardshrink_forward, input, float(lambd))
 
@@ -267,7 +319,12 @@ def softshrink(input, lambd=0.5):
         input: tensor of any shape, of floating point.
         lambd: the bound, not negative.
 
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
         RuntimeError: ``lambd`` is negative.
     """
     if lambd < 0:
@@ -322,6 +379,13 @@ def elu(input, alpha=1.0, inplace=False):
         input: tensor of any shape, of floating point.
         alpha: factor of the negative part.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return elu_(input, alpha) if inplace else _apply(Elu, kernels.elu_forward, input, float(alpha))
 
@@ -334,7 +398,12 @@ def celu(input, alpha=1.0, inplace=False):
         alpha: scale of the negative part, not 0.
         inplace: overwrite ``input``.
 
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
         RuntimeError: ``alpha`` is 0.
     """
     if alpha == 0:
@@ -349,6 +418,13 @@ def selu(input, inplace=False):
     Args:
         input: tensor of any shape, of floating point.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return selu_(input) if inplace else _apply(Selu, kernels.selu_forward, input)
 
@@ -360,6 +436,13 @@ def softplus(input, beta=1.0, threshold=20.0):
         input: tensor of any shape, of floating point.
         beta: sharpness.
         threshold: above it the function is taken as linear.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return _apply(Softplus, kernels.softplus_forward, input, float(beta), float(threshold))
 
@@ -369,6 +452,13 @@ def logsigmoid(input):
 
     Args:
         input: tensor of any shape, of floating point.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return _apply(LogSigmoid, kernels.logsigmoid_forward, input)
 
@@ -377,7 +467,13 @@ def softsign(input):
     """x / (1 + |x|).
 
     Args:
-        input: tensor of any shape, of floating point.
+        input: tensor of any shape; integers and bool are computed in the default floating-point dtype.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
     """
     return _apply(Softsign, kernels.softsign_forward, input, integer="float")
 
@@ -386,7 +482,13 @@ def tanhshrink(input):
     """x - tanh(x).
 
     Args:
-        input: tensor of any shape, of floating point.
+        input: tensor of any shape; integers and bool are computed in the default floating-point dtype.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
     """
     return _apply(Tanhshrink, kernels.tanhshrink_forward, input, integer="float")
 
@@ -430,6 +532,13 @@ def silu(input, inplace=False):
     Args:
         input: tensor of any shape, of floating point.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return silu_(input) if inplace else _apply(Silu, kernels.silu_forward, input)
 
@@ -440,6 +549,13 @@ def mish(input, inplace=False):
     Args:
         input: tensor of any shape, of floating point.
         inplace: overwrite ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
     """
     return mish_(input) if inplace else _apply(Mish, kernels.mish_forward, input)
 
@@ -451,7 +567,12 @@ def gelu(input, approximate="none"):
         input: tensor of any shape, of floating point.
         approximate: ``"none"``, or ``"tanh"`` for x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
         RuntimeError: ``approximate`` is another word.
     """
     if approximate == "none":
@@ -505,8 +626,14 @@ def prelu(input, weight):
         input: tensor of floating point; its dimension 1 are the channels (dimension 0 has none).
         weight: tensor of one element, or of one for each channel; the same dtype.
 
+    Shape:
+        that of ``input``.
+
     Raises:
-        RuntimeError: the numbers of weights and channels differ, or the dtypes.
+        TypeError: ``input`` or ``weight`` is not a tensor.
+        NotImplementedError: they are not of floating point.
+        RuntimeError: the dtypes differ, ``weight`` has several dimensions, or its size and the number of channels
+            differ.
     """
     check_tensor("prelu", "input", input, 1)
     check_tensor("prelu", "weight", weight, 2)
@@ -548,7 +675,12 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         training: draw slopes.
         inplace: overwrite ``input``.
 
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
         RuntimeError: ``lower`` is larger than ``upper``.
     """
     if inplace:

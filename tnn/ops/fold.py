@@ -100,14 +100,15 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """Sliding blocks as columns: ``y[n, (c, i, j), (a, b)] = x[n, c, a s + i d - p, b s + j d - p]``, zero outside.
 
     Args:
-        input: (N, C, H, W) or (C, H, W).
+        input: (N, C, H, W) or (C, H, W), of floating point or bool.
         kernel_size, dilation, padding, stride: an int or a tuple of two.
 
     Shape:
         output (N, C kh kw, L) or (C kh kw, L), L the number of blocks.
 
     Raises:
-        RuntimeError: the numbers or the shape do not fit.
+        TypeError: ``input`` is not a tensor, or a size not an int or a tuple of them.
+        RuntimeError: the numbers, the shape or the dtype do not fit.
     """
     check_tensor("unfold", "input", input, 1)
     if input.dtype is dtypes.bool:
@@ -127,10 +128,11 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 @half_as_float32
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The sum of columns into images: the transpose of :func:`unfold`.
+    """The sum of columns into images, the transpose of :func:`unfold`: ``y[n, c, a s + i d - p, b s + j d - p] += x[n,
+    (c, i, j), (a, b)]``, what falls outside being dropped.
 
     Args:
-        input: (N, C kh kw, L) or (C kh kw, L).
+        input: (N, C kh kw, L) or (C kh kw, L), of floating point.
         output_size: (H, W) of the images, an int or a tuple of two.
         kernel_size, dilation, padding, stride: an int or a tuple of two.
 
@@ -138,7 +140,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
         output (N, C, H, W) or (C, H, W).
 
     Raises:
-        RuntimeError: the numbers or the shape do not fit.
+        TypeError: ``input`` is not a tensor, or a size not an int or a tuple of them.
+        RuntimeError: the numbers, the shape or the dtype do not fit.
     """
     check_tensor("fold", "input", input, 1)
     check_floating("fold", input)

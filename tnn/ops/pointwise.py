@@ -9,7 +9,6 @@ from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, check_tensors, into
 from ._elementwise import (
-    BROADCAST,
     Rule,
     binary_op,
     inplace_operator,
@@ -123,14 +122,14 @@ def _no_bool_minus(x, y):
 
 _add = binary_op("add", kernels.add_forward, np.add, Add, "input + other.")
 _sub = binary_op("sub", kernels.sub_forward, _no_bool_minus, Sub, "input - other.")
-mul = binary_op("mul", kernels.mul_forward, np.multiply, Mul, "input * other." + BROADCAST)
+mul = binary_op("mul", kernels.mul_forward, np.multiply, Mul, "input * other.")
 true_divide = binary_op(
-    "true_divide", kernels.div_forward, None, Div, "input / other; integers give floating point." + BROADCAST,
+    "true_divide", kernels.div_forward, None, Div, "input / other; integers give floating point.",
     always_float=True,
 )  # fmt: skip
 floor_divide = binary_op(
     "floor_divide", kernels.floor_divide_forward, _no_zero(np.floor_divide), FloorDivide,
-    "The largest integer up to input / other." + BROADCAST,
+    "The largest integer up to input / other.",
 )  # fmt: skip
 _floor_rounded = binary_op("div", kernels.floor_divide_forward, _no_zero(np.floor_divide), DivRounded, "")
 _trunc_rounded = binary_op("div", kernels.trunc_divide_forward, _no_zero(_integer_trunc_divide), DivRounded, "")
@@ -196,7 +195,20 @@ def sub(input, other, *, alpha=1, out=None):
 
 
 def rsub(input, other, *, alpha=1):
-    """other - alpha * input."""
+    """other - alpha * input.
+
+    Args:
+        input: tensor.
+        other: tensor or number; the shapes broadcast.
+        alpha: number that multiplies ``input``.
+
+    Shape:
+        that to which the operands broadcast; their dtypes are promoted.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, ``other`` or ``alpha`` neither that nor a number.
+        RuntimeError: the shapes do not broadcast, both are of bool type, or ``alpha`` is not of the operands' kind.
+    """
     check_tensor("rsub", "input", input, 1)
     if not isinstance(other, Tensor):
         return _sub(other, input if alpha == 1 else mul(input, alpha))
@@ -212,9 +224,11 @@ def div(input, other, *, rounding_mode=None, out=None):
             ``"floor"``: rounded down. Both keep the operands' dtype.
         out: tensor to write the result to.
 
-    Shape: that to which the operands broadcast.
+    Shape:
+        that to which the operands broadcast.
 
     Raises:
+        TypeError: an operand is neither a tensor nor a number.
         RuntimeError: the rounding mode is another one, the shapes do not broadcast, or an integer is divided by zero.
     """
     if rounding_mode is None:
@@ -253,11 +267,11 @@ class Fmod(Rule):
 
 remainder = binary_op(
     "remainder", kernels.remainder_forward, _no_zero(np.remainder), Remainder,
-    "What input leaves when divided by other, with the sign of other: input - other floor(input / other)." + BROADCAST,
+    "What input leaves when divided by other, with the sign of other: input - other floor(input / other).",
 )  # fmt: skip
 fmod = binary_op(
     "fmod", kernels.fmod_forward, _no_zero(np.fmod), Fmod,
-    "What input leaves when divided by other, with the sign of input: input - other trunc(input / other)." + BROADCAST,
+    "What input leaves when divided by other, with the sign of input: input - other trunc(input / other).",
     numbers="other",
 )  # fmt: skip
 
@@ -316,6 +330,8 @@ def pow(input, exponent, *, out=None):
     Shape: that to which the operands broadcast. Their dtypes are promoted.
 
     Raises:
+        TypeError: an operand is neither a tensor nor a number.
+        NotImplementedError: both are of bool type.
         RuntimeError: the shapes do not broadcast, or an integer tensor is raised to a negative integer number.
     """
     if is_number(exponent) and isinstance(input, Tensor):
@@ -337,6 +353,13 @@ def float_power(input, exponent, *, out=None):
     Args:
         input, exponent: tensors or numbers, at least one a tensor; their shapes broadcast.
         out: tensor to write the result to.
+
+    Shape:
+        that to which the operands broadcast; the result is of float64.
+
+    Raises:
+        TypeError: an operand is neither a tensor nor a number.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
 
     def double(x):
@@ -348,7 +371,19 @@ def float_power(input, exponent, *, out=None):
 
 
 def ldexp(input, other, *, out=None):
-    """input * 2 ** other; integers give floating point."""
+    """input * 2^other.
+
+    Args:
+        input, other: tensors; their shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast; integers give floating point.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
+    """
     check_tensors("ldexp", input=input, other=other)
     return mul(input, pow(2.0, other), out=out)
 
@@ -405,7 +440,7 @@ maximum = binary_op(
     kernels.maximum_forward,
     np.maximum,
     Maximum,
-    "The larger element; NaN if either is." + BROADCAST,
+    "The larger element; NaN if either is.",
     numbers="",
 )
 minimum = binary_op(
@@ -413,7 +448,7 @@ minimum = binary_op(
     kernels.minimum_forward,
     np.minimum,
     Minimum,
-    "The smaller element; NaN if either is." + BROADCAST,
+    "The smaller element; NaN if either is.",
     numbers="",
 )
 fmax = binary_op(
@@ -421,7 +456,7 @@ fmax = binary_op(
     kernels.fmax_forward,
     np.maximum,
     Fmax,
-    "The larger element; the other one where one is NaN." + BROADCAST,
+    "The larger element; the other one where one is NaN.",
     numbers="",
 )
 fmin = binary_op(
@@ -429,7 +464,7 @@ fmin = binary_op(
     kernels.fmin_forward,
     np.minimum,
     Fmin,
-    "The smaller element; the other one where one is NaN." + BROADCAST,
+    "The smaller element; the other one where one is NaN.",
     numbers="",
 )
 

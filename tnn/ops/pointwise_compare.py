@@ -5,46 +5,45 @@ import numpy as np
 from ..kernels import pointwise_compare as kernels
 from ..tensor import Tensor, wrap
 from ._common import check_tensors, into
-from ._elementwise import as_array, binary_op, broadcast, by_numpy, inplace_operator, operator, run2, working
+from ._elementwise import (
+    as_array,
+    binary_doc,
+    binary_op,
+    broadcast,
+    by_numpy,
+    inplace_operator,
+    operator,
+    run2,
+    working,
+)
 
-_COMPARE = """
 
-    Args:
-        input, other: tensors or numbers, at least one a tensor; their shapes broadcast and their dtypes are promoted.
-        out: tensor to write the result to.
+def _compare(name, kernel, integer, sign):
+    doc = f"Whether input {sign} other, element by element; false where either is NaN."
+    if sign == "!=":
+        doc = "Whether input != other, element by element; true where either is NaN."
+    return binary_op(name, kernel, integer, None, doc, numbers="other", result="bool.")
 
-    Returns: a bool tensor.
-    """
 
-eq = binary_op(
-    "eq", kernels.eq_forward, np.equal, None, "input == other, element by element." + _COMPARE, numbers="other"
-)
-ne = binary_op(
-    "ne", kernels.ne_forward, np.not_equal, None, "input != other, element by element." + _COMPARE, numbers="other"
-)
-lt = binary_op(
-    "lt", kernels.lt_forward, np.less, None, "input < other, element by element." + _COMPARE, numbers="other"
-)
-le = binary_op(
-    "le", kernels.le_forward, np.less_equal, None, "input <= other, element by element." + _COMPARE, numbers="other"
-)
-gt = binary_op(
-    "gt", kernels.gt_forward, np.greater, None, "input > other, element by element." + _COMPARE, numbers="other"
-)
-ge = binary_op(
-    "ge", kernels.ge_forward, np.greater_equal, None, "input >= other, element by element." + _COMPARE, numbers="other"
-)
+eq = _compare("eq", kernels.eq_forward, np.equal, "==")
+ne = _compare("ne", kernels.ne_forward, np.not_equal, "!=")
+lt = _compare("lt", kernels.lt_forward, np.less, "<")
+le = _compare("le", kernels.le_forward, np.less_equal, "<=")
+gt = _compare("gt", kernels.gt_forward, np.greater, ">")
+ge = _compare("ge", kernels.ge_forward, np.greater_equal, ">=")
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
 def equal(input, other):
     """Whether two tensors have one shape and equal elements (False for NaN): a Python bool.
 
+    Args:
+        input, other: tensors of any shape and dtype.
+
     Raises:
-        TypeError: ``other`` is not a tensor.
+        TypeError: an argument is not a tensor.
     """
-    if not isinstance(other, Tensor):
-        raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+    check_tensors("equal", input=input, other=other)
     return input._data.shape == other._data.shape and bool(eq(input, other)._data.all())
 
 
@@ -53,11 +52,15 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
     Args:
         input, other: tensors of one dtype; their shapes broadcast.
-        rtol, atol: relative and absolute tolerance.
+        rtol, atol: relative and absolute tolerance, not negative.
         equal_nan: whether NaN is close to NaN.
 
+    Shape:
+        that to which the operands broadcast; the result is of bool dtype.
+
     Raises:
-        RuntimeError: the dtypes differ, or a tolerance is negative.
+        TypeError: an operand is not a tensor.
+        RuntimeError: the dtypes differ, a tolerance is negative, or the shapes do not broadcast.
     """
     check_tensors("isclose", input=input, other=other)
     if input._data.dtype != other._data.dtype:
@@ -70,7 +73,17 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close, as :func:`isclose` has it: a Python bool."""
+    """Whether |input - other| <= atol + rtol |other| for all elements: a Python bool.
+
+    Args:
+        input, other: tensors of one dtype; their shapes broadcast.
+        rtol, atol: relative and absolute tolerance, not negative.
+        equal_nan: whether NaN is close to NaN.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: the dtypes differ, a tolerance is negative, or the shapes do not broadcast.
+    """
     return bool(isclose(input, other, rtol, atol, equal_nan)._data.all())
 
 
@@ -89,7 +102,7 @@ def _logical(name, function, doc):
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
-    op.__doc__ = doc + " of the elements' truth (not zero): a bool tensor."
+    op.__doc__ = binary_doc(f"{doc} of the elements' truth (not zero).", "", result="bool.")
     return op
 
 
@@ -107,18 +120,21 @@ def _bitwise(name, function, kinds, doc):
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
-    op.__doc__ = (
-        doc
-        + """
+    integers = "integer or bool" if 0 in kinds else "integer"
+    op.__doc__ = f"""{doc}
 
     Args:
-        input, other: integer (or bool) tensors or numbers, at least one a tensor; their shapes broadcast.
-        out: tensor to write the result to.
+        input, other: tensors or numbers of {integers} type, at least one a tensor; their shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast; the dtype is that to which theirs promote.
 
     Raises:
-        RuntimeError: an operand is of floating point.
+        TypeError: an operand is neither a tensor nor a number.
+        NotImplementedError: the dtype is not of {integers} type.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    )
     return op
 
 
@@ -142,9 +158,19 @@ bitwise_right_shift = _bitwise("bitwise_right_shift", _right_shift, (1,), "input
 def bitwise_not(input, *, out=None):
     """The complement: ~input, for bool the negation.
 
+    Args:
+        input: tensor of any shape, of integer or bool type.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``, in its dtype.
+
     Raises:
-        RuntimeError: the tensor is of floating point.
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is of floating point.
+        RuntimeError: ``out`` cannot hold the result.
     """
+    check_tensors("bitwise_not", input=input)
     if input.dtype.kind == 2:
         raise NotImplementedError(f"\"bitwise_not\" not implemented for '{input.dtype.torch_name}'")
     result = wrap(np.asarray(np.invert(input._data)))

@@ -6,7 +6,7 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..tensor import Tensor
 from ._common import check_tensors
-from ._elementwise import BROADCAST, Rule, binary_op, by_numpy
+from ._elementwise import Rule, binary_op, by_numpy
 from .pointwise_unary import square
 
 
@@ -128,16 +128,16 @@ def _integer_heaviside(x, y):
 
 atan2 = binary_op(
     "atan2", kernels.atan2_forward, None, Atan2,
-    "The angle of the point (other, input) seen from the origin, in (-pi, pi]." + BROADCAST,
+    "The angle of the point (other, input) seen from the origin, in (-pi, pi].",
     always_float=True, numbers="",
 )  # fmt: skip
-hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2)." + BROADCAST, numbers="")
+hypot = binary_op("hypot", kernels.hypot_forward, None, Hypot, "sqrt(input^2 + other^2).", numbers="")
 logaddexp = binary_op(
     "logaddexp",
     kernels.logaddexp_forward,
     None,
     Logaddexp,
-    "log(e^input + e^other), without overflow." + BROADCAST,
+    "log(e^input + e^other), without overflow.",
     numbers="",
 )
 logaddexp2 = binary_op(
@@ -145,42 +145,55 @@ logaddexp2 = binary_op(
     kernels.logaddexp2_forward,
     None,
     Logaddexp2,
-    "log2(2^input + 2^other), without overflow." + BROADCAST,
+    "log2(2^input + 2^other), without overflow.",
     numbers="",
 )
 copysign = binary_op(
-    "copysign", kernels.copysign_forward, None, Copysign, "|input| with the sign of other." + BROADCAST,
+    "copysign", kernels.copysign_forward, None, Copysign, "|input| with the sign of other.",
     always_float=True, numbers="other")  # fmt: skip
 xlogy = binary_op(
     "xlogy",
     kernels.xlogy_forward,
     None,
     Xlogy,
-    "input * log(other); 0 where input is 0." + BROADCAST,
+    "input * log(other); 0 where input is 0.",
     always_float=True,
 )
 xlog1py = binary_op(
-    "xlog1py", kernels.xlog1py_forward, None, SpecialXlog1Py, "input * log(1 + other); 0 where input is 0." + BROADCAST,
+    "xlog1py", kernels.xlog1py_forward, None, SpecialXlog1Py, "input * log(1 + other); 0 where input is 0.",
     always_float=True,
 )  # fmt: skip
 heaviside = binary_op(
     "heaviside", kernels.heaviside_forward, _integer_heaviside, Heaviside,
-    "0 where input is negative, 1 where it is positive, other where it is zero." + BROADCAST, numbers="")  # fmt: skip
+    "0 where input is negative, 1 where it is positive, other where it is zero.", numbers="")  # fmt: skip
 igamma = binary_op(
     "igamma", kernels.igamma_forward, None, Igamma,
-    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0." + BROADCAST,
+    "Regularised lower incomplete gamma function P(input, other), input > 0, other >= 0.",
     numbers="",
 )  # fmt: skip
 igammac = binary_op(
     "igammac", kernels.igammac_forward, None, Igammac,
-    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other)." + BROADCAST,
+    "Regularised upper incomplete gamma function Q(input, other) = 1 - P(input, other).",
     numbers="",
 )  # fmt: skip
 gammainc, gammaincc, arctan2 = igamma, igammac, atan2
 
 
 def nextafter(input, other, *, out=None):
-    """The next floating-point number after input in the direction of other."""
+    """The next floating-point number after input in the direction of other.
+
+    Args:
+        input, other: tensors that promote to a floating-point dtype; their shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        NotImplementedError: the dtype is not a floating-point one.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
+    """
     check_tensors("nextafter", input=input, other=other)
     result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
     if mode.grad and (input._rg or other._rg):
@@ -189,12 +202,39 @@ def nextafter(input, other, *, out=None):
 
 
 def gcd(input, other, *, out=None):
-    """The greatest common divisor of integers."""
+    """The greatest common divisor of input and other, element by element; 0 for two zeros.
+
+    Args:
+        input, other: tensors of integer dtypes; their shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast; the dtype is that to which theirs promote.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        NotImplementedError: the dtype is not an integer one.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
+    """
     check_tensors("gcd", input=input, other=other)
     return by_numpy("gcd", np.gcd, input, other, out, (1,))
 
 
 def lcm(input, other, *, out=None):
-    """The least common multiple of integers."""
+    """The least common multiple of input and other, |input other| / gcd(input, other), element by element; 0 where
+    either is.
+
+    Args:
+        input, other: tensors of integer dtypes; their shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast; the dtype is that to which theirs promote.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        NotImplementedError: the dtype is not an integer one.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
+    """
     check_tensors("lcm", input=input, other=other)
     return by_numpy("lcm", np.lcm, input, other, out, (1,))

@@ -39,10 +39,15 @@ def where(condition, input=None, other=None, *, out=None):
 
     Args:
         condition: bool tensor (or uint8).
-        input, other: tensors or numbers; all three shapes broadcast.
-        out: tensor to write the result to.
+        input, other: tensors or numbers, or both None; all three shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the three broadcast; the dtype is that to which ``input`` and ``other`` promote. With the
+        condition alone: a tuple of int64 tensors, one for each dimension.
 
     Raises:
+        TypeError: the condition is not a tensor, or ``input`` or ``other`` neither that nor a number.
         RuntimeError: the condition is not of bool type, or the shapes do not broadcast.
     """
     check_tensor("where", "condition", condition, 1)
@@ -75,7 +80,20 @@ def where(condition, input=None, other=None, *, out=None):
 
 
 def where_method(self, condition, other, *, out=None):
-    """``self`` where the condition holds, ``other`` elsewhere: ``where(condition, self, other)``."""
+    """``self`` where the condition holds, ``other`` elsewhere: ``where(condition, self, other)``.
+
+    Args:
+        condition: bool tensor (or uint8).
+        other: tensor or number; all three shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the three broadcast; the dtype is that to which ``self`` and ``other`` promote.
+
+    Raises:
+        TypeError: the condition is not a tensor, or ``other`` neither that nor a number.
+        RuntimeError: the condition is not of bool type, or the shapes do not broadcast.
+    """
     return where(condition, self, other, out=out)
 
 
@@ -95,11 +113,17 @@ def masked_fill(input, mask, value):
     Args:
         input: tensor of any dtype.
         mask: bool tensor; the shapes broadcast.
-        value: a number or a tensor without dimensions.
+        value: a number or a tensor without dimensions; it is cast to input's dtype.
+
+    Shape:
+        that to which ``input`` and ``mask`` broadcast, in input's dtype.
 
     Raises:
-        RuntimeError: the mask is not of bool type, the value has dimensions, or is too large for the dtype.
+        TypeError: ``input`` or ``mask`` is not a tensor, or the value neither that nor a number.
+        RuntimeError: the mask is not of bool type, the value has dimensions or is too large for the dtype, or the
+            shapes do not broadcast.
     """
+    check_tensor("masked_fill", "input", input, 1)
     check_tensor("masked_fill", "mask", mask, 2)
     if mask._data.dtype.kind != "b":
         raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}")
@@ -162,12 +186,15 @@ class Clamp(Node):
 
 
 def clamp(input, min=None, max=None, *, out=None):
-    """input limited to [min, max]: ``max`` where min > max; NaN stays NaN.
+    """min(max(input, min), max), element by element: ``max`` where min > max; NaN stays NaN.
 
     Args:
-        input: tensor of any shape.
+        input: tensor of any shape and dtype.
         min, max: numbers or tensors (their shapes broadcast with input's), or None for no limit.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which input and limits broadcast; their dtypes are promoted.
 
     Raises:
         RuntimeError: both limits are None, or the shapes do not broadcast.
@@ -213,12 +240,38 @@ clip = clamp
 
 
 def clamp_min(input, min, *, out=None):
-    """input, but at least ``min`` (a number or a tensor)."""
+    """max(input, min), element by element; NaN stays NaN.
+
+    Args:
+        input: tensor of any shape and dtype.
+        min: number, or tensor whose shape broadcasts with input's.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which both broadcast; their dtypes are promoted.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or ``min`` neither that nor a number.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
+    """
     return clamp(input, min=min, out=out)
 
 
 def clamp_max(input, max, *, out=None):
-    """input, but at most ``max`` (a number or a tensor)."""
+    """min(input, max), element by element; NaN stays NaN.
+
+    Args:
+        input: tensor of any shape and dtype.
+        max: number, or tensor whose shape broadcasts with input's.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which both broadcast; their dtypes are promoted.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or ``max`` neither that nor a number.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
+    """
     return clamp(input, max=max, out=out)
 
 
@@ -253,11 +306,16 @@ def lerp(input, end, weight, *, out=None):
 
     Args:
         input, end: tensors of one floating-point dtype.
-        weight: number or tensor; all shapes broadcast.
-        out: tensor to write the result to.
+        weight: number, or tensor of that dtype; all shapes broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which all broadcast, in input's dtype.
 
     Raises:
+        TypeError: ``input`` or ``end`` is not a tensor.
         RuntimeError: the dtypes differ, or the shapes do not broadcast.
+        NotImplementedError: the dtype is not a floating-point one.
     """
     for argument, t in (("input", input), ("end", end)):
         check_tensor("lerp", argument, t)
@@ -339,7 +397,14 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     Args:
         input, tensor1, tensor2: tensors; their shapes broadcast.
         value: number.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the three broadcast; their dtypes are promoted.
+
+    Raises:
+        TypeError: ``input``, ``tensor1`` or ``tensor2`` is not a tensor.
+        RuntimeError: the shapes do not broadcast, or ``value`` is a float and the tensors are of integer types.
     """
     return _addc(
         "addcmul",
@@ -360,10 +425,14 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
     Args:
         input, tensor1, tensor2: tensors; their shapes broadcast.
         value: number.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the three broadcast; their dtypes are promoted.
 
     Raises:
-        RuntimeError: both ``tensor1`` and ``tensor2`` are of integer types.
+        TypeError: ``input``, ``tensor1`` or ``tensor2`` is not a tensor.
+        RuntimeError: both ``tensor1`` and ``tensor2`` are of integer types, or the shapes do not broadcast.
     """
     if (
         isinstance(tensor1, Tensor)

@@ -32,21 +32,33 @@ def _zero(g, _):
 
 # ---------------------------------------------------------------------------------------------- exponential, logarithms
 
-exp = unary_op("exp", kernels.exp_forward, "o", lambda g, y: g * y, "e to the power input.")
-exp2 = unary_op("exp2", kernels.exp2_forward, "o", lambda g, y: g * (y * _LN2), "2 to the power input.")
+exp = unary_op("exp", kernels.exp_forward, "o", lambda g, y: g * y, "e^input.")
+exp2 = unary_op("exp2", kernels.exp2_forward, "o", lambda g, y: g * (y * _LN2), "2^input.")
 expm1 = unary_op("expm1", kernels.expm1_forward, "o", lambda g, y: g * (y + 1.0), "e^input - 1, exact for small input.")
-log = unary_op("log", kernels.log_forward, "a", lambda g, x: g / x, "Natural logarithm; NaN below 0.")
-log2 = unary_op("log2", kernels.log2_forward, "a", lambda g, x: g / (x * _LN2), "Logarithm to base 2.")
-log10 = unary_op("log10", kernels.log10_forward, "a", lambda g, x: g / (x * _LN10), "Logarithm to base 10.")
+log = unary_op(
+    "log", kernels.log_forward, "a", lambda g, x: g / x, "Natural logarithm ln(input); -inf at 0, NaN below."
+)
+log2 = unary_op(
+    "log2", kernels.log2_forward,
+    "a", lambda g, x: g / (x * _LN2), "Logarithm to base 2: ln(input) / ln(2); -inf at 0, NaN below.",
+)  # fmt: skip
+log10 = unary_op(
+    "log10", kernels.log10_forward,
+    "a", lambda g, x: g / (x * _LN10), "Logarithm to base 10: ln(input) / ln(10); -inf at 0, NaN below.",
+)  # fmt: skip
 log1p = unary_op(
     "log1p", kernels.log1p_forward, "a", lambda g, x: g / (x + 1.0), "log(1 + input), exact for small input."
 )
 
 # ---------------------------------------------------------------------------------------------- powers
 
-sqrt = unary_op("sqrt", kernels.sqrt_forward, "o", lambda g, y: g / (y * 2.0), "Square root; NaN below 0.")
-rsqrt = unary_op("rsqrt", kernels.rsqrt_forward, "o", lambda g, y: g * (y * y * y) * -0.5, "1 / sqrt(input).")
-reciprocal = unary_op("reciprocal", kernels.reciprocal_forward, "o", lambda g, y: -g * (y * y), "1 / input.")
+sqrt = unary_op("sqrt", kernels.sqrt_forward, "o", lambda g, y: g / (y * 2.0), "Square root input^(1/2); NaN below 0.")
+rsqrt = unary_op(
+    "rsqrt", kernels.rsqrt_forward, "o", lambda g, y: g * (y * y * y) * -0.5, "1 / sqrt(input); inf at 0, NaN below."
+)
+reciprocal = unary_op(
+    "reciprocal", kernels.reciprocal_forward, "o", lambda g, y: -g * (y * y), "1 / input; infinite at 0."
+)
 
 
 def _integer_square(x):
@@ -57,23 +69,34 @@ square = unary_op("square", kernels.square_forward, "a", lambda g, x: g * (x * 2
 
 # ---------------------------------------------------------------------------------- trigonometric, hyperbolic
 
-sin = unary_op("sin", kernels.sin_forward, "a", lambda g, x: g * cos(x), "Sine.")
-cos = unary_op("cos", kernels.cos_forward, "a", lambda g, x: -g * sin(x), "Cosine.")
-tan = unary_op("tan", kernels.tan_forward, "o", lambda g, y: g * (y * y + 1.0), "Tangent.")
+sin = unary_op("sin", kernels.sin_forward, "a", lambda g, x: g * cos(x), "Sine sin(input), of radians.")
+cos = unary_op("cos", kernels.cos_forward, "a", lambda g, x: -g * sin(x), "Cosine cos(input), of radians.")
+tan = unary_op(
+    "tan", kernels.tan_forward, "o", lambda g, y: g * (y * y + 1.0), "Tangent sin(input) / cos(input), of radians."
+)
 asin = unary_op(
-    "asin", kernels.asin_forward, "a", lambda g, x: g * rsqrt(1.0 - x * x), "Inverse sine; NaN outside [-1, 1]."
+    "asin", kernels.asin_forward, "a", lambda g, x: g * rsqrt(1.0 - x * x),
+    "Inverse sine, in [-pi/2, pi/2]; NaN outside [-1, 1].",
 )
 acos = unary_op(
-    "acos", kernels.acos_forward, "a", lambda g, x: -g * rsqrt(1.0 - x * x), "Inverse cosine; NaN outside [-1, 1]."
+    "acos", kernels.acos_forward, "a", lambda g, x: -g * rsqrt(1.0 - x * x),
+    "Inverse cosine, in [0, pi]; NaN outside [-1, 1].",
 )
-atan = unary_op("atan", kernels.atan_forward, "a", lambda g, x: g / (x * x + 1.0), "Inverse tangent.")
-sinh = unary_op("sinh", kernels.sinh_forward, "a", lambda g, x: g * cosh(x), "Hyperbolic sine.")
-cosh = unary_op("cosh", kernels.cosh_forward, "a", lambda g, x: g * sinh(x), "Hyperbolic cosine.")
-asinh = unary_op("asinh", kernels.asinh_forward, "a", lambda g, x: g * rsqrt(x * x + 1.0), "Inverse hyperbolic sine.")
+atan = unary_op("atan", kernels.atan_forward, "a", lambda g, x: g / (x * x + 1.0), "Inverse tangent, in [-pi/2, pi/2].")
+sinh = unary_op("sinh", kernels.sinh_forward, "a", lambda g, x: g * cosh(x), "Hyperbolic sine (e^x - e^-x) / 2.")
+cosh = unary_op("cosh", kernels.cosh_forward, "a", lambda g, x: g * sinh(x), "Hyperbolic cosine (e^x + e^-x) / 2.")
+asinh = unary_op(
+    "asinh", kernels.asinh_forward,
+    "a", lambda g, x: g * rsqrt(x * x + 1.0), "Inverse hyperbolic sine ln(x + sqrt(x^2 + 1)).",
+)  # fmt: skip
 acosh = unary_op(
-    "acosh", kernels.acosh_forward, "a", lambda g, x: g * rsqrt(x * x - 1.0), "Inverse hyperbolic cosine; NaN below 1."
+    "acosh", kernels.acosh_forward, "a", lambda g, x: g * rsqrt(x * x - 1.0),
+    "Inverse hyperbolic cosine ln(x + sqrt(x^2 - 1)); NaN below 1.",
 )
-atanh = unary_op("atanh", kernels.atanh_forward, "a", lambda g, x: g / (1.0 - x * x), "Inverse hyperbolic tangent.")
+atanh = unary_op(
+    "atanh", kernels.atanh_forward,
+    "a", lambda g, x: g / (1.0 - x * x), "Inverse hyperbolic tangent ln((1 + x) / (1 - x)) / 2; NaN outside [-1, 1].",
+)  # fmt: skip
 arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
 
 deg2rad = unary_op(
@@ -101,16 +124,24 @@ erf = unary_op(
     "erf", kernels.erf_forward, "a", lambda g, x: g * (exp(-(x * x)) * _ERF),
     "Error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to input.",
 )  # fmt: skip
-erfc = unary_op("erfc", kernels.erfc_forward, "a", lambda g, x: g * (exp(-(x * x)) * -_ERF), "1 - erf(input).")
-erfinv = unary_op(
-    "erfinv", kernels.erfinv_forward, "o", lambda g, y: g * (exp(y * y) / _ERF), "Inverse of the error function."
+erfc = unary_op(
+    "erfc", kernels.erfc_forward, "a", lambda g, x: g * (exp(-(x * x)) * -_ERF), "1 - erf(input), exact in its tail."
 )
-lgamma = unary_op("lgamma", kernels.lgamma_forward, "a", lambda g, x: g * digamma(x), "log |Gamma(input)|.")
+erfinv = unary_op(
+    "erfinv", kernels.erfinv_forward, "o", lambda g, y: g * (exp(y * y) / _ERF),
+    "Inverse of the error function: y with erf(y) = input; infinite at -1 and 1, NaN outside.",
+)
+lgamma = unary_op(
+    "lgamma", kernels.lgamma_forward,
+    "a", lambda g, x: g * digamma(x), "ln |Gamma(input)|, Gamma(x) being the integral of t^(x - 1) e^-t from 0 on.",
+)  # fmt: skip
 digamma = unary_op(
-    "digamma", kernels.digamma_forward, "a", lambda g, x: g * polygamma(1, x), "Derivative of log Gamma(input)."
+    "digamma", kernels.digamma_forward, "a", lambda g, x: g * polygamma(1, x),
+    "Derivative of ln Gamma(input): Gamma'(x) / Gamma(x).",
 )
 i0 = unary_op(
-    "i0", kernels.i0_forward, "a", lambda g, x: g * i1(x), "Modified Bessel function of the first kind, order 0."
+    "i0", kernels.i0_forward, "a", lambda g, x: g * i1(x),
+    "Modified Bessel function I0: the sum of (x^2 / 4)^k / (k!)^2 over k from 0 on.",
 )
 
 
@@ -119,7 +150,10 @@ def _i1_derivative(g, x):
     return g * (i0(x) - i1(x) / x.masked_fill(zero, 1.0)).masked_fill(zero, 0.5)
 
 
-i1 = unary_op("i1", kernels.i1_forward, "a", _i1_derivative, "Modified Bessel function of the first kind, order 1.")
+i1 = unary_op(
+    "i1", kernels.i1_forward,
+    "a", _i1_derivative, "Modified Bessel function I1: x / 2 times the sum of (x^2 / 4)^k / (k! (k + 1)!) over k.",
+)  # fmt: skip
 
 
 class Polygamma(unary_node("polygamma", "a", _zero)):
@@ -131,15 +165,19 @@ class Polygamma(unary_node("polygamma", "a", _zero)):
 
 
 def polygamma(n, input, *, out=None):
-    """The derivative number n of digamma(input).
+    """The derivative number n of digamma: (-1)^(n + 1) n! times the sum of 1 / (input + k)^(n + 1) over k from 0 on.
 
     Args:
         n: order, an integer from 0 on.
-        input: tensor of any shape.
-        out: tensor to write the result to.
+        input: tensor of any shape; integers and bool are computed in the default floating-point dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
 
     Raises:
-        RuntimeError: ``n`` is negative.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``n`` is negative, or ``out`` cannot hold the result.
     """
     if isinstance(n, Tensor):
         n, input = input, n
@@ -164,16 +202,20 @@ def _with_parameters(kernel, node, input, out, p, q=0.0, **context):
 
 
 def mvlgamma(input, p, *, out=None):
-    """Logarithm of the multivariate gamma function: p (p - 1) / 4 log(pi) + the sum of
-    lgamma(input - j / 2) over j = 0 ... p - 1.
+    """Logarithm of the multivariate gamma function: p (p - 1) / 4 ln(pi) + the sum of lgamma(input - j / 2) over j = 0
+    ... p - 1.
 
     Args:
-        input: tensor with elements above (p - 1) / 2.
-        p: dimension, at least 1.
-        out: tensor to write the result to.
+        input: tensor of any shape with elements above (p - 1) / 2; integers are computed in floating point.
+        p: dimension, an integer from 1 on.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
 
     Raises:
-        RuntimeError: ``p`` is below 1.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``p`` is below 1, or ``out`` cannot hold the result.
     """
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
@@ -195,12 +237,19 @@ class Logit(unary_node("logit", "a", _zero)):
 
 
 def logit(input, eps=None, *, out=None):
-    """log(z / (1 - z)), z being input clamped to [eps, 1 - eps].
+    """ln(z / (1 - z)), z being input clamped to [eps, 1 - eps]; NaN outside [0, 1] where nothing is clamped.
 
     Args:
-        input: tensor of any shape.
+        input: tensor of any shape; integers and bool are computed in the default floating-point dtype.
         eps: None (nothing is clamped) or a small number.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the result.
     """
     check_tensor("logit", "input", input, 1)
     low, high = (-math.inf, math.inf) if eps is None else (float(eps), 1.0 - float(eps))
@@ -234,22 +283,30 @@ def _integer_sign(x):
     return x if x.dtype == np.bool_ else np.sign(x)
 
 
-abs = unary_op("abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "|input|.", _refuse_bool("abs", np.abs))
-neg = unary_op("neg", kernels.neg_forward, "", lambda g, _: -g, "-input.", _no_bool("neg", np.negative))
-sign = unary_op("sign", kernels.sign_forward, "", _zero, "-1, 0 or 1, by the sign of the element.", _integer_sign)
-sgn = unary_op("sgn", kernels.sign_forward, "", _zero, "-1, 0 or 1, by the sign of the element.", _integer_sign)
+abs = unary_op(
+    "abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "Absolute value |input|.", _refuse_bool("abs", np.abs)
+)
+neg = unary_op("neg", kernels.neg_forward, "", lambda g, _: -g, "The negative: -input.", _no_bool("neg", np.negative))
+sign = unary_op("sign", kernels.sign_forward, "", _zero, "-1, 0 or 1: the sign of each element.", _integer_sign)
+sgn = unary_op("sgn", kernels.sign_forward, "", _zero, "-1, 0 or 1: the sign of each element.", _integer_sign)
 floor = unary_op("floor", kernels.floor_forward, "", _zero, "The largest integer up to input.", _refuse_bool("floor"))
 ceil = unary_op("ceil", kernels.ceil_forward, "", _zero, "The smallest integer from input on.", _refuse_bool("ceil"))
-trunc = unary_op("trunc", kernels.trunc_forward, "", _zero, "The integer part.", _refuse_bool("trunc"))
+trunc = unary_op(
+    "trunc", kernels.trunc_forward, "", _zero, "The integer part: input rounded towards 0.", _refuse_bool("trunc")
+)
 frac = unary_op("frac", kernels.frac_forward, "", lambda g, _: g, "input - trunc(input).", None)
 _round = unary_op("round", kernels.round_forward, "", _zero, "", _refuse_bool("round"))
 absolute, negative, fix = abs, neg, trunc
 
 
 def positive(input):
-    """The tensor itself.
+    """The tensor itself: +input.
+
+    Args:
+        input: tensor of any shape and of any dtype but bool.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: it is of bool type.
     """
     check_tensor("positive", "input", input, 1)
@@ -266,10 +323,19 @@ def round(input, *, decimals=0, out=None):
     """The nearest integer, or the nearest number with so many decimals; ties go to the even one.
 
     Args:
-        input: tensor of any shape.
+        input: tensor of any shape and of any dtype but bool; integers stay as they are.
         decimals: digits to keep after the point; negative ones round to tens, hundreds ...
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``, in its dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is of bool type.
+        RuntimeError: ``out`` cannot hold the result.
     """
+    check_tensor("round", "input", input, 1)
     if decimals == 0 or not input.dtype.is_floating_point:
         return _round(input, out=out)
     kernel = kernels.round_decimals_forward if decimals > 0 else kernels.round_tens_forward
@@ -277,7 +343,19 @@ def round(input, *, decimals=0, out=None):
 
 
 def angle(input, *, out=None):
-    """0 for positive elements, pi for negative ones, NaN for NaN."""
+    """0 for positive elements, pi for negative ones, NaN for NaN.
+
+    Args:
+        input: tensor of any shape; integers and bool are computed in the default floating-point dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the result.
+    """
     check_tensor("angle", "input", input, 1)
     x = as_array(input, to_float(input.dtype).np)
     data = np.where(x < 0, np.pi, np.where(x == x, 0.0, x)).astype(x.dtype)
@@ -291,11 +369,19 @@ _Angle = unary_node("angle", "", _zero)
 
 
 def frexp(input):
-    """(mantissa, exponent) with input = mantissa * 2^exponent and 0.5 <= |mantissa| < 1; exponents are int32.
+    """Mantissa and exponent: input = mantissa * 2^exponent with 0.5 <= |mantissa| < 1.
+
+    Args:
+        input: tensor of any shape and of a floating-point dtype.
+
+    Returns:
+        a named tuple (mantissa, exponent), both of input's shape; the exponents are int32.
 
     Raises:
-        RuntimeError: the tensor is not of floating point.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: it is not of a floating-point dtype.
     """
+    check_tensor("frexp", "input", input, 1)
     if not input.dtype.is_floating_point:
         raise RuntimeError("frexp() only supports floating-point dtypes")
     x = convert(input._data, F32) if input._data.dtype in HALF else input._data
@@ -325,10 +411,17 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
     """Numbers in place of NaN and infinities.
 
     Args:
-        input: tensor of any shape.
+        input: tensor of any shape and dtype; integers and bool stay as they are.
         nan: what replaces NaN.
         posinf, neginf: what replaces the infinities; None: the largest and the lowest finite number of the dtype.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``, in its dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the result.
     """
     check_tensor("nan_to_num", "input", input, 1)
     if not input.dtype.is_floating_point:
@@ -370,16 +463,34 @@ _logical_not = predicate_op("logical_not", kernels.logical_not_forward, np.logic
 
 
 def isreal(input):
-    """Whether each element is real: always True."""
+    """Whether each element is real: always True.
+
+    Args:
+        input: tensor of any shape and dtype.
+
+    Shape:
+        that of ``input``; the result is of bool dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
+    check_tensor("isreal", "input", input, 1)
     return wrap(np.ones(input._data.shape, np.bool_))
 
 
 def logical_not(input, *, out=None):
-    """Whether each element is zero (False).
+    """Whether each element is zero (for bool: False).
 
     Args:
         input: tensor of any shape and dtype.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``; the result is of bool dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` repeats memory.
     """
     result = _logical_not(input)
     return result if out is None else into(out, result)

@@ -91,14 +91,17 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None, *, axis=None):
     """``y_k = exp(x_k) / sum_j exp(x_j)`` along ``dim``.
 
     Args:
+        input: tensor of a floating-point dtype, unless ``dtype`` is given.
         dim: the dimension along which the results add up to 1. (None is deprecated: 0 for 0-d, 1-d and 3-d input, else
             1.)
         dtype: cast the input to this dtype first.
+        axis: another name of ``dim``.
 
     Shape:
-        Any; the output has the input's. A slice of nothing but ``-inf`` gives NaN.
+        any; the output has the input's. A slice of nothing but ``-inf`` gives NaN.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
         NotImplementedError: the dtype is not a floating-point one.
 
@@ -112,14 +115,43 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None, *, axis=None):
 
 
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None, *, axis=None):
-    """``y_k = x_k - log sum_j exp(x_j)`` along ``dim``. Arguments, shape and errors as for :func:`softmax`."""
+    """``y_k = x_k - ln sum_j exp(x_j)`` along ``dim``.
+
+    Args:
+        input: tensor of a floating-point dtype, unless ``dtype`` is given.
+        dim: the dimension along which the results' exponentials add up to 1; None as for :func:`softmax`.
+        dtype: cast the input to this dtype first.
+        axis: another name of ``dim``.
+
+    Shape:
+        any; the output has the input's.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
+    """
     if axis is not None:  # NumPy's name
         dim = axis
     return _softmax("log_softmax", input, dim, _stacklevel, dtype, True, LogSoftmax)
 
 
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
-    """``softmax(-x)`` along ``dim``. Arguments, shape and errors as for :func:`softmax`."""
+    """``y_k = exp(-x_k) / sum_j exp(-x_j)`` along ``dim``.
+
+    Args:
+        input: tensor of a floating-point dtype, unless ``dtype`` is given.
+        dim: the dimension along which the results add up to 1; None as for :func:`softmax`.
+        dtype: cast the input to this dtype first.
+
+    Shape:
+        any; the output has the input's.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
+    """
     check_tensor("softmin", "input", input, 1)
     return _softmax("softmin", -input, dim, _stacklevel, dtype, False, Softmax)
 
@@ -128,11 +160,19 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """A sample from the Gumbel-Softmax distribution: ``softmax((logits + g) / tau)`` with Gumbel noise g.
 
     Args:
-        logits: unnormalized log-probabilities.
+        logits: tensor of unnormalized log-probabilities, of floating point.
         tau: temperature; towards 0 the samples approach one-hot vectors.
         hard: return one-hot vectors, which are differentiated as if they were the soft samples.
         eps: not used.
         dim: the dimension of the classes.
+
+    Shape:
+        that of ``logits``.
+
+    Raises:
+        TypeError: ``logits`` is not a tensor.
+        IndexError: no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
 
     E. Jang, S. Gu and B. Poole, "Categorical reparameterization with Gumbel-Softmax" (2017).
     """
