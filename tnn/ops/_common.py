@@ -203,9 +203,9 @@ def _keep_before(node, tensor):
 _COMPOSED = {"index_reduce", "mvlgamma", "renorm", "scatter_reduce"}
 
 
-def _inplace_doc(op):
+def inplace_doc(op, what="``input`` takes on the values and is returned."):
     """An in-place form's docstring: that of the operation, without its examples, and what is special about it."""
-    first = f"In-place form of :func:`{op.__name__}`: ``input`` takes on the values and is returned."
+    first = f"In-place form of :func:`{op.__name__}`: {what}"
     rest = inspect.cleandoc(op.__doc__ or "").partition(">>>")[0].rstrip()
     sections = rest if "\nRaises:\n" in rest else rest + "\n\nRaises:"
     return (
@@ -231,7 +231,7 @@ def inplace(op):
 
     method.__name__ = op.__name__ + "_"
     method.__qualname__ = method.__name__
-    method.__doc__ = _inplace_doc(op)
+    method.__doc__ = inplace_doc(op)
     return method
 
 

@@ -151,7 +151,8 @@ def result_type(tensor1, tensor2):
     """
     for argument, value in (("tensor1", tensor1), ("tensor2", tensor2)):
         if not isinstance(value, Tensor) and not is_number(value):
-            raise TypeError(f"result_type(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
+            got = type(value).__name__
+            raise TypeError(f"result_type(): argument '{argument}' must be Tensor or Number, not {got}")
     return promoted(tensor1, tensor2)
 
 

@@ -29,7 +29,12 @@ class CopyBackwards(Node):
 def copy_(self, src, non_blocking=False):
     """Copies the elements of ``src``, broadcast and cast to this tensor's shape and dtype, into this tensor.
 
+    Args:
+        src: tensor of any dtype whose shape broadcasts to this one's.
+        non_blocking: not used.
+
     Raises:
+        TypeError: ``src`` is not a tensor.
         RuntimeError: ``src`` cannot be broadcast to the shape, or the tensor may not be changed in place.
     """
     check_tensor("copy_", "src", src, 1)
@@ -67,9 +72,13 @@ class Fill(Node):
 def fill_(self, value):
     """Writes one value, a number or a tensor without dimensions, into every element.
 
+    Args:
+        value: a number, or a tensor without dimensions; it is cast to this tensor's dtype.
+
     Raises:
         RuntimeError: ``value`` has dimensions or does not fit the dtype, or the tensor may not be changed in place.
     """
+    check_tensor("fill_", "input", self, 1)
     tensor = value if isinstance(value, Tensor) else None
     if tensor is not None:
         if tensor._data.ndim:
@@ -95,5 +104,9 @@ def fill_(self, value):
 
 
 def zero_(self):
-    """Writes zero into every element."""
+    """Writes zero into every element.
+
+    Raises:
+        RuntimeError: the tensor may not be changed in place.
+    """
     return fill_(self, 0)

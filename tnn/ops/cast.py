@@ -10,7 +10,7 @@ from ..autograd.node import Node
 from ..kernels import cast as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, check_device, device, wrap
-from ._common import F32
+from ._common import F32, check_tensor
 
 _BF16 = dtypes.bfloat16.np
 _E4M3 = dtypes.float8_e4m3fn.np
@@ -81,7 +81,11 @@ def to(self, *args, **kwargs):
     ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``, each with ``non_blocking``, ``copy`` and
     ``memory_format`` accepted.
 
+    Args:
+        args, kwargs: see above.
+
     Raises:
+        TypeError: an argument is none of these.
         RuntimeError: another device than the CPU.
     """
     copy = kwargs.pop("copy", False)
@@ -109,7 +113,15 @@ def to(self, *args, **kwargs):
 
 
 def type(self, dtype=None, non_blocking=False, **kwargs):
-    """The name of the type (``'tnn.FloatTensor'``), or the tensor cast to ``dtype``."""
+    """The name of the type (``'tnn.FloatTensor'``), or the tensor cast to ``dtype``.
+
+    Args:
+        dtype: the dtype or a type's name; None: nothing is cast.
+        non_blocking: not used.
+
+    Raises:
+        TypeError: ``dtype`` is neither a dtype nor a type's name.
+    """
     if dtype is None:
         return f"tnn.{self.dtype.torch_name}Tensor"
     if isinstance(dtype, str):
@@ -121,7 +133,15 @@ def type(self, dtype=None, non_blocking=False, **kwargs):
 
 
 def type_as(self, other):
-    """The tensor cast to the dtype of ``other``."""
+    """The tensor cast to the dtype of ``other``.
+
+    Args:
+        other: the tensor whose dtype it takes.
+
+    Raises:
+        TypeError: ``other`` is not a tensor.
+    """
+    check_tensor("type_as", "other", other, 1)
     return cast(self, other.dtype)
 
 
@@ -130,7 +150,11 @@ def _short(name, target):
         return cast(self, target)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"The tensor cast to {target.name}."
+    method.__doc__ = f"""The tensor cast to {target.name}: itself where it has that dtype.
+
+    Args:
+        memory_format: not used.
+    """
     return method
 
 
@@ -147,7 +171,11 @@ bool = _short("bool", dtypes.bool)
 
 
 def cpu(self, memory_format=None):
-    """The tensor itself: it is on the CPU."""
+    """The tensor itself: it is on the CPU.
+
+    Args:
+        memory_format: not used.
+    """
     return self
 
 
@@ -156,7 +184,14 @@ def _elsewhere(name, kind):
         raise RuntimeError(f"tnn runs on the CPU: there is no {kind} device")
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = "Raises: tnn runs on the CPU.\n\n    Raises:\n        RuntimeError: always."
+    method.__doc__ = """Raises: tnn runs on the CPU.
+
+    Args:
+        args, kwargs: not used.
+
+    Raises:
+        RuntimeError: always.
+    """
     return method
 
 

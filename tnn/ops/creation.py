@@ -220,6 +220,9 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         requires_grad: whether gradients are computed for it.
         pin_memory: ignored.
 
+    Shape:
+        that of the data.
+
     Raises:
         ValueError: sequences of one level differ in length.
         TypeError, RuntimeError: something is no number, or an integer does not fit.
@@ -266,7 +269,17 @@ def _shared(array):
 def as_tensor(data, dtype=None, device=None):
     """The data as a tensor, without a copy where the dtype fits: a tensor itself, the memory of an ndarray.
 
-    Args and errors as :func:`tensor`.
+    Args:
+        data: a number, nested sequences of numbers, an ndarray or a tensor.
+        dtype: the element type, by default that of the data.
+        device: the CPU.
+
+    Shape:
+        that of the data.
+
+    Raises:
+        ValueError: sequences of one level differ in length, or an array has negative strides or foreign byte order.
+        TypeError, RuntimeError: something is no number, or an integer does not fit.
     """
     if device is not None:
         check_device(device)
@@ -285,8 +298,19 @@ def as_tensor(data, dtype=None, device=None):
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """As :func:`as_tensor`; ``copy=True`` always copies, ``copy=False`` raises where a copy is needed.
 
+    Args:
+        obj: a number, nested sequences of numbers, an ndarray, a tensor, or what has ``__dlpack__``.
+        dtype: the element type, by default that of the data.
+        device: the CPU.
+        copy: whether to copy; None: only where it is needed.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        that of the data.
+
     Raises:
-        ValueError: ``copy=False``, and the data cannot be shared.
+        ValueError: ``copy=False``, and the data cannot be shared; or sequences of one level differ in length.
+        TypeError, RuntimeError: something is no number, or an integer does not fit.
     """
     shares = isinstance(obj, Tensor) or _external(obj) is not None or hasattr(obj, "__dlpack__")
     if copy is False:
@@ -309,6 +333,12 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
 def from_numpy(ndarray):
     """A tensor that shares the memory of an ndarray (a copy of it where the array is read-only).
 
+    Args:
+        ndarray: an array of a dtype that tnn has.
+
+    Shape:
+        that of the array, in its dtype.
+
     Raises:
         TypeError: it is no ndarray, or of a dtype that tnn has not.
         ValueError: negative strides or foreign byte order.
@@ -319,17 +349,42 @@ def from_numpy(ndarray):
 
 
 def from_dlpack(ext_tensor, *, device=None, copy=None):
-    """A tensor that shares the memory of an object with ``__dlpack__``."""
+    """A tensor that shares the memory of an object with ``__dlpack__``.
+
+    Args:
+        ext_tensor: a tensor, or an object with ``__dlpack__`` on the CPU.
+        device: the CPU.
+        copy: whether to copy.
+
+    Shape:
+        that of the object, in its dtype.
+
+    Raises:
+        TypeError: the object has no ``__dlpack__``, or is of a dtype that tnn has not.
+        RuntimeError: another device than the CPU.
+    """
     if device is not None:
         check_device(device)
     if isinstance(ext_tensor, Tensor):
         return ext_tensor.detach() if not copy else ext_tensor.detach().clone()
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise TypeError(f"from_dlpack(): expected an object with __dlpack__, but got {type(ext_tensor).__name__}")
     array = np.from_dlpack(ext_tensor)
     return wrap(array.copy() if copy else _shared(array))
 
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor over an object with the buffer protocol (a copy where the buffer is read-only).
+
+    Args:
+        buffer: an object with the buffer protocol.
+        dtype: the element type.
+        count: number of elements; -1: all.
+        offset: bytes to skip.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (count,).
 
     Raises:
         ValueError: the buffer is too short or its size does not fit.
@@ -338,7 +393,22 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 
 def scalar_tensor(s, *, dtype=None, device=None, layout=None, pin_memory=False, requires_grad=False):
-    """A 0-d tensor of the default dtype unless told otherwise."""
+    """A 0-d tensor of the default dtype unless told otherwise.
+
+    Args:
+        s: the number.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        device: the CPU.
+        layout, pin_memory: ignored.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ().
+
+    Raises:
+        TypeError: ``s`` is no number.
+        RuntimeError: it does not fit an integer dtype.
+    """
     d = dtype_for("scalar_tensor", dtype, None, device)
     return finish(filled((), check_number(s, d, "scalar_tensor"), d), requires_grad)
 
@@ -347,7 +417,23 @@ def scalar_tensor(s, *, dtype=None, device=None, layout=None, pin_memory=False, 
 
 
 def empty(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
-    """An uninitialised tensor; arguments as :func:`zeros`."""
+    """An uninitialised tensor.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, another device than the CPU, or ``out`` is of another dtype.
+    """
     d = dtype_for("empty", dtype, out, device)
     kw.pop("memory_format", None)
     return finish(_empty(shape_of("empty", size, size_keyword(kw, "empty")), d.np), requires_grad, out)
@@ -364,16 +450,35 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=Fals
         device: the CPU.
         requires_grad: whether gradients are computed for it.
 
+    Shape:
+        output ``size``.
+
     Raises:
         TypeError: a size is not an integer.
-        RuntimeError: a size is negative, or another device than the CPU.
+        RuntimeError: a size is negative, another device than the CPU, or ``out`` is of another dtype.
     """
     d = dtype_for("zeros", dtype, out, device)
     return finish(_zeros(shape_of("zeros", size, size_keyword(kw, "zeros")), d.np), requires_grad, out)
 
 
 def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
-    """A tensor of ones; arguments as :func:`zeros`."""
+    """A tensor of ones.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, another device than the CPU, or ``out`` is of another dtype.
+    """
     d = dtype_for("ones", dtype, out, device)
     return finish(filled(shape_of("ones", size, size_keyword(kw, "ones")), 1, d), requires_grad, out)
 
@@ -387,13 +492,23 @@ def size_keyword(keywords, function):
 
 
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """A tensor of one value, by default of the dtype that the value has.
+    """A tensor of one value.
 
-    Args as :func:`zeros`; ``size`` is a sequence.
+    Args:
+        size: the shape, a sequence of integers.
+        fill_value: the value, a number or a tensor of one element.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default that of the value.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
 
     Raises:
         TypeError: ``size`` is no sequence of integers, ``fill_value`` no number.
-        RuntimeError: a size is negative, or the value does not fit an integer dtype.
+        RuntimeError: a size is negative, the value does not fit an integer dtype, or another device than the CPU.
     """
     if not isinstance(size, tuple | list):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
@@ -409,7 +524,18 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pi
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """An uninitialised tensor with the given strides, counted in elements.
 
+    Args:
+        size, stride: sequences of integers of one length.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
+
     Raises:
+        TypeError: a number is not an integer.
         RuntimeError: the lengths of size and stride differ, or a number is negative.
     """
     d = dtype_for("empty_strided", dtype, None, device)
@@ -435,21 +561,69 @@ def _like(function, input, value, dtype, device, requires_grad, memory_format, f
 def empty_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
-    """An uninitialised tensor with the shape, dtype and order in memory of ``input``."""
+    """An uninitialised tensor with the shape, dtype and order in memory of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        dtype: the element type, by default that of ``input``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: another device than the CPU.
+    """
     return _like("empty_like", input, None, dtype, device, requires_grad, memory_format)
 
 
 def zeros_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
-    """Zeros with the shape, dtype and order in memory of ``input``."""
+    """Zeros with the shape, dtype and order in memory of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        dtype: the element type, by default that of ``input``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: another device than the CPU.
+    """
     return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def ones_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
-    """Ones with the shape, dtype and order in memory of ``input``."""
+    """Ones with the shape, dtype and order in memory of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        dtype: the element type, by default that of ``input``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: another device than the CPU.
+    """
     return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
@@ -464,7 +638,24 @@ def full_like(
     memory_format=None,
     pin_memory=False,
 ):
-    """One value with the shape, dtype and order in memory of ``input``."""
+    """One value with the shape, dtype and order in memory of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        fill_value: the value, a number.
+        dtype: the element type, by default that of ``input``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, ``fill_value`` no number.
+        RuntimeError: the value does not fit an integer dtype, or another device than the CPU.
+    """
     return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
 
 
@@ -472,39 +663,139 @@ def full_like(
 
 
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """A new tensor with a copy of ``data``, by default of this tensor's dtype."""
+    """A new tensor with a copy of ``data``, by default of this tensor's dtype.
+
+    Args:
+        data: a number, nested sequences of numbers, an ndarray or a tensor.
+        dtype: the element type.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        layout, pin_memory: ignored.
+
+    Shape:
+        that of the data.
+
+    Raises:
+        ValueError: sequences of one level differ in length.
+        TypeError, RuntimeError: something is no number, or an integer does not fit.
+    """
     if dtype is None and not isinstance(data, Tensor | np.ndarray):
         dtype = self.dtype
     return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **kw):
-    """An uninitialised tensor, by default of this tensor's dtype."""
+    """An uninitialised tensor, by default of this tensor's dtype.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        dtype: the element type.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        layout, pin_memory: ignored.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, or another device than the CPU.
+    """
     return empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kw)
 
 
 def new_empty_strided(self, size, stride, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """An uninitialised tensor with the given strides, by default of this tensor's dtype."""
+    """An uninitialised tensor with the given strides, by default of this tensor's dtype.
+
+    Args:
+        size, stride: sequences of integers of one length.
+        dtype: the element type.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        layout, pin_memory: ignored.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a number is not an integer.
+        RuntimeError: the lengths of size and stride differ, or a number is negative.
+    """
     return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **kw):
-    """Zeros, by default of this tensor's dtype."""
+    """Zeros, by default of this tensor's dtype.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        dtype: the element type.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        layout, pin_memory: ignored.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, or another device than the CPU.
+    """
     return zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kw)
 
 
 def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **kw):
-    """Ones, by default of this tensor's dtype."""
+    """Ones, by default of this tensor's dtype.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        dtype: the element type.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        layout, pin_memory: ignored.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, or another device than the CPU.
+    """
     return ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kw)
 
 
 def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """One value, by default of this tensor's dtype."""
+    """One value, by default of this tensor's dtype.
+
+    Args:
+        size: the shape, a sequence of integers.
+        fill_value: the value, a number.
+        dtype: the element type.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        layout, pin_memory: ignored.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: ``size`` is no sequence of integers, ``fill_value`` no number.
+        RuntimeError: a size is negative, or the value does not fit an integer dtype.
+    """
     return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
 def new(self, *args, device=None):
-    """The old constructor, with this tensor's dtype: sizes give an uninitialised tensor, a sequence its elements."""
+    """The old constructor, with this tensor's dtype: sizes give an uninitialised tensor, a sequence its elements.
+
+    Args:
+        args: sizes, one sequence of numbers, or a tensor, whose memory is shared.
+        device: the CPU.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: another device than the CPU.
+    """
     if device is not None:
         check_device(device)
     if not args:

@@ -87,10 +87,17 @@ def cat(tensors, dim=0, *, out=None, axis=None):
     Args:
         tensors: a list or tuple of tensors whose shapes agree but for ``dim``.
         dim: the dimension.
+        out: tensor to write the result to, or None.
+        axis: another name of ``dim``.
+
+    Shape:
+        the tensors', with the sum of their sizes along ``dim``.
 
     Raises:
+        TypeError: ``tensors`` is not a list or tuple of tensors.
         ValueError: the list is empty.
-        RuntimeError: the shapes do not fit.
+        IndexError: there is no such dimension.
+        RuntimeError: the shapes do not fit, or ``out`` cannot hold the result.
 
     >>> import tnn
     >>> tnn.cat([tnn.zeros(1, 2), tnn.ones(2, 2)])
@@ -190,8 +197,19 @@ class Stack(Node):
 def stack(tensors, dim=0, *, out=None, axis=None):
     """Joins tensors of one shape along a new dimension.
 
+    Args:
+        tensors: a list or tuple of tensors of one shape; their dtypes are promoted.
+        dim: the place of the new dimension.
+        out: tensor to write the result to, or None.
+        axis: another name of ``dim``.
+
+    Shape:
+        the tensors', with their number inserted at ``dim``.
+
     Raises:
-        RuntimeError: the list is empty or the shapes differ.
+        TypeError: ``tensors`` is not a list or tuple of tensors.
+        IndexError: there is no such dimension.
+        RuntimeError: the list is empty, the shapes differ, or ``out`` cannot hold the result.
     """
     if axis is not None:  # NumPy's name
         dim = axis
@@ -223,13 +241,37 @@ def stack(tensors, dim=0, *, out=None, axis=None):
 
 
 def hstack(tensors, *, out=None):
-    """Joins along the second dimension; along the first for tensors of one dimension."""
+    """Joins along the second dimension; along the first for tensors of one dimension.
+
+    Args:
+        tensors: a list or tuple of tensors whose shapes agree but for that dimension; their dtypes are promoted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (d_0, ..., d_n) each, to (d_0, the sum of the d_1, ..., d_n).
+
+    Raises:
+        TypeError: ``tensors`` is not a list or tuple of tensors.
+        RuntimeError: the list is empty, or the shapes do not fit.
+    """
     tensors = atleast_1d(_as_list("hstack", tensors, RuntimeError("hstack expects a non-empty TensorList")))
     return cat(tensors, 0 if tensors[0]._data.ndim == 1 else 1, out=out)
 
 
 def vstack(tensors, *, out=None):
-    """Joins along the first dimension, with at least two dimensions."""
+    """Joins along the first dimension, with at least two dimensions.
+
+    Args:
+        tensors: a list or tuple of tensors whose shapes agree but for that dimension; their dtypes are promoted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (d_0, ..., d_n) each, to (the sum of the d_0, ..., d_n); vectors are rows.
+
+    Raises:
+        TypeError: ``tensors`` is not a list or tuple of tensors.
+        RuntimeError: the list is empty, or the shapes do not fit.
+    """
     return cat(
         atleast_2d(_as_list("vstack", tensors, RuntimeError("vstack expects a non-empty TensorList"))), 0, out=out
     )
@@ -239,14 +281,38 @@ row_stack = vstack
 
 
 def dstack(tensors, *, out=None):
-    """Joins along the third dimension, with at least three dimensions."""
+    """Joins along the third dimension, with at least three dimensions.
+
+    Args:
+        tensors: a list or tuple of tensors whose shapes agree but for that dimension; their dtypes are promoted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (d_0, d_1, d_2, ...) each, to (d_0, d_1, the sum of the d_2, ...); vectors are (1, n, 1), matrices (m, n, 1).
+
+    Raises:
+        TypeError: ``tensors`` is not a list or tuple of tensors.
+        RuntimeError: the list is empty, or the shapes do not fit.
+    """
     return cat(
         atleast_3d(_as_list("dstack", tensors, RuntimeError("dstack expects a non-empty TensorList"))), 2, out=out
     )
 
 
 def column_stack(tensors, *, out=None):
-    """Joins along the second dimension; tensors of fewer than two dimensions are taken as columns."""
+    """Joins along the second dimension; tensors of fewer than two dimensions are taken as columns.
+
+    Args:
+        tensors: a list or tuple of tensors with as many rows; their dtypes are promoted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (m, n_i) each, or (m,), to (m, the sum of the n_i).
+
+    Raises:
+        TypeError: ``tensors`` is not a list or tuple of tensors.
+        RuntimeError: the list is empty, or the shapes do not fit.
+    """
     tensors = _as_list("column_stack", tensors, RuntimeError("column_stack expects a non-empty TensorList"))
     return cat([reshape(t, (t._data.size, 1)) if t._data.ndim < 2 else t for t in tensors], 1, out=out)
 
@@ -267,7 +333,14 @@ class BlockDiag(Node):
 def block_diag(*tensors):
     """A matrix with the given matrices along its diagonal and zeros elsewhere; vectors are rows, numbers 1 x 1.
 
+    Args:
+        tensors: tensors of at most two dimensions, one by one; their dtypes are promoted.
+
+    Shape:
+        (m_i, n_i) each, to (the sum of the m_i, the sum of the n_i).
+
     Raises:
+        TypeError: one is not a tensor.
         RuntimeError: a tensor has more than two dimensions.
     """
     tensors = list(tensors)
@@ -297,8 +370,17 @@ def block_diag(*tensors):
 def meshgrid(*tensors, indexing=None):
     """Coordinate grids of vectors: tensor i varies along dimension i (``"ij"``; with ``"xy"`` the first two exchanged).
 
+    Args:
+        tensors: tensors of one dtype and at most one dimension, one by one or as one tuple.
+        indexing: ``"ij"`` (also for None) or ``"xy"``.
+
+    Returns:
+        a tuple of views of shape (n_0, ..., n_k), or (n_1, n_0, ..., n_k) with ``"xy"``.
+
     Raises:
-        RuntimeError: a tensor has more than one dimension, the dtypes differ, or ``indexing`` is unknown.
+        TypeError: one is not a tensor.
+        RuntimeError: there is none, a tensor has more than one dimension, the dtypes differ, or ``indexing`` is
+            unknown.
     """
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = tensors[0]
@@ -326,7 +408,18 @@ def meshgrid(*tensors, indexing=None):
 
 
 def cartesian_prod(*tensors):
-    """All combinations of elements of several vectors, one in each row."""
+    """All combinations of elements of several vectors, one in each row.
+
+    Args:
+        tensors: vectors of one dtype, one by one.
+
+    Shape:
+        (n_i,) each, to (the product of the n_i, the number of vectors); one vector as it is.
+
+    Raises:
+        TypeError: one is not a tensor.
+        RuntimeError: one is not a vector, or the dtypes differ.
+    """
     for i, t in enumerate(tensors):
         check_tensor("cartesian_prod", "tensors", t, i + 1)
         if t._data.ndim != 1:
@@ -374,7 +467,22 @@ def _views(input, arrays, node_type, dim):
 
 @numpy_names
 def unbind(input, dim=0):
-    """The slices along a dimension, as a tuple of views without it."""
+    """The slices along a dimension, as a tuple of views without it.
+
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        dim: the dimension.
+
+    Returns:
+        a tuple of as many tensors as the dimension's size.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the tensor has no dimensions.
+    """
+    if not isinstance(input, Tensor):
+        check_tensor("unbind", "input", input, 1)
     d = input._data
     if d.ndim == 0:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
@@ -395,8 +503,18 @@ def _cut(input, dim, sizes, node_type):
 def split(tensor, split_size_or_sections, dim=0):
     """Views of ``split_size`` elements along a dimension (the last may be smaller), or of the sizes in a list.
 
+    Args:
+        tensor: tensor of any dtype with at least one dimension.
+        split_size_or_sections: the size of each part, or a list of their sizes.
+        dim: the dimension.
+
+    Returns:
+        a tuple of views.
+
     Raises:
-        RuntimeError: the sizes are negative or do not add up to the dimension's.
+        TypeError: ``tensor`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the sizes are negative or do not add up to the dimension's, or the tensor has no dimensions.
     """
     check_tensor("split", "tensor", tensor, 1)
     if isinstance(split_size_or_sections, tuple | list):
@@ -417,8 +535,18 @@ def split(tensor, split_size_or_sections, dim=0):
 def split_with_sizes(input, split_sizes, dim=0):
     """Views of the given sizes along a dimension.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        split_sizes: a list of sizes.
+        dim: the dimension.
+
+    Returns:
+        a tuple of views.
+
     Raises:
-        RuntimeError: the sizes are negative or do not add up to the dimension's.
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the sizes are negative or do not add up to the dimension's, or the tensor has no dimensions.
     """
     check_tensor("split_with_sizes", "input", input, 1)
     shape, sizes = input._data.shape, [as_int(n) for n in split_sizes]
@@ -441,7 +569,18 @@ def split_with_sizes(input, split_sizes, dim=0):
 def chunk(input, chunks, dim=0, *, axis=None):
     """At most ``chunks`` views of one size along a dimension; the last may be smaller.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        chunks: the number of parts, at least 1.
+        dim: the dimension.
+        axis: another name of ``dim``.
+
+    Returns:
+        a tuple of views.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: ``chunks`` is not positive, or the tensor has no dimensions.
     """
     check_tensor("chunk", "input", input, 1)
@@ -465,7 +604,18 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
     """Views along a dimension: a number of parts (the first ones larger by one where it does not divide), or parts that
     end at the given indices.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        indices_or_sections: the number of parts, or a sequence of indices, or a tensor of either.
+        dim: the dimension.
+        indices, sections: the same by name.
+
+    Returns:
+        a tuple of views.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: the number of sections is not positive, or the tensor has no dimensions.
     """
     check_tensor("tensor_split", "input", input, 1)
@@ -510,6 +660,9 @@ def _axis_split(name, ndim, axis):
             )
         dim = 0 if len(shape) == 1 else axis
         if not isinstance(given, tuple | list | Tensor):
+            if not hasattr(given, "__index__"):
+                got = type(given).__name__
+                raise TypeError(f"{name}(): argument 'indices_or_sections' must be int or tuple of ints, not {got}")
             if given <= 0 or shape[dim] % given:
                 raise RuntimeError(
                     f"{name} attempted to split along dimension {dim}, but the size of the dimension {shape[dim]} is "
@@ -519,7 +672,20 @@ def _axis_split(name, ndim, axis):
         return tensor_split(input, given, dim)
 
     op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"As :func:`tensor_split` along dimension {axis}, into equal parts or at the given indices."
+    op.__doc__ = f"""Views along dimension {axis}: as many parts of one size, or parts that end at the given indices.
+
+    Args:
+        input: tensor of any dtype with at least {ndim} dimension{"s" if ndim > 1 else ""}.
+        indices_or_sections: the number of parts, which divides the size, or a sequence of indices.
+        indices, sections: the same by name.
+
+    Returns:
+        a tuple of views.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or a number not an integer.
+        RuntimeError: the tensor has too few dimensions, or the number of parts does not divide the size.
+    """
     return op
 
 
@@ -527,6 +693,13 @@ hsplit = _axis_split("hsplit", 1, 1)
 vsplit = _axis_split("vsplit", 2, 0)
 dsplit = _axis_split("dsplit", 3, 2)
 unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes
+
+
+_GROWN = {
+    1: "a number becomes (1,)",
+    2: "a number becomes (1, 1), a vector (1, n)",
+    3: "a number becomes (1, 1, 1), a vector (1, n, 1), a matrix (m, n, 1)",
+}
 
 
 def _atleast(n):
@@ -548,7 +721,17 @@ def _atleast(n):
         return tuple(grow(x) for x in tensors)
 
     op.__name__ = op.__qualname__ = f"atleast_{n}d"
-    op.__doc__ = f"Gives each tensor at least {n} dimensions; takes one tensor, several, or a tuple of them."
+    op.__doc__ = f"""Views with at least {n} dimension{"s" if n > 1 else ""}: {_GROWN[n]}.
+
+    Args:
+        tensors: one tensor, several, or a tuple of them, of any shapes and dtypes.
+
+    Returns:
+        a tensor for one tensor, else a tuple of them.
+
+    Raises:
+        TypeError: one is not a tensor.
+    """
     return op
 
 

@@ -2,7 +2,14 @@
 
 
 def to_sparse(self, sparse_dim=None):
-    """The tensor as coordinates and values of what is not zero: see :func:`tnn.coordinates.to_sparse`."""
+    """The tensor as coordinates and values of what is not zero: see :func:`tnn.coordinates.to_sparse`.
+
+    Args:
+        sparse_dim: how many dimensions the coordinates cover; None: all.
+
+    Raises:
+        RuntimeError: there are fewer dimensions.
+    """
     from ..coordinates import to_sparse
 
     return to_sparse(self, sparse_dim)
@@ -17,7 +24,12 @@ def dequantize(self):
 
 
 def to_dense(self, dtype=None, *, masked_grad=None):
-    """The tensor itself: it is dense."""
+    """The tensor itself: it is dense.
+
+    Args:
+        dtype: the dtype to cast to; None: none.
+        masked_grad: not used.
+    """
     return self if dtype is None else self.to(dtype)
 
 

@@ -4,13 +4,19 @@ import numpy as np
 
 from ..storage import TypedStorage, UntypedStorage
 from ..tensor import Tensor, wrap
-from ._common import check_tensor
+from ._common import check_tensor, check_tensors
 from .part import as_strided
 from .shape import reshape
 
 
 def untyped_storage(input):
     """The bytes that the tensor shares with its views.
+
+    Args:
+        input: tensor of any dtype.
+
+    Raises:
+        RuntimeError: its memory runs backwards.
 
     >>> import tnn
     >>> x = tnn.zeros(2, 3)
@@ -28,7 +34,14 @@ def untyped_storage(input):
 
 
 def storage(input):
-    """The elements of the memory that the tensor shares with its views, as they lie there."""
+    """The elements of the memory that the tensor shares with its views, as they lie there.
+
+    Args:
+        input: tensor of any dtype.
+
+    Raises:
+        RuntimeError: its memory runs backwards.
+    """
     return TypedStorage(wrap_storage=untyped_storage(input), dtype=input.dtype)
 
 
@@ -42,6 +55,7 @@ def set_(input, source=None, storage_offset=0, size=None, stride=None):
         size, stride: None: all of the memory in one dimension, or of a tensor its own.
 
     Raises:
+        TypeError: ``source`` is neither a tensor nor a storage.
         RuntimeError: the dtypes differ, or the view would reach beyond the memory.
     """
     if source is None:
@@ -72,60 +86,123 @@ def _row_major(size):
 
 
 def dim_order(input, ambiguity_check=False):
-    """The dimensions from the one with the largest stride to the one with the smallest."""
+    """The dimensions from the one with the largest stride to the one with the smallest.
+
+    Args:
+        input: tensor of any dtype.
+        ambiguity_check: not used.
+    """
     strides = input._data.strides
     return tuple(sorted(range(len(strides)), key=lambda i: -strides[i]))
 
 
 def const_data_ptr(input):
-    """The address of the first element."""
+    """The address of the first element.
+
+    Args:
+        input: tensor of any dtype.
+    """
     return input.data_ptr()
 
 
 def numel(input):
-    """The number of elements."""
+    """The number of elements.
+
+    Args:
+        input: tensor of any shape and dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     check_tensor("numel", "input", input, 1)
     return input._data.size
 
 
 def is_same_size(input, other):
-    """Whether both have the same shape."""
+    """Whether both have the same shape.
+
+    Args:
+        input, other: tensors of any shape and dtype.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+    """
+    check_tensors("is_same_size", input=input, other=other)
     return input._data.shape == other._data.shape
 
 
 def is_nonzero(input):
     """Whether the one element of a tensor is not zero.
 
+    Args:
+        input: tensor of one element and any dtype.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: the tensor has another number of elements.
     """
+    check_tensor("is_nonzero", "input", input, 1)
     return bool(input)
 
 
 def is_floating_point(input):
-    """Whether the dtype is a floating-point one."""
+    """Whether the dtype is a floating-point one.
+
+    Args:
+        input: tensor of any dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     check_tensor("is_floating_point", "input", input, 1)
     return input.dtype.is_floating_point
 
 
 def is_complex(input):
-    """Always False: there are no complex dtypes."""
+    """Always False: there are no complex dtypes.
+
+    Args:
+        input: tensor of any dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     check_tensor("is_complex", "input", input, 1)
     return False
 
 
 def resize(input, *sizes):
-    """The elements in another shape of as many elements."""
+    """The elements in another shape of as many elements.
+
+    Args:
+        input: tensor of any dtype.
+        sizes: the new shape, one by one or as a tuple.
+
+    Raises:
+        RuntimeError: the number of elements differs.
+    """
     return reshape(input, *sizes)
 
 
 def resize_as(input, tensor):
-    """``input.resize(tensor.size())``."""
+    """The elements in the shape of another tensor: ``input.resize(tensor.size())``.
+
+    Args:
+        input: tensor of any dtype.
+        tensor: the tensor whose shape it takes.
+
+    Raises:
+        RuntimeError: the number of elements differs.
+    """
     return reshape(input, tensor._data.shape)
 
 
 def apply_(input, callable):
     """Replaces each element by what a Python function makes of it: slow.
+
+    Args:
+        input: tensor of any dtype.
+        callable: takes an element as a Python number and returns one.
 
     Raises:
         RuntimeError: the tensor requires gradients.
@@ -143,8 +220,14 @@ def apply_(input, callable):
 def map_(input, tensor, callable):
     """Replaces each element by ``callable(element, element of tensor)``: slow.
 
+    Args:
+        input: tensor of any dtype.
+        tensor: tensor whose shape broadcasts to the input's.
+        callable: takes both elements as Python numbers and returns one.
+
     Raises:
         RuntimeError: a tensor requires gradients.
+        ValueError: the shape does not broadcast.
     """
     if input._rg or tensor._rg:
         raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
@@ -158,6 +241,10 @@ def map_(input, tensor, callable):
 
 def as_subclass(input, cls):
     """The same memory as a tensor of a subclass of Tensor.
+
+    Args:
+        input: tensor.
+        cls: the subclass.
 
     Raises:
         TypeError: ``cls`` is no subclass of Tensor.
@@ -173,19 +260,36 @@ def as_subclass(input, cls):
 
 def _itself(name, what):
     def op(input, *args, **kwargs):
+        check_tensor(name, "input", input, 1)
         return input
 
     op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"The tensor itself: {what}."
+    op.__doc__ = f"""The tensor itself: {what}.
+
+    Args:
+        input: tensor of any shape and dtype.
+        args, kwargs: not used.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     return op
 
 
 def _never(name, what):
     def op(input):
+        check_tensor(name, "input", input, 1)
         return False
 
     op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"Always False: {what}."
+    op.__doc__ = f"""Always False: {what}.
+
+    Args:
+        input: tensor of any shape and dtype.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     return op
 
 

@@ -9,7 +9,7 @@ from ..autograd.node import Node
 from ..autograd.view import scatter_window
 from ..kernels._pool import zeros
 from ..tensor import Tensor, view_of, wrap
-from ._common import numpy_names, wrap_dim
+from ._common import check_tensor, numpy_names, wrap_dim
 from .shape import in_place_view, reshape, sizes_of
 
 
@@ -58,9 +58,20 @@ def part(input, key, node_type=Slice):
 def select(input, dim, index):
     """The slice at ``index`` along ``dim``, without that dimension.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        dim: the dimension.
+        index: place along it; negative ones count from the end.
+
+    Shape:
+        (d_0, ..., d_dim, ..., d_n) to the same without d_dim; a view.
+
     Raises:
-        IndexError: there is no such dimension or index.
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension or index, or the tensor has no dimensions.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("select", "input", input, 1)
     shape = input._data.shape
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
@@ -75,10 +86,22 @@ def select(input, dim, index):
 def narrow(input, dim, start, length):
     """The elements from ``start`` to ``start + length`` along ``dim``.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        dim: the dimension.
+        start: first element, an integer or a tensor of one; negative ones count from the end.
+        length: number of elements.
+
+    Shape:
+        that of the input with ``length`` along ``dim``; a view.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: they reach beyond the end, or the tensor has no dimensions.
         IndexError: there is no such dimension or start.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("narrow", "input", input, 1)
     shape = input._data.shape
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
@@ -139,9 +162,21 @@ def _two_dims(dim1, dim2, ndim):
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """A view of the elements with index ``dim2 - dim1 == offset``, as the last dimension.
 
+    Args:
+        input: tensor of any dtype with at least two dimensions.
+        offset: 0 the main diagonal, positive above it, negative below.
+        dim1, dim2: the two dimensions of the matrices.
+
+    Shape:
+        that of the input without ``dim1`` and ``dim2``, and the diagonal's length as the last size; a view.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: both dimensions are the same.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("diagonal", "input", input, 1)
     d = input._data
     dim1, dim2 = _two_dims(dim1, dim2, d.ndim)
     out = view_of(input, _diagonal(d, offset, dim1, dim2))
@@ -165,9 +200,20 @@ class AsStrided(Node):
 def as_strided(input, size, stride, storage_offset=None):
     """A view of the input's memory with sizes, strides and offset (in elements) of your own.
 
+    Args:
+        input: tensor of any dtype.
+        size, stride: tuples of one length; strides count elements.
+        storage_offset: the first element; None: the input's own.
+
+    Shape:
+        output ``size``.
+
     Raises:
-        RuntimeError: the view would reach beyond the memory, or a stride is negative.
+        TypeError: ``input`` is not a tensor, or a number not an integer.
+        RuntimeError: the view would reach beyond the memory, a stride is negative, or size and stride differ in length.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("as_strided", "input", input, 1)
     size, stride = sizes_of((size,), "size"), sizes_of((stride,), "stride")
     base = input if input._base is None else input._base.base
     d = base._data
@@ -233,9 +279,21 @@ def _windows(d, dim, size, step):
 def unfold(input, dimension, size, step):
     """A view of all windows of ``size`` elements along a dimension, ``step`` apart; they become the last dimension.
 
+    Args:
+        input: tensor of any dtype.
+        dimension: the dimension.
+        size: elements in a window.
+        step: from one window to the next.
+
+    Shape:
+        (..., d, ...) to (..., (d - size) // step + 1, ..., size); a view.
+
     Raises:
+        IndexError: there is no such dimension.
         RuntimeError: a window is larger than the dimension, or ``step`` is not positive.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("unfold", "input", input, 1)
     if input._data.ndim == 0:
         input = reshape(input, (1,))
         if size == 0:

@@ -31,8 +31,16 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
     ``arange(end)``, ``arange(start, end)``, ``arange(start, end, step)``, by name too.
 
     Args:
-        start, end, step: numbers, by default start 0 and step 1. All integers give int64, else the default dtype.
-        out, dtype, layout, device, pin_memory, requires_grad: as :func:`zeros`.
+        args: end; start and end; or start, end and step: numbers, by default start 0 and step 1, also by these names.
+            All integers give int64, else the default dtype.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (ceil((end - start) / step),).
 
     Raises:
         RuntimeError: step is 0 or leads away from end, or a number is not finite.
@@ -70,7 +78,23 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
 
 
 def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
-    """``start, start + step, ...`` up to and including ``end``, of the default dtype; prefer :func:`arange`."""
+    """``start, start + step, ...`` up to and including ``end``, of the default dtype; prefer :func:`arange`.
+
+    Args:
+        start, end, step: numbers.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (floor((end - start) / step) + 1,).
+
+    Raises:
+        TypeError: an argument is no number.
+        RuntimeError: step is 0 or leads away from end.
+    """
     if end is None:
         start, end = 0, start
     start, end, step = (_number(v, "range") for v in (start, end, step))
@@ -110,6 +134,18 @@ def linspace(
 ):
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included.
 
+    Args:
+        start, end: numbers.
+        steps: how many.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (steps,).
+
     Raises:
         RuntimeError: ``steps`` is negative.
         TypeError: an argument is no number, or ``steps`` no integer.
@@ -133,7 +169,25 @@ def logspace(
     pin_memory=False,
     requires_grad=False,
 ):
-    """``base`` to the powers that :func:`linspace` gives."""
+    """Powers of ``base`` with evenly spaced exponents: base^start ... base^end, both included.
+
+    Args:
+        start, end: the exponents, numbers.
+        steps: how many.
+        base: a number.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (steps,).
+
+    Raises:
+        RuntimeError: ``steps`` is negative.
+        TypeError: an argument is no number, or ``steps`` no integer.
+    """
     steps = _steps("logspace", steps)
     d = dtype_for("logspace", dtype, out, device)
     powers = _spaced(_number(start, "logspace"), _number(end, "logspace"), steps, d)
@@ -145,7 +199,19 @@ def logspace(
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Ones on the diagonal of n x m zeros; m is n by default.
 
+    Args:
+        n, m: the numbers of rows and columns.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (n, m).
+
     Raises:
+        TypeError: n or m is not an integer.
         RuntimeError: n or m is negative.
     """
     for name, value in (("n", n), ("m", n if m is None else m)):
@@ -168,10 +234,38 @@ def _triangle(function, choose, row, col, offset, dtype, device):
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
-    """Row and column numbers, int64[2, n], of the elements on and below a diagonal of a row x col matrix."""
+    """Row and column numbers, int64[2, n], of the elements on and below a diagonal of a row x col matrix.
+
+    Args:
+        row, col: the matrix's size.
+        offset: the last diagonal: 0 the main one, positive above it, negative below.
+        dtype: the element type, int64 by default.
+        layout, pin_memory: ignored.
+        device: the CPU.
+
+    Shape:
+        output (2, number of elements).
+
+    Raises:
+        RuntimeError: a size is negative.
+    """
     return _triangle("tril_indices", np.tril_indices, row, col, offset, dtype, device)
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
-    """Row and column numbers, int64[2, n], of the elements on and above a diagonal of a row x col matrix."""
+    """Row and column numbers, int64[2, n], of the elements on and above a diagonal of a row x col matrix.
+
+    Args:
+        row, col: the matrix's size.
+        offset: the first diagonal: 0 the main one, positive above it, negative below.
+        dtype: the element type, int64 by default.
+        layout, pin_memory: ignored.
+        device: the CPU.
+
+    Shape:
+        output (2, number of elements).
+
+    Raises:
+        RuntimeError: a size is negative.
+    """
     return _triangle("triu_indices", np.triu_indices, row, col, offset, dtype, device)

@@ -12,7 +12,7 @@ from ..kernels import shape as kernels
 from ..kernels._copy import BITS, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import check_tensor, dense, into, numpy_names, wrap_dim
+from ._common import check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
 from .shape import clone, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
 
@@ -39,7 +39,15 @@ class Flip(Node):
 def flip(input, *args, dims=None):
     """The order of the elements reversed along the given dimensions (a copy).
 
+    Args:
+        input: tensor of any dtype.
+        args, dims: the dimensions, one by one or as a tuple.
+
+    Shape:
+        that of the input.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: a dimension appears twice.
         IndexError: there is no such dimension.
     """
@@ -66,14 +74,38 @@ def _flipped(d, dims):
 
 
 def fliplr(input):
-    """Columns in reverse order: ``flip`` along dimension 1."""
+    """Columns in reverse order: ``flip`` along dimension 1.
+
+    Args:
+        input: tensor of any dtype with at least two dimensions.
+
+    Shape:
+        that of the input.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions.
+    """
+    check_tensor("fliplr", "input", input, 1)
     if input._data.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return flip(input, 1)
 
 
 def flipud(input):
-    """Rows in reverse order: ``flip`` along dimension 0."""
+    """Rows in reverse order: ``flip`` along dimension 0.
+
+    Args:
+        input: tensor of any dtype with at least one dimension.
+
+    Shape:
+        that of the input.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: it has no dimensions.
+    """
+    check_tensor("flipud", "input", input, 1)
     if input._data.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return flip(input, 0)
@@ -82,9 +114,20 @@ def flipud(input):
 def rot90(input, k=1, dims=(0, 1)):
     """Rotates by 90 degrees ``k`` times in the plane of two dimensions, from the first towards the second.
 
+    Args:
+        input: tensor of any dtype with at least two dimensions.
+        k: number of quarter turns; negative ones turn back.
+        dims: the two dimensions of the plane.
+
+    Shape:
+        that of the input; for odd ``k`` with the two sizes exchanged.
+
     Raises:
-        RuntimeError: ``dims`` are not two different dimensions.
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: ``dims`` are not two different dimensions, or the tensor has fewer than two.
     """
+    check_tensor("rot90", "input", input, 1)
     dims, ndim = list(dims), input._data.ndim
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
@@ -112,9 +155,20 @@ def roll(input, shifts, dims=None):
     """Moves the elements along dimensions by ``shifts``; those that leave at one end come in at the other. Without
     ``dims`` the tensor is rolled as if it were flat.
 
+    Args:
+        input: tensor of any dtype.
+        shifts: an integer or a tuple of them.
+        dims: as many dimensions, or None.
+
+    Shape:
+        that of the input.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: ``shifts`` and ``dims`` differ in length.
     """
+    check_tensor("roll", "input", input, 1)
     shifts = sizes_of((shifts,), "shifts")
     dims = () if dims is None else sizes_of((dims,), "dims")
     d = input._data
@@ -175,9 +229,17 @@ class Repeat(Node):
 def repeat(input, *args, repeats=None):
     """The tensor laid side by side: ``repeats[i]`` times along dimension i; surplus repeats add dimensions in front.
 
+    Args:
+        input: tensor of any dtype.
+        args, repeats: at least as many numbers as dimensions, one by one or as a tuple.
+
+    Shape:
+        output[i] = repeats[i] * input[i] for the sizes.
+
     Raises:
         RuntimeError: fewer repeats than dimensions, or a negative one.
     """
+    check_tensor("repeat", "input", input, 1)
     repeats = sizes_of(args, "repeats") if repeats is None else sizes_of((repeats,), "repeats")
     d = input._data
     if len(repeats) < d.ndim:
@@ -199,7 +261,20 @@ def repeat(input, *args, repeats=None):
 
 
 def tile(input, *args, dims=None):
-    """As :func:`repeat`, with missing repeats taken as 1 in front."""
+    """The tensor laid side by side: as :func:`repeat`, with missing repeats taken as 1 in front.
+
+    Args:
+        input: tensor of any dtype.
+        args, dims: the numbers of repeats, one by one or as a tuple.
+
+    Shape:
+        output[i] = dims[i] * input[i] for the sizes.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or a number not an integer.
+        RuntimeError: a number is negative.
+    """
+    check_tensor("tile", "input", input, 1)
     dims = sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims")
     return repeat(input, (1,) * (input._data.ndim - len(dims)) + dims)
 
@@ -209,9 +284,22 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Repeats each element along a dimension: all ``repeats`` times, or each by its own number in a tensor. Without
     ``dim`` the tensor is taken as flat. ``repeat_interleave(repeats)`` alone gives index i ``repeats[i]`` times.
 
+    Args:
+        input: tensor of any dtype; alone, the numbers of repeats.
+        repeats: an integer, or an integer tensor of one element or of as many as the dimension's size.
+        dim: the dimension.
+        output_size: the sum of the repeats, which is checked.
+
+    Shape:
+        that of the input with the sum of the repeats along ``dim``; one dimension without ``dim``.
+
     Raises:
-        RuntimeError: a number is negative, there are too few of them, or they are no integers.
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        NotImplementedError: ``repeats`` is of another dtype than int32 and int64.
+        RuntimeError: a number is negative, there are too few of them, or ``output_size`` is another number.
     """
+    check_tensor("repeat_interleave", "input", input, 1)
     if repeats is None:
         check_tensor("repeat_interleave", "repeats", input, 1)
         return wrap(np.repeat(np.arange(input._data.size), _counts(input)).astype(input._data.dtype))
@@ -296,8 +384,17 @@ def _triangle(input, diagonal, upper, out, node_type):
 def tril(input, diagonal=0, *, out=None):
     """The lower triangle of each matrix, up to and with a diagonal; zeros above it.
 
+    Args:
+        input: tensor of any dtype with at least two dimensions.
+        diagonal: the last diagonal to keep: 0 the main one, positive above it, negative below.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of the input.
+
     Raises:
-        RuntimeError: fewer than two dimensions.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or ``out`` cannot hold the result.
     """
     return _triangle(input, diagonal, False, out, Tril)
 
@@ -305,8 +402,17 @@ def tril(input, diagonal=0, *, out=None):
 def triu(input, diagonal=0, *, out=None):
     """The upper triangle of each matrix, from a diagonal on; zeros below it.
 
+    Args:
+        input: tensor of any dtype with at least two dimensions.
+        diagonal: the first diagonal to keep: 0 the main one, positive above it, negative below.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of the input.
+
     Raises:
-        RuntimeError: fewer than two dimensions.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or ``out`` cannot hold the result.
     """
     return _triangle(input, diagonal, True, out, Triu)
 
@@ -324,7 +430,17 @@ class DiagEmbed(Node):
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Square matrices of zeros with the input's last dimension on a diagonal; ``dim1`` and ``dim2`` are their places.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        offset: which diagonal: 0 the main one, positive above it, negative below.
+        dim1, dim2: where the matrices' dimensions stand in the result.
+
+    Shape:
+        (..., n) to (..., n + |offset|, n + |offset|).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension, or the input has none.
         RuntimeError: both dimensions are the same.
     """
     check_tensor("diag_embed", "input", input, 1)
@@ -347,8 +463,17 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 def diag(input, diagonal=0, *, out=None):
     """A matrix with a vector on its diagonal; or the diagonal of a matrix, as a copy.
 
+    Args:
+        input: tensor of any dtype and one or two dimensions.
+        diagonal: which diagonal: 0 the main one, positive above it, negative below.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (n,) to (n + |diagonal|, n + |diagonal|); (m, n) to the diagonal's length.
+
     Raises:
-        RuntimeError: neither one nor two dimensions.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: neither one nor two dimensions, or ``out`` cannot hold the result.
     """
     check_tensor("diag", "input", input, 1)
     n = input._data.ndim
@@ -358,7 +483,18 @@ def diag(input, diagonal=0, *, out=None):
 
 
 def diagflat(input, offset=0):
-    """A matrix with all elements of the input on a diagonal."""
+    """A matrix with all elements of the input on a diagonal.
+
+    Args:
+        input: tensor of any shape and dtype.
+        offset: which diagonal: 0 the main one, positive above it, negative below.
+
+    Shape:
+        any to (n + |offset|, n + |offset|), n the number of elements.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     check_tensor("diagflat", "input", input, 1)
     return diag_embed(reshape(input, (-1,)), offset)
 
@@ -381,18 +517,42 @@ def _with_part(input, src, view, *args):
 def select_scatter(input, src, dim, index):
     """A copy of the input in which the slice at ``index`` along ``dim`` is ``src``.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        src: tensor of the slice's shape, cast to the input's dtype.
+        dim: the dimension.
+        index: place along it.
+
+    Shape:
+        that of the input.
+
     Raises:
+        TypeError: ``input`` or ``src`` is not a tensor.
+        IndexError: there is no such dimension or index.
         RuntimeError: ``src`` has another shape than the slice.
     """
+    check_tensors("select_scatter", input=input, src=src)
     return _with_part(input, src, select, dim, index)
 
 
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """A copy of the input in which the elements ``start:end:step`` along ``dim`` are ``src``.
 
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        src: tensor of the part's shape, cast to the input's dtype.
+        dim: the dimension.
+        start, end, step: the part, as in a Python slice; ``step`` is positive.
+
+    Shape:
+        that of the input.
+
     Raises:
+        TypeError: ``input`` or ``src`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: ``src`` has another shape than the slice, or ``step`` is not positive.
     """
+    check_tensors("slice_scatter", input=input, src=src)
     if step <= 0:
         raise RuntimeError("slice step must be positive")
     dim = wrap_dim(dim, input._data.ndim)
@@ -402,14 +562,38 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """A copy of the input in which a diagonal is ``src``.
 
+    Args:
+        input: tensor of any dtype with at least two dimensions.
+        src: tensor of the diagonal's shape, cast to the input's dtype.
+        offset, dim1, dim2: which diagonal, as in :func:`diagonal`.
+
+    Shape:
+        that of the input.
+
     Raises:
+        TypeError: ``input`` or ``src`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: ``src`` has another shape than the diagonal.
     """
+    check_tensors("diagonal_scatter", input=input, src=src)
     return _with_part(input, src, diagonal, offset, dim1, dim2)
 
 
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
-    """A copy of the input in which the part under ``as_strided(size, stride, storage_offset)`` is ``src``."""
+    """A copy of the input in which the part under ``as_strided(size, stride, storage_offset)`` is ``src``.
+
+    Args:
+        input: tensor of any dtype.
+        src: tensor of shape ``size``, cast to the input's dtype.
+        size, stride, storage_offset: which part, as in :func:`as_strided`.
+
+    Shape:
+        that of the input.
+
+    Raises:
+        TypeError: ``input`` or ``src`` is not a tensor.
+        RuntimeError: ``src`` has another shape than ``size``, or the part reaches beyond the memory.
+    """
     check_tensor("as_strided_scatter", "input", input, 1)
     check_tensor("as_strided_scatter", "src", src, 2)
     return _with_part(input, src, as_strided, size, stride, storage_offset)
@@ -419,7 +603,7 @@ def fill_diagonal_(input, fill_value, wrap=False):
     """Writes a value on the main diagonal, in place.
 
     Args:
-        input: a tensor of two dimensions, or of more that are all of one size.
+        input: tensor of any dtype, of two dimensions, or of more that are all of one size.
         fill_value: a number.
         wrap: for matrices with more rows than columns: begin the diagonal anew below each square.
 
@@ -444,7 +628,22 @@ def fill_diagonal_(input, fill_value, wrap=False):
 
 
 def narrow_copy(input, dim, start, length):
-    """A copy of :func:`narrow`."""
+    """A copy of the elements from ``start`` to ``start + length`` along ``dim``: of :func:`narrow`.
+
+    Args:
+        input: tensor of any dtype with at least one dimension.
+        dim: the dimension.
+        start: first element; negative ones count from the end.
+        length: number of elements.
+
+    Shape:
+        that of the input with ``length`` along ``dim``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: they reach beyond the end, or the tensor has no dimensions.
+        IndexError: there is no such dimension or start.
+    """
     check_tensor("narrow_copy", "input", input, 1)
     return clone(narrow(input, dim, start, length))
 
@@ -452,7 +651,16 @@ def narrow_copy(input, dim, start, length):
 def combinations(input, r=2, with_replacement=False):
     """All selections of ``r`` elements of a vector, one in each row, in the order of their positions.
 
+    Args:
+        input: vector of any dtype.
+        r: elements in a row.
+        with_replacement: whether an element may be chosen again.
+
+    Shape:
+        (n,) to (number of selections, r).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: the input is no vector, or ``r`` is negative.
     """
     check_tensor("combinations", "input", input, 1)

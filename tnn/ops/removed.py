@@ -6,7 +6,14 @@ def _removed(name, instead):
         raise RuntimeError(f"Tensor.{name} was removed: use {instead}")
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"Raises RuntimeError: removed in favour of {instead}."
+    method.__doc__ = f"""Raises: removed in favour of {instead}.
+
+    Args:
+        args, kwargs: not used.
+
+    Raises:
+        RuntimeError: always.
+    """
     return method
 
 

@@ -10,8 +10,8 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
-from ..tensor import Size, view_of, wrap
-from ._common import check_tensor, wrap_dim
+from ..tensor import Size, Tensor, view_of, wrap
+from ._common import check_tensor, check_tensors, inplace_doc, wrap_dim
 
 
 def sizes_of(args, what="shape"):
@@ -78,17 +78,23 @@ def reshape(input, *args, shape=None):
     """The elements, in row-major order, in another shape; one size may be -1. A view where the strides allow it.
 
     Args:
-        input: any tensor.
-        shape: the sizes, as a tuple or one by one.
+        input: tensor of any dtype.
+        args, shape: the sizes, one by one or as a tuple; one may be -1.
+
+    Shape:
+        output as given, with as many elements as the input.
 
     Raises:
-        RuntimeError: the number of elements does not fit.
+        TypeError: ``input`` is not a tensor, or a size not an integer.
+        RuntimeError: the number of elements does not fit, or more than one size is -1.
 
     >>> import tnn
     >>> tnn.arange(6).reshape(2, -1)
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
+    if not isinstance(input, Tensor):
+        check_tensor("reshape", "input", input, 1)
     shape = sizes_of(args) if shape is None else sizes_of((shape,))
     d = input._data
     try:
@@ -108,12 +114,19 @@ def view(input, *args, size=None, dtype=None):
     """The same memory in another shape, or read as another dtype: never a copy.
 
     Args:
-        input: any tensor.
-        size: the sizes, as a tuple or one by one; one may be -1. Or a dtype.
+        input: tensor of any dtype.
+        args, size: the sizes, one by one or as a tuple; one may be -1. Or a dtype.
+        dtype: read the memory as this dtype.
+
+    Shape:
+        output as given; with a dtype the last dimension grows or shrinks by the ratio of the element sizes.
 
     Raises:
+        TypeError: a size is not an integer.
         RuntimeError: the number of elements, the strides or the element sizes do not allow it.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("view", "input", input, 1)
     if dtype is not None or (len(args) == 1 and isinstance(args[0], dtypes.dtype)):
         return _view_dtype(input, args[0] if dtype is None else dtype)
     shape = sizes_of(args, "size") if size is None else sizes_of((size,), "size")
@@ -149,19 +162,46 @@ def _view_dtype(input, dtype):
 
 
 def view_as(input, other):
-    """``input.view(other.size())``."""
+    """The same memory in the shape of another tensor: ``input.view(other.size())``.
+
+    Args:
+        input: tensor of any dtype.
+        other: tensor with as many elements.
+
+    Raises:
+        RuntimeError: the number of elements or the strides do not allow it.
+    """
+    check_tensors("view_as", input=input, other=other)
     return view(input, other._data.shape)
 
 
 def reshape_as(input, other):
-    """``input.reshape(other.size())``."""
+    """The elements in the shape of another tensor: ``input.reshape(other.size())``.
+
+    Args:
+        input: tensor of any dtype.
+        other: tensor with as many elements.
+
+    Raises:
+        RuntimeError: the number of elements does not fit.
+    """
+    check_tensors("reshape_as", input=input, other=other)
     return reshape(input, other._data.shape)
 
 
 def flatten(input, start_dim=0, end_dim=-1):
     """Merges the dimensions from ``start_dim`` to ``end_dim`` into one.
 
+    Args:
+        input: tensor of any dtype.
+        start_dim, end_dim: the first and the last dimension to merge.
+
+    Shape:
+        (..., d_start, ..., d_end, ...) to (..., d_start * ... * d_end, ...); a tensor without dimensions to (1,).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: ``start_dim`` comes after ``end_dim``.
     """
     check_tensor("flatten", "input", input, 1)
@@ -177,15 +217,36 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 
 def ravel(input):
-    """All elements in one dimension; a copy only where the memory is not contiguous."""
+    """All elements in one dimension; a copy only where the memory is not contiguous.
+
+    Args:
+        input: tensor of any dtype.
+
+    Shape:
+        any to (n,), n the number of elements.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
+    check_tensor("ravel", "input", input, 1)
     return reshape(input, (-1,)) if input._data.size else reshape(input, (0,))
 
 
 def unflatten(input, dim, sizes):
     """Splits a dimension into several; one of ``sizes`` may be -1.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension to split.
+        sizes: a tuple of integers, of which one may be -1.
+
+    Shape:
+        (..., d, ...) to (..., *sizes, ...).
+
     Raises:
-        RuntimeError: the sizes do not multiply up to the dimension's.
+        TypeError: ``input`` is not a tensor, or a size not an integer.
+        IndexError: there is no such dimension.
+        RuntimeError: the sizes do not multiply up to the dimension's, or there are none.
     """
     sizes = sizes_of((sizes,), "sizes") if isinstance(sizes, tuple | list) else sizes_of((sizes,), "sizes")
     shape = input._data.shape
@@ -228,9 +289,20 @@ def _with_shape(input, data, node_type):
 def unsqueeze(input, dim=None, *, axis=None):
     """Inserts a dimension of size 1 at ``dim``.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the place of the new dimension.
+        axis: another name of ``dim``.
+
+    Shape:
+        (d_0, ..., d_n) to (d_0, ..., 1, ..., d_n).
+
     Raises:
+        TypeError: ``input`` is not a tensor, or ``dim`` is missing.
         IndexError: ``dim`` is not in ``[-input.dim() - 1, input.dim()]``.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("unsqueeze", "input", input, 1)
     if axis is not None:  # NumPy's name
         dim = axis
     d = input._data
@@ -239,7 +311,23 @@ def unsqueeze(input, dim=None, *, axis=None):
 
 
 def squeeze(input, dim=None, *, axis=None):
-    """Takes away the dimensions of size 1: all, or those among ``dim`` (an int or a tuple)."""
+    """Takes away the dimensions of size 1: all, or those among ``dim`` (an int or a tuple).
+
+    Args:
+        input: tensor of any dtype.
+        dim: a dimension or a tuple of them; those of another size than 1 stay. None: all.
+        axis: another name of ``dim``.
+
+    Shape:
+        that of the input without those dimensions.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: a dimension is named twice.
+    """
+    if not isinstance(input, Tensor):
+        check_tensor("squeeze", "input", input, 1)
     if axis is not None:  # NumPy's name
         dim = axis
     d = input._data
@@ -263,9 +351,20 @@ class Permute(Node):
 def permute(input, *args, dims=None):
     """Reorders the dimensions: dimension i of the result is ``dims[i]`` of the input.
 
+    Args:
+        input: tensor of any dtype.
+        args, dims: all dimensions in their new order, one by one or as a tuple.
+
+    Shape:
+        output[i] = input[dims[i]] for the sizes.
+
     Raises:
+        TypeError: ``input`` is not a tensor, or there are no ``dims``.
+        IndexError: there is no such dimension.
         RuntimeError: ``dims`` has another length than the tensor dimensions, or names one twice.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("permute", "input", input, 1)
     if not args and dims is None:
         raise TypeError('permute() missing 1 required positional arguments: "dims"')
     given = sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims")
@@ -301,7 +400,22 @@ class T_(Transpose):  # noqa: N801
 
 
 def transpose(input, dim0, dim1, node_type=Transpose):
-    """Exchanges two dimensions."""
+    """Exchanges two dimensions: a view.
+
+    Args:
+        input: tensor of any dtype.
+        dim0, dim1: the two dimensions.
+        node_type: what is recorded.
+
+    Shape:
+        that of the input with the two sizes exchanged.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+    """
+    if not isinstance(input, Tensor):
+        check_tensor("transpose", "input", input, 1)
     d = input._data
     dim0, dim1 = wrap_dim(dim0, d.ndim), wrap_dim(dim1, d.ndim)
     out = view_of(input, d.swapaxes(dim0, dim1) if d.ndim else d[...])
@@ -313,13 +427,37 @@ def transpose(input, dim0, dim1, node_type=Transpose):
 
 
 def swapaxes(input, axis0, axis1):
-    """As :func:`transpose`."""
+    """Exchanges two dimensions, as :func:`transpose`.
+
+    Args:
+        input: tensor of any dtype.
+        axis0, axis1: the two dimensions.
+
+    Shape:
+        that of the input with the two sizes exchanged.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+    """
     check_tensor("swapaxes", "input", input, 1)
     return transpose(input, axis0, axis1)
 
 
 def swapdims(input, dim0, dim1):
-    """As :func:`transpose`."""
+    """Exchanges two dimensions, as :func:`transpose`.
+
+    Args:
+        input: tensor of any dtype.
+        dim0, dim1: the two dimensions.
+
+    Shape:
+        that of the input with the two sizes exchanged.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+    """
     check_tensor("swapdims", "input", input, 1)
     return transpose(input, dim0, dim1)
 
@@ -327,9 +465,18 @@ def swapdims(input, dim0, dim1):
 def t(input):
     """The transpose of a matrix; a tensor with fewer dimensions as it is.
 
+    Args:
+        input: tensor of at most two dimensions and any dtype.
+
+    Shape:
+        (m, n) to (n, m).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: more than two dimensions.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("t", "input", input, 1)
     n = input._data.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
@@ -349,12 +496,27 @@ def _matrix_transpose(name):
         return transpose(input, -2, -1)
 
     op.__name__ = name
-    op.__doc__ = f"``x.{name}``: the last two dimensions exchanged."
+    op.__doc__ = f"""``x.{name}``: the last two dimensions exchanged, (..., m, n) to (..., n, m).
+
+    Raises:
+        RuntimeError: fewer than two dimensions.
+    """
     return op
 
 
 def adjoint(input):
-    """The last two dimensions exchanged (tnn has no complex numbers to conjugate)."""
+    """The last two dimensions exchanged (tnn has no complex numbers to conjugate).
+
+    Args:
+        input: tensor of at least two dimensions, or of none, and any dtype.
+
+    Shape:
+        (..., m, n) to (..., n, m).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: it has one dimension.
+    """
     check_tensor("adjoint", "input", input, 1)
     n = input._data.ndim
     if n < 2:
@@ -377,7 +539,20 @@ H = property(_h)
 
 
 def movedim(input, source, destination):
-    """Moves the dimensions ``source`` (an int or a tuple) to the positions ``destination``; the others keep order."""
+    """Moves the dimensions ``source`` (an int or a tuple) to the positions ``destination``; the others keep order.
+
+    Args:
+        input: tensor of any dtype.
+        source, destination: a dimension, or tuples of as many of them.
+
+    Shape:
+        that of the input, reordered.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the tuples differ in length or name a dimension twice.
+    """
     check_tensor("movedim", "input", input, 1)
     n = input._data.ndim
     source = source if isinstance(source, tuple | list) else (source,)
@@ -400,7 +575,20 @@ def movedim(input, source, destination):
 
 
 def moveaxis(input, source, destination):
-    """As :func:`movedim`."""
+    """Moves dimensions to other places, as :func:`movedim`.
+
+    Args:
+        input: tensor of any dtype.
+        source, destination: a dimension, or tuples of as many of them.
+
+    Shape:
+        that of the input, reordered.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the tuples differ in length or name a dimension twice.
+    """
     return movedim(input, source, destination)
 
 
@@ -414,9 +602,18 @@ class Expand(Node):
 def sum_to_size(input, *size):
     """Sums the dimensions along which ``size`` would be broadcast to the input's shape.
 
+    Args:
+        input: tensor of any dtype.
+        size: the sizes, one by one or as a tuple.
+
+    Shape:
+        output ``size``.
+
     Raises:
+        TypeError: a size is not an integer.
         RuntimeError: ``size`` cannot be broadcast to the input's shape.
     """
+    check_tensor("sum_to_size", "input", input, 1)
     shape = sizes_of(size, "size")
     full = input._data.shape
     if full == shape:
@@ -433,9 +630,20 @@ def sum_to_size(input, *size):
 def expand(input, *args, size=None, implicit=False):
     """A view in which dimensions of size 1 are repeated without a copy; -1 keeps a size, new dimensions come in front.
 
+    Args:
+        input: tensor of any dtype.
+        args, size: the sizes, one by one or as a tuple.
+        implicit: not used.
+
+    Shape:
+        output as given.
+
     Raises:
-        RuntimeError: a size other than 1 differs.
+        TypeError: a size is not an integer.
+        RuntimeError: a size other than 1 differs, or there are too few.
     """
+    if not isinstance(input, Tensor):
+        check_tensor("expand", "input", input, 1)
     given = sizes_of(args, "size") if size is None else sizes_of((size,), "size")
     d = input._data
     shape, lead = d.shape, len(given) - d.ndim
@@ -488,18 +696,45 @@ def _broadcast(d, shape):
 
 
 def expand_as(input, other):
-    """``input.expand(other.size())``."""
+    """A view broadcast to the shape of another tensor: ``input.expand(other.size())``.
+
+    Args:
+        input: tensor of any dtype.
+        other: the tensor whose shape it takes.
+
+    Raises:
+        RuntimeError: the shape does not broadcast to it.
+    """
+    check_tensors("expand_as", input=input, other=other)
     return expand(input, other._data.shape)
 
 
 def broadcast_to(input, size):
-    """``input.expand(size)``."""
+    """A view broadcast to a shape: ``input.expand(size)``.
+
+    Args:
+        input: tensor of any dtype.
+        size: the shape.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or a size not an integer.
+        RuntimeError: the shape does not broadcast to ``size``.
+    """
     check_tensor("broadcast_to", "input", input, 1)
     return expand(input, size)
 
 
 def broadcast_shapes(*shapes):
     """The shape that tensors of these shapes are broadcast to.
+
+    Args:
+        shapes: each an int or a sequence of them.
+
+    Returns:
+        a Size.
 
     Raises:
         RuntimeError: they do not fit together.
@@ -524,7 +759,14 @@ def broadcast_shapes(*shapes):
 def broadcast_tensors(*tensors):
     """The tensors expanded to their common shape.
 
+    Args:
+        tensors: tensors of any dtype, one by one or as one tuple.
+
+    Returns:
+        a tuple of views of the common shape.
+
     Raises:
+        TypeError: one is not a tensor.
         RuntimeError: the shapes do not fit together.
     """
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
@@ -562,7 +804,20 @@ class Clone(Node):
 
 
 def clone(input, *, memory_format=None):
-    """A copy, contiguous in row-major order, through which gradients flow."""
+    """A copy, contiguous in row-major order, through which gradients flow.
+
+    Args:
+        input: tensor of any dtype.
+        memory_format: not used.
+
+    Shape:
+        that of the input.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
+    if not isinstance(input, Tensor):
+        check_tensor("clone", "input", input, 1)
     out = wrap(contiguous_copy(input._data))
     if input._rg and mode.grad:
         Clone(input).attach(out)
@@ -570,7 +825,17 @@ def clone(input, *, memory_format=None):
 
 
 def contiguous(input, memory_format=None):
-    """The tensor itself if it is contiguous in row-major order, else a copy that is."""
+    """The tensor itself if it is contiguous in row-major order, else a copy that is.
+
+    Args:
+        input: tensor of any dtype.
+        memory_format: not used.
+
+    Shape:
+        that of the input.
+    """
+    if not isinstance(input, Tensor):
+        check_tensor("contiguous", "input", input, 1)
     if input._data.flags.c_contiguous:
         return input
     return clone(input)
@@ -583,6 +848,8 @@ def in_place_view(op):
     """The in-place form of a view operation: the tensor itself shows its memory in the new way."""
 
     def method(self, *args, **kwargs):
+        if not isinstance(self, Tensor):
+            check_tensor(method.__name__, "input", self, 1)
         self._check_inplace()
         old = self._alias()
         old._rg, old._node, old._nr = self._rg, self._node, self._nr
@@ -594,7 +861,7 @@ def in_place_view(op):
         return self
 
     method.__name__ = method.__qualname__ = op.__name__ + "_"
-    method.__doc__ = f"In-place form of :func:`{op.__name__}`: the tensor itself takes the new shape."
+    method.__doc__ = inplace_doc(op, "the tensor itself takes the new shape and is returned.")
     return method
 
 
@@ -609,9 +876,16 @@ t_ = in_place_view(t)
 def resize_(input, *sizes, memory_format=None):
     """Gives the tensor another shape, in place; new elements beyond its memory are uninitialised.
 
+    Args:
+        input: tensor of any dtype.
+        sizes: the new shape, one by one or as a tuple.
+        memory_format: not used.
+
     Raises:
-        RuntimeError: the tensor requires gradients.
+        TypeError: a size is not an integer.
+        RuntimeError: the tensor requires gradients, or a size is negative.
     """
+    check_tensor("resize_", "input", input, 1)
     shape = sizes_of(sizes, "size")
     if input._rg:
         raise RuntimeError("cannot resize variables that require grad")
@@ -628,5 +902,16 @@ def resize_(input, *sizes, memory_format=None):
 
 
 def resize_as_(input, the_template, memory_format=None):
-    """``input.resize_(the_template.size())``."""
+    """Gives the tensor the shape of another, in place: ``input.resize_(the_template.size())``.
+
+    Args:
+        input: tensor of any dtype.
+        the_template: the tensor whose shape it takes.
+        memory_format: not used.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        RuntimeError: the tensor requires gradients.
+    """
+    check_tensors("resize_as_", input=input, the_template=the_template)
     return resize_(input, the_template._data.shape)
