@@ -24,7 +24,7 @@ METHODS = {
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh "
         "asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma "
         "digamma i0 mvlgamma logit abs absolute neg negative positive sign sgn floor ceil trunc fix frac round "
-        "angle frexp nan_to_num isnan isinf isfinite isposinf isneginf signbit isreal logical_not polygamma"
+        "angle frexp nan_to_num isnan isinf isfinite isposinf isneginf signbit isreal logical_not"
     ),
     "pointwise_compare": (
         "eq ne not_equal lt less le less_equal gt greater ge greater_equal equal isclose allclose logical_and "
@@ -77,14 +77,14 @@ METHODS = {
 
 INPLACE = {
     "pointwise": (
-        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp"
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow ldexp"
     ),
     "pointwise_functions": "atan2 arctan2 hypot copysign nextafter heaviside xlogy gcd lcm igamma igammac",
     "pointwise_unary": (
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh "
         "asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg sinc erf erfc erfinv lgamma "
         "digamma i0 mvlgamma logit abs absolute neg negative sign sgn floor ceil trunc fix frac round nan_to_num "
-        "logical_not polygamma"
+        "logical_not"
     ),
     "pointwise_compare": (
         "eq ne not_equal lt less le less_equal gt greater ge greater_equal logical_and logical_or logical_xor "
@@ -108,8 +108,12 @@ OPERATORS = {
         "__mod__": "op_mod", "__rmod__": "op_rmod", "__pow__": "op_pow",
         "__rpow__": "op_rpow", "__iadd__": "op_iadd", "__isub__": "op_isub", "__imul__": "op_imul",
         "__itruediv__": "op_itruediv", "__ifloordiv__": "op_ifloordiv", "__imod__": "op_imod", "__ipow__": "op_ipow",
+        "float_power_": "float_power_",
     },
-    "pointwise_unary": {"__neg__": "neg", "__pos__": "positive", "__abs__": "abs"},
+    "pointwise_unary": {
+        "__neg__": "neg", "__pos__": "positive", "__abs__": "abs", "polygamma": "polygamma_method",
+        "polygamma_": "polygamma_",
+    },
     "pointwise_compare": {
         "__eq__": "op_eq", "__ne__": "op_ne", "__lt__": "op_lt", "__le__": "op_le", "__gt__": "op_gt",
         "__ge__": "op_ge", "__and__": "op_and", "__rand__": "op_rand", "__or__": "op_or", "__ror__": "op_ror",

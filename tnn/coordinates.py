@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from . import dtypes, formats
+from .printing import tensor_str
 from .sparse import _Absent
 from .tensor import Tensor, _new, check_device, wrap
 
@@ -145,10 +146,9 @@ class CooTensor(Tensor):
     __matmul__ = mm = spmm = matmul
 
     def __repr__(self):
-        return (
-            f"tensor(indices={self._indices()},\n       values={self._numbers},\n"
-            f"       size={tuple(self._data.shape)}, nnz={self._nnz()}, layout={self.layout})"
-        )
+        indices = tensor_str(self._indices(), "tensor(indices=tensor(")
+        values = tensor_str(self._numbers, "       values=tensor(")
+        return f"{indices},\n{values},\n       size={tuple(self._data.shape)}, nnz={self._nnz()}, layout={self.layout})"
 
     def __deepcopy__(self, memo):
         return self.detach().clone()

@@ -48,19 +48,17 @@ class _Formatter:
             self.width = max((len(str(v)) for v in flat.tolist()), default=1)
             return
         values = flat[np.isfinite(flat) & (flat != 0)].astype(np.float64)
+        self.width = 1
         if not values.size:
-            self.width = max((len(self(v)) for v in flat.tolist()), default=1)
             return
         size = np.abs(values)
         big, small = size.max(), size.min()
         self.integral = bool(np.all(values == np.ceil(values)))
-        if self.integral:
-            self.scientific = big / small > 1000.0 or big > 1e8
-        else:
-            self.scientific = big / small > 1000.0 or big > 1e8 or small < 1e-4
+        self.scientific = float(big) > 1000.0 * float(small) or big > 1e8 or small < 1e-4
         if _options["sci_mode"] is not None:
             self.scientific = _options["sci_mode"]
-        self.width = max(len(self(v)) for v in flat.tolist())
+        # zeros and what is not finite do not count: they may stand out of line
+        self.width = max(len(self(v)) for v in values.tolist())
 
     def __call__(self, value):
         if not self.floating:

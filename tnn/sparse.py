@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import formats
+from .printing import tensor_str
 from .tensor import Tensor, _new, wrap
 
 
@@ -166,10 +167,9 @@ class SparseTensor(Tensor):
         return wrap(self.coalesce()._row_values.reshape(-1)).norm(p)
 
     def __repr__(self):
-        return (
-            f"tensor(indices={self._indices()},\n       values={self._values()},\n"
-            f"       size={tuple(self._data.shape)}, nnz={self._nnz()}, layout={self.layout})"
-        )
+        indices = tensor_str(self._indices(), "tensor(indices=tensor(")
+        values = tensor_str(self._values(), "       values=tensor(")
+        return f"{indices},\n{values},\n       size={tuple(self._data.shape)}, nnz={self._nnz()}, layout={self.layout})"
 
     def __deepcopy__(self, memo):
         return self.clone()

@@ -81,11 +81,14 @@ def test_second_derivatives(expression):
     assert gradgradcheck(run, tuple(values[n].clone().requires_grad_() for n in used))
 
 
-def test_one_that_is_missing_says_so():
-    x = T.rand(1, 2, 2, 2, requires_grad=True)
-    (g,) = T.autograd.grad(nn.CrossMapLRN2d(2)(x).sum(), x, retain_graph=True)
-    with pytest.raises(RuntimeError, match="CrossMapLRN2d: the second derivative is not implemented"):
-        T.autograd.grad(nn.CrossMapLRN2d(2)(x).sum(), x, create_graph=True)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_cross_map_lrn(size):
+    layer = nn.CrossMapLRN2d(size, alpha=0.5, k=1.3)
+    x = T.tensor(np.random.RandomState(0).standard_normal((2, 7, 1, 2)), requires_grad=True)
+    plain = T.autograd.grad(layer(x).sin().sum(), x)[0]
+    recorded = T.autograd.grad(layer(x).sin().sum(), x, create_graph=True)[0]
+    np.testing.assert_allclose(recorded.tolist(), plain.tolist(), atol=1e-12)
+    assert gradgradcheck(layer, (x,))
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 4, 3), (2, 1, 2, 3, 2)])
@@ -193,3 +196,16 @@ def test_learning_to_learn():
     np.testing.assert_allclose(_norms(net), want, rtol=1e-5)
     first = [0.9288108348846436, -0.3024323284626007, 0.5643451809883118]
     np.testing.assert_allclose(net[0].weight.grad.flatten()[:3].tolist(), first, rtol=1e-5)
+
+
+def test_group_norm_of_no_elements():
+    x = T.zeros(0, 2, 3, dtype=T.float64, requires_grad=True)
+    (g,) = T.autograd.grad(F.group_norm(x, 2).sum(), x, create_graph=True)
+    assert g.shape == (0, 2, 3)
+
+
+def test_elu_bends_at_zero():
+    x = T.zeros(1, dtype=T.float64, requires_grad=True)
+    for f in (F.elu, F.celu, F.selu):
+        (g,) = T.autograd.grad(f(x).sum(), x, create_graph=True)
+        assert T.autograd.grad(g.sum(), x)[0].tolist() == [0.0]

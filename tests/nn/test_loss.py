@@ -246,3 +246,26 @@ def test_cosine_of_rows(n):
         found.append((c.detach().numpy(), x.grad.numpy()[1:], y.grad.numpy()))
     for got, expected in zip(*found, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_weight_of_another_precision():
+    target = tnn.tensor([0, 1])
+    for f in (F.nll_loss, F.cross_entropy, F.multi_margin_loss):
+        for kinds in ((tnn.float32, tnn.float16), (tnn.bfloat16, tnn.float32), (tnn.float16, tnn.bfloat16)):
+            with pytest.raises(RuntimeError, match="dtype"):
+                f(tnn.ones(2, 3, dtype=kinds[0]), target, weight=tnn.ones(3, dtype=kinds[1]))
+        with tnn.autocast("cpu"):
+            loss = f(tnn.ones(2, 3, dtype=tnn.bfloat16), target, weight=tnn.ones(3))
+        assert loss.dtype is tnn.float32
+
+
+def test_poisson_nll_loss_of_counts():
+    x = tnn.tensor([1, 2])
+    np.testing.assert_allclose(F.poisson_nll_loss(x, x).item(), 2.5536690, rtol=1e-6)
+    assert F.poisson_nll_loss(x, x, log_input=False, reduction="none").dtype is tnn.float32
+
+
+def test_integers_are_not_implemented():
+    for f in (F.mse_loss, F.huber_loss):
+        with pytest.raises(NotImplementedError, match="not implemented for 'Long'"):
+            f(tnn.tensor([1, 2]), tnn.tensor([1, 2]))

@@ -265,3 +265,30 @@ def test_small_cases():
         tnn.cov(tnn.ones(3), fweights=tnn.ones(3))
     x = tnn.ones(1, 2, dtype=tnn.int32)
     assert tnn.tensordot(x, tnn.ones(3, 2, dtype=tnn.int32), ([0], [0])).dtype is tnn.int32
+
+
+def test_keywords():
+    a = tnn.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=tnn.float64)
+    b = tnn.ones(2, 1, dtype=tnn.float64)
+    for name in (
+        "cholesky cholesky_ex cond eigh eigvalsh matrix_exp matrix_norm matrix_rank norm pinv vector_norm svdvals"
+    ).split():
+        argument = {"A" if name == "svdvals" else "input": a}
+        for got, want in zip(flat(getattr(linalg, name)(**argument)), flat(getattr(linalg, name)(a)), strict=True):
+            np.testing.assert_array_equal(got.numpy(), want.numpy())
+    assert tnn.equal(linalg.matrix_power(input=a, n=2), linalg.matrix_power(a, 2))
+    assert tnn.equal(linalg.solve_triangular(input=a, B=b, upper=True), linalg.solve_triangular(a, b, upper=True))
+    assert tnn.equal(linalg.lstsq(input=a, b=b).solution, linalg.lstsq(a, b).solution)
+    assert tnn.equal(linalg.tensorinv(input=a, ind=1), linalg.tensorinv(a, 1))
+    assert tnn.equal(linalg.tensorsolve(input=a, other=b[:, 0]), linalg.tensorsolve(a, b[:, 0]))
+    low = linalg.cholesky(a)
+    assert tnn.equal(tnn.cholesky_solve(input=b, input2=low), tnn.cholesky_solve(b, low))
+    assert tnn.equal(tnn.cholesky_inverse(input=low), tnn.cholesky_inverse(low))
+    packed, tau = tnn.geqrf(a)
+    assert tnn.equal(tnn.ormqr(input=packed, input2=tau, input3=b), tnn.ormqr(packed, tau, b))
+    with pytest.raises(RuntimeError, match="2 dimensions"):
+        tnn.ormqr(tnn.ones(()), tau, b)
+
+
+def flat(result):
+    return list(result) if isinstance(result, tuple) else [result]

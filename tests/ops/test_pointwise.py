@@ -332,3 +332,29 @@ def test_operands_that_must_be_tensors(name):
             getattr(tnn, name)(*operands)
     with pytest.raises(TypeError, match="must be Tensor"):
         tnn.rsub(2, x)
+
+
+def test_float_power_in_place():
+    x = tnn.tensor([2.0, 3.0], dtype=tnn.float64)
+    assert x.float_power_(2).tolist() == [4.0, 9.0]
+    with pytest.raises(RuntimeError, match="dtype"):
+        tnn.ones(2).float_power_(2)
+
+
+def test_heaviside_by_keyword():
+    assert tnn.heaviside(tnn.tensor([-1.0, 0.0, 2.0]), values=tnn.tensor(0.5)).tolist() == [0.0, 0.5, 1.0]
+
+
+def test_nextafter_gradient():
+    a = tnn.tensor([0.0, 1.0, 1.0], dtype=tnn.float64, requires_grad=True)
+    tnn.nextafter(a, tnn.tensor([0.0, 1.0, 2.0], dtype=tnn.float64)).sum().backward()
+    assert a.grad.tolist() == [0.0, 0.0, 1.0]
+
+
+def test_out_of_no_elements_and_of_half_precision():
+    out = tnn.full((0, 3), 1.0)
+    assert tnn.cosh(tnn.zeros(0, 3), out=out) is out
+    for dtype in (tnn.float16, tnn.bfloat16):
+        out, m = tnn.zeros(2, 2, dtype=dtype), tnn.eye(2, dtype=dtype)
+        assert tnn.mm(m, m, out=out) is out and out.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+        assert tnn.addmm(m, m, m, out=out) is out and out.tolist() == [[2.0, 0.0], [0.0, 2.0]]

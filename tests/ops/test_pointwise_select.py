@@ -57,7 +57,7 @@ def test_clamp_with_numbers():
     y = x.clamp(-1, 1)
     np.testing.assert_array_equal(y.detach().numpy(), [-1, 0.5, 1, math.nan])
     y.sum().backward()
-    assert x.grad.tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert x.grad.tolist() == [0.0, 1.0, 0.0, 0.0]
     assert x.detach().clamp(2, 1).tolist()[:3] == [1.0, 1.0, 1.0]
     assert tnn.clamp_min(tnn.tensor([1, 5]), 3).tolist() == [3, 5] and tnn.clip(tnn.tensor([1, 5]), max=3).tolist() == [
         1,
@@ -125,3 +125,17 @@ def test_masked_fill_cuts_the_value_to_the_dtype():
     for value in (300, 1e30, math.nan):
         with pytest.raises(RuntimeError, match="without overflow"):
             tnn.zeros(2, dtype=tnn.uint8).masked_fill(mask, value)
+
+
+def test_clamp_gradient_of_nan():
+    x = tnn.tensor([-1.0, 0.5, math.nan, 2.0], requires_grad=True)
+    calls = {
+        "ClampBackward0": x.clamp(0.0, 1.0), "ClampMinBackward0": x.clamp_min(0.0),
+        "ClampMaxBackward0": x.clamp_max(1.0),
+        "ClampBackward1": x.clamp(tnn.zeros(4), tnn.ones(4)), "ClampMinBackward1": tnn.clamp_min(x, tnn.zeros(4)),
+        "ClampMaxBackward1": tnn.clamp_max(x, tnn.ones(4)),
+    }  # fmt: skip
+    for name, y in calls.items():
+        assert y.grad_fn.name() == name and math.isnan(y[2].item())
+        (g,) = tnn.autograd.grad(y.sum(), x)
+        assert g.tolist() == [float("Max" in name), 1.0, 0.0, float("Min" in name)]

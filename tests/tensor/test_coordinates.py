@@ -67,3 +67,11 @@ def test_asked_of_dense_tensors():
     for name in ("cuda", "xpu", "ipu", "mtia"):
         with pytest.raises(RuntimeError, match=f"no {name.upper()} device"):
             getattr(DENSE, name)()
+
+
+def test_printing():
+    s = tnn.sparse_coo_tensor(tnn.tensor([[0, 1, 1], [2, 0, 2]]), tnn.tensor([3.0, 4.0, 5.0]), (2, 3))
+    assert repr(s) == (
+        "tensor(indices=tensor([[0, 1, 1],\n                       [2, 0, 2]]),\n       values=tensor([3., 4., 5.]),\n"
+        "       size=(2, 3), nnz=3, layout=tnn.sparse_coo)"
+    )

@@ -1,6 +1,7 @@
 """What a tensor is: dtypes, NumPy interchange, printing, copies, casts."""
 
 import copy
+import math
 import pickle
 
 import ml_dtypes
@@ -152,6 +153,10 @@ PRINTED = [
     (lambda: tnn.ones(2, requires_grad=True), "tensor([1., 1.], requires_grad=True)"),
     (lambda: tnn.ones(2, requires_grad=True) * 2, "tensor([2., 2.], grad_fn=<MulBackward0>)"),
     (lambda: tnn.zeros(2, 2), "tensor([[0., 0.],\n        [0., 0.]])"),
+    (lambda: tnn.tensor([[0.0, -math.inf], [0.0, 0.0]]), "tensor([[0., -inf],\n        [0., 0.]])"),
+    (lambda: tnn.tensor([1.0, -0.0, math.nan]), "tensor([1., -0., nan])"),
+    (lambda: tnn.tensor([1.5, -math.inf]), "tensor([1.5000,   -inf])"),
+    (lambda: tnn.tensor([5e-324, 1e300], dtype=tnn.float64), "tensor([4.9407e-324, 1.0000e+300], dtype=tnn.float64)"),
     (lambda: tnn.arange(2000), "tensor([   0,    1,    2,  ..., 1997, 1998, 1999])"),
 ]
 

@@ -41,6 +41,9 @@ class _FunctionNode(Node):
     def name(self):
         return self.cls.__name__ + "Backward"
 
+    def __repr__(self):
+        return f"<tnn.autograd.function.{self.name()} object at {id(self):#x}>"
+
     def backward(self, *grads):
         if self.ctx.materialize_grads:
             from ..tensor import wrap_zeros

@@ -168,7 +168,7 @@ class Node:
         return self.hooks
 
     def __repr__(self):
-        return f"<{self.name()}>"
+        return f"<{self.name()} object at {id(self):#x}>"
 
 
 class NodeHooks:
@@ -231,4 +231,4 @@ class AccumulateGrad:
         return id(self.variable)
 
     def __repr__(self):
-        return "<AccumulateGrad>"
+        return f"<AccumulateGrad object at {id(self):#x}>"

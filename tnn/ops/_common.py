@@ -51,10 +51,10 @@ def check_tensors(function, **values):
 
 
 def check_floating(function, *tensors):
-    """Raises RuntimeError unless every tensor (None allowed) is of a floating-point dtype."""
+    """Raises NotImplementedError unless every tensor (None allowed) is of a floating-point dtype."""
     for t in tensors:
         if t is not None and not t.dtype.is_floating_point:
-            raise RuntimeError(f"\"{function}\" not implemented for '{t.dtype.torch_name}'")
+            raise NotImplementedError(f"\"{function}\" not implemented for '{t.dtype.torch_name}'")
 
 
 def check_same_dtype(function, **tensors):
@@ -112,43 +112,46 @@ def numpy_names(fn):
     return op
 
 
-def half_as_float32(fn=None, *, autocast=None):
+def half_as_float32(fn=None, *, autocast=None, alike=False):
     """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once.
 
-    ``autocast`` is the operation's policy inside an autocast region, see :mod:`tnn.autocast`.
+    ``autocast`` is the operation's policy inside an autocast region, see :mod:`tnn.autocast`. ``alike``: a tensor of
+    half precision beside one of another floating-point dtype raises.
     """
     if autocast is not None:
-        return lambda fn: _half_with_policy(half_as_float32(fn), fn, autocast)
+        return lambda fn: _half_with_policy(half_as_float32(fn, alike=alike), fn, autocast, alike)
 
     @functools.wraps(fn)
     def op(*args, **kwargs):
         for a in args:
             if isinstance(a, Tensor) and a._data.dtype in HALF:
-                return _in_float32(fn, args, kwargs)
+                return _in_float32(fn, args, kwargs, alike)
         if kwargs:
             for a in kwargs.values():
                 if isinstance(a, Tensor) and a._data.dtype in HALF:
-                    return _in_float32(fn, args, kwargs)
+                    return _in_float32(fn, args, kwargs, alike)
         return fn(*args, **kwargs)
 
     return op
 
 
-def _half_with_policy(half, fn, policy):
+def _half_with_policy(half, fn, policy, alike):
     @functools.wraps(fn)
     def op(*args, **kwargs):
         if active.n:
             return run(policy, half, args, kwargs)
         for a in args:
             if isinstance(a, Tensor) and a._data.dtype in HALF:
-                return _in_float32(fn, args, kwargs)
+                return _in_float32(fn, args, kwargs, alike)
         return half(*args, **kwargs) if kwargs else fn(*args)
 
     return op
 
 
-def _in_float32(fn, args, kwargs):
+def _in_float32(fn, args, kwargs, alike=False):
     found = [a.dtype for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.dtype.is_floating_point]
+    if alike and len(set(found)) > 1:
+        raise RuntimeError(f"{fn.__name__}: expected tensors of one dtype, got {' and '.join(map(str, set(found)))}")
     target = functools.reduce(dtypes.promote_types, found)
 
     def up(a):
@@ -157,7 +160,10 @@ def _in_float32(fn, args, kwargs):
     def down(a):
         return a.to(target) if isinstance(a, Tensor) and a._data.dtype == F32 else a
 
-    out = fn(*(up(a) for a in args), **{k: up(a) for k, a in kwargs.items()})
+    given = kwargs.get("out")
+    out = fn(*(up(a) for a in args), **{k: up(a) for k, a in kwargs.items() if k != "out"})
+    if given is not None:
+        return into(given, down(out))
     if isinstance(out, tuple):
         return type(out)(*map(down, out)) if hasattr(out, "_fields") else tuple(map(down, out))
     return [down(a) for a in out] if isinstance(out, list) else down(out)
@@ -238,7 +244,7 @@ def inplace(op):
 def _check_own_memory(out, inputs):
     """Raises RuntimeError where writing to ``out`` would write an element twice, or change an input."""
     d = out._data
-    if any(n > 1 and step == 0 for n, step in zip(d.shape, d.strides, strict=True)):
+    if d.size and any(n > 1 and step == 0 for n, step in zip(d.shape, d.strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

@@ -340,15 +340,15 @@ def _below_zero(x):
 
 
 def _elu_second(w, x, alpha, _):
-    return where(x > 0, 0.0, w * (_below_zero(x).exp() * alpha))
+    return where(x < 0, w * (_below_zero(x).exp() * alpha), 0.0)
 
 
 def _celu_second(w, x, alpha, _):
-    return where(x > 0, 0.0, w * ((_below_zero(x) / alpha).exp() / alpha))
+    return where(x < 0, w * ((_below_zero(x) / alpha).exp() / alpha), 0.0)
 
 
 def _selu_second(w, x, p, q):
-    return where(x > 0, 0.0, w * (_below_zero(x).exp() * 1.7580993408473768))
+    return where(x < 0, w * (_below_zero(x).exp() * 1.7580993408473768), 0.0)
 
 
 def _softplus_second(w, x, beta, threshold):

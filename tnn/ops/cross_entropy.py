@@ -124,7 +124,7 @@ def _nll_composed(x, t, w, node):
     return loss.reshape(shape) if node.reduction == "none" else loss.sum() * node.scale
 
 
-@half_as_float32(autocast="float32")
+@half_as_float32(autocast="float32", alike=True)
 def nll_loss(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
 ):  # fmt: skip
@@ -251,7 +251,7 @@ def _small_classes(input, target, reduction):
     return out
 
 
-@half_as_float32(autocast="float32")
+@half_as_float32(autocast="float32", alike=True)
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):  # fmt: skip

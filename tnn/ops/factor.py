@@ -91,18 +91,18 @@ class LinalgCholeskyEx(Node):
 
 
 @casts("float32")
-def linalg_cholesky(A, *, upper=False, out=None):
-    """``linalg.cholesky``: the lower L with ``A = L L^T`` of symmetric positive-definite matrices, or the upper
+def linalg_cholesky(input, *, upper=False, out=None):
+    """``linalg.cholesky``: the lower L with ``input = L L^T`` of symmetric positive-definite matrices, or the upper
     ``L^T``.
 
     Raises:
         LinAlgError: a matrix is not positive-definite.
     """
-    check_square("linalg.cholesky", A)
-    lower = np.swapaxes(np.triu(A._data), -1, -2) if upper else np.tril(A._data)
+    check_square("linalg.cholesky", input)
+    lower = np.swapaxes(np.triu(input._data), -1, -2) if upper else np.tril(input._data)
     result = wrap(computed("linalg.cholesky", np.linalg.cholesky, lower))
-    if recording(A):
-        node = LinalgCholeskyEx(A)
+    if recording(input):
+        node = LinalgCholeskyEx(input)
         node.attach(result)
         node.save(result)
     return into(out, transposed(result) if upper else result)
@@ -115,9 +115,9 @@ def cholesky(input, upper=False, *, out=None):
 
 
 @casts("float32")
-def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
+def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
     """``linalg.cholesky`` and a tensor of zeros, ``(L, info)``; raises where a matrix is not positive-definite."""
-    return into(out, _CholeskyEx(linalg_cholesky(A, upper=upper), wrap(np.zeros(A._data.shape[:-2], np.int32))))
+    return into(out, _CholeskyEx(linalg_cholesky(input, upper=upper), wrap(np.zeros(input._data.shape[:-2], np.int32))))
 
 
 class LinalgQr(Node):
@@ -194,7 +194,7 @@ class LinalgEigh(Node):
 
 
 @casts("float32")
-def eigh(A, UPLO="L", *, out=None):
+def eigh(input, UPLO="L", *, out=None):
     """Eigenvalues in ascending order and orthonormal eigenvectors of symmetric matrices, ``(eigenvalues,
     eigenvectors)``.
 
@@ -204,21 +204,21 @@ def eigh(A, UPLO="L", *, out=None):
     Raises:
         LinAlgError: there was no convergence.
     """
-    check_square("linalg.eigh", A)
+    check_square("linalg.eigh", input)
     if str(UPLO).upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    pair = [wrap(x) for x in computed("linalg.eigh", lambda a: tuple(np.linalg.eigh(a, UPLO.upper())), A._data)]
-    if recording(A):
-        node = LinalgEigh(A)
+    pair = [wrap(x) for x in computed("linalg.eigh", lambda a: tuple(np.linalg.eigh(a, UPLO.upper())), input._data)]
+    if recording(input):
+        node = LinalgEigh(input)
         node.attach_all(pair)
         node.save(*pair)
     return into(out, _Eigh(*pair))
 
 
 @casts("float32")
-def eigvalsh(A, UPLO="L", *, out=None):
+def eigvalsh(input, UPLO="L", *, out=None):
     """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`."""
-    return into(out, eigh(A, UPLO)[0])
+    return into(out, eigh(input, UPLO)[0])
 
 
 class LinalgSvd(Node):
@@ -441,12 +441,17 @@ def geqrf(input, *, out=None):
 
 
 @casts("float32")
-def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
-    """``Q other`` (``other Q``, or with Q transposed) for the square Q of what :func:`geqrf` gives."""
+def ormqr(input, input2, input3, left=True, transpose=False, *, out=None):
+    """``Q input3`` (``input3 Q``, or with Q transposed) for the square Q of (input, input2), :func:`geqrf`'s result."""
+    check_tensor("ormqr", "input", input, 1)
+    check_tensor("ormqr", "input2", input2, 2)
+    check_tensor("ormqr", "input3", input3, 3)
+    check_matrix("ormqr", input)
+    check_matrix("ormqr", input3)
     m, n = input._data.shape[-2:]
     from .joining import cat
 
     full = input if n >= m else cat([input, input.new_zeros((*input.shape[:-1], m - n))], -1)
-    q = householder_product(full.narrow(-1, 0, m), tau)
+    q = householder_product(full.narrow(-1, 0, m), input2)
     q = transposed(q) if transpose else q
-    return into(out, q.matmul(other) if left else other.matmul(q))
+    return into(out, q.matmul(input3) if left else input3.matmul(q))

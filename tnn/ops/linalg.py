@@ -143,19 +143,19 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     return into(out, return_types.linalg_solve_ex(solve(A, B, left=left), info))
 
 
-def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
-    """X with ``A X = B`` (``X A = B`` with ``left=False``), of which only A's upper or lower triangle is read.
+def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=None):
+    """X with ``A X = B`` (``X A = B`` with ``left=False``), A the upper or lower triangle of input.
 
     Args:
         unitriangular: take the diagonal as ones.
     """
-    check_square("linalg.solve_triangular", A)
+    check_square("linalg.solve_triangular", input)
     if unitriangular:
-        A = A.triu(1) if upper else A.tril(-1)
-        A = A + wrap(np.eye(A._data.shape[-1], dtype=A._data.dtype))
+        input = input.triu(1) if upper else input.tril(-1)
+        input = input + wrap(np.eye(input._data.shape[-1], dtype=input._data.dtype))
     else:
-        A = A.triu() if upper else A.tril()
-    return solve(A, B, left=left, out=out)
+        input = input.triu() if upper else input.tril()
+    return solve(input, B, left=left, out=out)
 
 
 @casts("float32")
@@ -231,34 +231,34 @@ def logdet(input):
     return size.masked_fill(sign == -1, math.nan) if np.any(sign._data == -1) else size
 
 
-def matrix_power(A, n, *, out=None):
+def matrix_power(input, n, *, out=None):
     """The n-th power of square matrices; a negative n takes the inverse's.
 
     Raises:
         RuntimeError: the matrices are not square.
     """
-    check_square("linalg.matrix_power", A, floating=False)
+    check_square("linalg.matrix_power", input, floating=False)
     if n < 0:
-        return matrix_power(inv(A), -n, out=out)
+        return matrix_power(inv(input), -n, out=out)
     result = None
     while n:
         if n & 1:
-            result = A if result is None else result.matmul(A)
+            result = input if result is None else result.matmul(input)
         n >>= 1
         if n:
-            A = A.matmul(A)
+            input = input.matmul(input)
     if result is None:
-        result = A.clone().copy_(wrap(np.eye(A._data.shape[-1], dtype=A._data.dtype)))
-    return into(out, result.clone() if result is A else result)
+        result = input.clone().copy_(wrap(np.eye(input._data.shape[-1], dtype=input._data.dtype)))
+    return into(out, result.clone() if result is input else result)
 
 
-def matrix_exp(A):
-    """The matrix exponential ``sum_k A^k / k!`` by a Taylor series of A scaled below norm 1/2, squared back.
+def matrix_exp(input):
+    """The matrix exponential ``sum_k A^k / k!`` of input by a Taylor series of A scaled below norm 1/2, squared back.
 
     C. Moler and C. Van Loan, "Nineteen dubious ways to compute the exponential of a matrix" (2003).
 
     Args:
-        A: square matrices, float32 or float64.
+        input: square matrices, float32 or float64.
 
     Shape:
         (*, n, n); the result has the same.
@@ -266,13 +266,13 @@ def matrix_exp(A):
     Raises:
         RuntimeError: the matrices are not square, or of another dtype.
     """
-    check_square("linalg.matrix_exp", A)
-    d = A._data
+    check_square("linalg.matrix_exp", input)
+    d = input._data
     if not d.size:
-        return A.clone()
+        return input.clone()
     size = float(abs(d).sum(-2).max())
     times = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0
-    x = A / float(2**times)
+    x = input / float(2**times)
     eye = wrap(np.broadcast_to(np.eye(d.shape[-1], dtype=d.dtype), d.shape).copy())
     terms = 9 if d.dtype == F32 else 15
     y = eye + x / float(terms)
@@ -283,20 +283,20 @@ def matrix_exp(A):
     return y
 
 
-def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
+def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """The Moore-Penrose pseudoinverse of matrices (*, m, n): singular values up to ``max(atol, rtol * largest)`` count
     as 0.
 
     Args:
         rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given; ``rcond`` is its older name.
-        hermitian: A is symmetric: only its lower triangle is read.
+        hermitian: input is symmetric: only its lower triangle is read.
     """
-    check_matrix("linalg.pinv", A)
-    result = wrap(_pinv_array(A._data, rcond if rtol is None else rtol, atol, hermitian))
-    if recording(A):
-        node = LinalgPinv(A)
+    check_matrix("linalg.pinv", input)
+    result = wrap(_pinv_array(input._data, rcond if rtol is None else rtol, atol, hermitian))
+    if recording(input):
+        node = LinalgPinv(input)
         node.attach(result)
-        node.save(A, result)
+        node.save(input, result)
     return into(out, result)
 
 
@@ -350,29 +350,29 @@ def pinverse(input, rcond=1e-15):
 
 
 @casts("float32")
-def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
+def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values are above ``max(atol, rtol * largest)``. Arguments as for :func:`pinv`."""
-    check_matrix("linalg.matrix_rank", A)
-    s = abs(np.linalg.eigvalsh(A._data)) if hermitian else np.linalg.svd(A._data, compute_uv=False)
-    return into(out, wrap(np.asarray((s > _tolerance(A._data, s, atol if tol is None else tol, rtol)).sum(-1))))
+    check_matrix("linalg.matrix_rank", input)
+    s = abs(np.linalg.eigvalsh(input._data)) if hermitian else np.linalg.svd(input._data, compute_uv=False)
+    return into(out, wrap(np.asarray((s > _tolerance(input._data, s, atol if tol is None else tol, rtol)).sum(-1))))
 
 
 @casts("float32")
-def cond(A, p=None, *, out=None):
+def cond(input, p=None, *, out=None):
     """The condition number ``||A|| ||A^-1||`` in the norm p (None: 2, the ratio of the extreme singular values)."""
-    check_matrix("linalg.cond", A)
+    check_matrix("linalg.cond", input)
     from .norms import matrix_norm
 
     if p is None or p in (2, -2):
-        s = svdvals(A)
+        s = svdvals(input)
         big, small = s.select(-1, 0), s.select(-1, s.shape[-1] - 1)
         return into(out, small / big if p == -2 else big / small)
-    return into(out, matrix_norm(A, p) * matrix_norm(inv(A), p))
+    return into(out, matrix_norm(input, p) * matrix_norm(inv(input), p))
 
 
 @casts("float32")
-def lstsq(A, B, rcond=None, *, driver=None):
-    """Least squares: X that minimizes ``||A X - B||``; ``(solution, residuals, rank, singular_values)``.
+def lstsq(input, b, rcond=None, *, driver=None):
+    """Least squares: X that minimizes ``||input X - b||``; ``(solution, residuals, rank, singular_values)``.
 
     Args:
         rcond: singular values up to ``rcond * largest`` count as 0.
@@ -382,25 +382,25 @@ def lstsq(A, B, rcond=None, *, driver=None):
     Raises:
         RuntimeError: another driver, or sizes that do not fit.
     """
-    check_matrix("linalg.lstsq", A)
-    check_tensor("linalg.lstsq", "B", B, 2)
+    check_matrix("linalg.lstsq", input)
+    check_tensor("linalg.lstsq", "b", b, 2)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(
             f"linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}"
         )
-    vector = _is_vector(A._data, B._data)
-    b = B.unsqueeze(-1) if vector else B
-    m, n = A._data.shape[-2:]
+    vector = _is_vector(input._data, b._data)
+    b = b.unsqueeze(-1) if vector else b
+    m, n = input._data.shape[-2:]
     if b._data.shape[-2] != m:
-        raise RuntimeError(f"linalg.lstsq: A of shape {list(A.shape)} and B of shape {list(B.shape)} do not fit")
-    rcond = np.finfo(A._data.dtype).eps * max(m, n) if rcond is None else rcond
-    x = pinv(A, rcond).matmul(b)
-    s = np.linalg.svd(A._data, compute_uv=False)
+        raise RuntimeError(f"linalg.lstsq: input {list(input.shape)} and b {list(b.shape)} do not fit")
+    rcond = np.finfo(input._data.dtype).eps * max(m, n) if rcond is None else rcond
+    x = pinv(input, rcond).matmul(b)
+    s = np.linalg.svd(input._data, compute_uv=False)
     rank = np.asarray((s > rcond * s[..., :1]).sum(-1))
-    none = np.empty(0, A._data.dtype)
+    none = np.empty(0, input._data.dtype)
     rest = wrap(none)
     if m > n and driver in ("gels", "gelsd", "gelss") and np.all(rank == n):
-        rest = (A.matmul(x) - b).square().sum(-2)
+        rest = (input.matmul(x) - b).square().sum(-2)
     return Lstsq(
         x.squeeze(-1) if vector else x,
         rest,
@@ -451,33 +451,33 @@ def multi_dot(tensors, *, out=None):
 
 
 @casts("float32")
-def cholesky_solve(B, L, upper=False, *, out=None):
-    """X with ``A X = B``, from the Cholesky factor L (or upper factor) of A."""
-    check_tensor("cholesky_solve", "B", B, 1)
-    check_tensor("cholesky_solve", "L", L, 2)
-    a = transposed(L).matmul(L) if upper else L.matmul(transposed(L))
-    return solve(a, B, out=out)
+def cholesky_solve(input, input2, upper=False, *, out=None):
+    """X with ``A X = input``, from the Cholesky factor input2 (or upper factor) of A."""
+    check_tensor("cholesky_solve", "input", input, 1)
+    check_tensor("cholesky_solve", "input2", input2, 2)
+    a = transposed(input2).matmul(input2) if upper else input2.matmul(transposed(input2))
+    return solve(a, input, out=out)
 
 
 @casts("float32")
-def cholesky_inverse(L, upper=False, *, out=None):
-    """The inverse of the matrix whose Cholesky factor (lower, or upper) is L.
+def cholesky_inverse(input, upper=False, *, out=None):
+    """The inverse of the matrix whose Cholesky factor (lower, or upper) is input.
 
     Args:
-        L: Cholesky factors, triangular.
+        input: Cholesky factors, triangular.
         upper: they are upper triangles.
 
     Shape:
         (*, n, n); the result has the same.
 
     Raises:
-        TypeError: L is no tensor.
+        TypeError: input is no tensor.
         RuntimeError: the matrices are not square or singular.
     """
-    check_tensor("cholesky_inverse", "L", L, 1)
-    if L.ndim < 2 or L.shape[-1] != L.shape[-2]:
-        raise RuntimeError(f"cholesky_inverse: L must be batches of square matrices, but got shape {list(L.shape)}")
-    return inv(transposed(L).matmul(L) if upper else L.matmul(transposed(L)), out=out)
+    check_tensor("cholesky_inverse", "input", input, 1)
+    if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
+        raise RuntimeError(f"cholesky_inverse: input must be batches of square matrices, got shape {list(input.shape)}")
+    return inv(transposed(input).matmul(input) if upper else input.matmul(transposed(input)), out=out)
 
 
 def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
@@ -494,30 +494,30 @@ def lu_solve(input, LU_data, LU_pivots, *, out=None):
 
 
 @casts("float32")
-def tensorinv(A, ind=2, *, out=None):
-    """The inverse of the linear map that tensordot with A makes: the first ``ind`` dimensions against the rest."""
-    check_tensor("tensorinv", "A", A, 1)
+def tensorinv(input, ind=2, *, out=None):
+    """The inverse of the linear map that tensordot with input makes: the first ``ind`` dimensions against the rest."""
+    check_tensor("tensorinv", "input", input, 1)
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', got {ind}")
-    rows, columns = A._data.shape[:ind], A._data.shape[ind:]
+    rows, columns = input._data.shape[:ind], input._data.shape[ind:]
     if math.prod(rows) != math.prod(columns):
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got "
-            f"{list(A.shape)}"
+            f"{list(input.shape)}"
         )
-    return into(out, inv(A.reshape(math.prod(rows), -1)).reshape(*columns, *rows))
+    return into(out, inv(input.reshape(math.prod(rows), -1)).reshape(*columns, *rows))
 
 
 @casts("float32")
-def tensorsolve(A, B, dims=None, *, out=None):
-    """X with ``tensordot(A, X, X.ndim) = B``; ``dims`` of A are moved to its end first."""
-    check_tensor("tensorsolve", "A", A, 1)
-    check_tensor("tensorsolve", "B", B, 2)
+def tensorsolve(input, other, dims=None, *, out=None):
+    """X with ``tensordot(input, X, X.ndim) = other``; ``dims`` of input are moved to its end first."""
+    check_tensor("tensorsolve", "input", input, 1)
+    check_tensor("tensorsolve", "other", other, 2)
     if dims is not None:
-        moved = [wrap_dim(d, A.ndim) for d in dims]
-        A = A.permute([i for i in range(A.ndim) if i not in moved] + moved)
-    shape = tuple(A._data.shape[B.ndim :])
-    return into(out, solve(A.reshape(B.numel(), -1), B.reshape(-1)).reshape(shape))
+        moved = [wrap_dim(d, input.ndim) for d in dims]
+        input = input.permute([i for i in range(input.ndim) if i not in moved] + moved)
+    shape = tuple(input._data.shape[other.ndim :])
+    return into(out, solve(input.reshape(other.numel(), -1), other.reshape(-1)).reshape(shape))
 
 
 def vecdot(x, y, *, dim=-1, out=None):

@@ -84,7 +84,7 @@ def _check_dtypes(function, a, b):
     if a._data.dtype is not b._data.dtype and a._data.dtype != b._data.dtype:
         raise RuntimeError(f"{function}: expected both matrices to have one dtype, but got {a.dtype} and {b.dtype}")
     if a._data.dtype == np.bool_:
-        raise RuntimeError(f"\"{function}\" not implemented for 'Bool'")
+        raise NotImplementedError(f"\"{function}\" not implemented for 'Bool'")
 
 
 def _check_matrices(function, a, b):

@@ -382,6 +382,8 @@ def poisson_nll_loss(
     def compose(x, t):
         return x.exp() - t * x if log_input else x - t * (x + eps).log()
 
+    if isinstance(input, Tensor) and not input.dtype.is_floating_point:
+        input = input.to(dtypes.get_default_dtype())
     input, target = _promote("poisson_nll_loss", input, target)
     kind = kernels.POISSON_LOG if log_input else kernels.POISSON
     loss = _pointwise(

@@ -58,7 +58,7 @@ class MultiMargin(Node):
         return loss.reshape(self.shape) if self.reduction == "none" else loss.sum() * self.scale
 
 
-@half_as_float32(autocast="float32")
+@half_as_float32(autocast="float32", alike=True)
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):  # fmt: skip

@@ -185,7 +185,7 @@ class NativeGroupNorm(Node):
 
     def compose(self, x, w):
         """The same from differentiable operations, without the bias."""
-        rows = x.reshape(x.shape[0], self.groups, -1)
+        rows = x.reshape(x.shape[0], self.groups, math.prod(x.shape[1:]) // self.groups)
         rows = rows - rows.mean(2, True)
         y = (rows * ((rows * rows).mean(2, True) + self.eps).rsqrt()).reshape(x.shape)
         return y if w is None else y * w.reshape((1, -1) + (1,) * (x.ndim - 2))
@@ -324,24 +324,37 @@ class LocalResponseNorm(Node):
 
     def compose(self, x):
         """The same from differentiable operations."""
-        from .joining import cat
-
         before, after, _ = self.forward_window
-        channels = x.shape[1]
-        edge = [x.new_zeros((x.shape[0], n, *x.shape[2:])) for n in (before, after)]
-        padded = cat([edge[0], x * x, edge[1]], 1)
-        total = padded.narrow(1, 0, channels)
-        for i in range(1, before + after + 1):
-            total = total + padded.narrow(1, i, channels)
-        return x * (total * self.alpha + self.k) ** (-self.beta)
+        return x * (_window_sum(x * x, before, after) * self.alpha + self.k) ** (-self.beta)
+
+
+def _window_sum(x, before, after):
+    """The sums over channels c - before to c + after, from differentiable operations."""
+    from .joining import cat
+
+    channels = x.shape[1]
+    edge = [x.new_zeros((x.shape[0], n, *x.shape[2:])) for n in (before, after)]
+    padded = cat([edge[0], x, edge[1]], 1)
+    total = padded.narrow(1, 0, channels)
+    for i in range(1, before + after + 1):
+        total = total + padded.narrow(1, i, channels)
+    return total
 
 
 class CrossMapLRN2d(LocalResponseNorm):
     __slots__ = ()
 
-    def compose(self, x):
-        """There is none."""
-        raise RuntimeError("CrossMapLRN2d: the second derivative is not implemented; LocalResponseNorm has one")
+    def backward(self, grad):
+        if not mode.grad:
+            return super().backward(grad)
+        # the gradient is not the exact derivative of the output: its own formula, from differentiable operations
+        x = self.saved_tensors()[0]
+        before, after, _ = self.forward_window
+        square = x * x
+        past = (np.arange(x.shape[1]) > before).astype(x._data.dtype).reshape(-1, 1, 1)
+        s = (_window_sum(square, before, after) + square.narrow(1, 0, 1) * wrap(past)) * self.alpha + self.k
+        power = grad * s ** (-self.beta)
+        return power - x * _window_sum(power * x / s, *self.backward_window) * (2 * self.alpha * self.beta)
 
 
 @half_as_float32

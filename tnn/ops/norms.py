@@ -93,8 +93,8 @@ def _vector_norm(input, p, dim, keepdim, dtype, function="linalg.vector_norm"):
     return out if half is None else cast(out, half)
 
 
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
-    """``(sum |x|^ord)^(1/ord)`` over the dimensions ``dim``, or of the flattened tensor.
+def vector_norm(input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+    """``(sum |input|^ord)^(1/ord)`` over the dimensions ``dim``, or of the flattened tensor.
 
     Args:
         ord: any number; 0 counts what is not 0, inf and -inf are the largest and smallest absolute value.
@@ -102,10 +102,10 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     Raises:
         RuntimeError: the dtype is not a floating-point one, or there is no element where the norm needs one.
     """
-    return into(out, _vector_norm(x, ord, dim, keepdim, dtype))
+    return into(out, _vector_norm(input, ord, dim, keepdim, dtype))
 
 
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
+def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
     """A norm of matrices, which lie in the two dimensions ``dim``.
 
     Args:
@@ -115,23 +115,23 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     Raises:
         RuntimeError: not a float tensor of at least 2 dimensions, or another order.
     """
-    check_tensor("linalg.matrix_norm", "A", A, 1)
-    if A._data.ndim < 2:
+    check_tensor("linalg.matrix_norm", "input", input, 1)
+    if input._data.ndim < 2:
         raise RuntimeError(
-            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got {A._data.ndim}"
+            f"linalg.matrix_norm: The input tensor must have at least 2 dimensions, got {input._data.ndim}"
         )
-    if not A.dtype.is_floating_point:
-        raise RuntimeError(f"linalg.matrix_norm: Expected a floating point tensor as input. Got {A.dtype.torch_name}")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"linalg.matrix_norm: Expected a floating point input. Got {input.dtype.torch_name}")
     if isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
-    rows, columns = (wrap_dim(d, A._data.ndim) for d in dim)
+    rows, columns = (wrap_dim(d, input._data.ndim) for d in dim)
     if rows == columns:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
     if dtype is not None:
-        A = cast(A, dtype)
-    if A._data.dtype in HALF and ord in ("nuc", 2, -2):
-        raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {A.dtype.torch_name}")
-    return into(out, _matrix_norm(A, ord, rows, columns, keepdim))
+        input = cast(input, dtype)
+    if input._data.dtype in HALF and ord in ("nuc", 2, -2):
+        raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {input.dtype.torch_name}")
+    return into(out, _matrix_norm(input, ord, rows, columns, keepdim))
 
 
 def _or_zero(values, dim, ord):
@@ -160,7 +160,7 @@ def _matrix_norm(A, ord, rows, columns, keepdim):
 
 
 @numpy_names
-def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
+def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """``linalg.norm``: a vector or a matrix norm, as ``ord`` and ``dim`` say.
 
     Without ``ord`` it is the 2-norm of the flattened tensor, or over ``dim``. With ``ord``: :func:`vector_norm` where
@@ -169,13 +169,13 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     Raises:
         RuntimeError: an order without dimensions for a tensor that is neither 1-D nor 2-D.
     """
-    check_tensor("linalg.norm", "A", A, 1)
+    check_tensor("linalg.norm", "input", input, 1)
     dims = (dim,) if isinstance(dim, int) else dim
     if dims is not None and len(dims) not in (1, 2):
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
     if ord is None:
-        return into(out, _vector_norm(A, 2.0, dims, keepdim, dtype, "linalg.norm"))
-    n = A._data.ndim
+        return into(out, _vector_norm(input, 2.0, dims, keepdim, dtype, "linalg.norm"))
+    n = input._data.ndim
     if dims is None:
         if n not in (1, 2):
             raise RuntimeError(
@@ -183,10 +183,10 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
             )
         dims = tuple(range(n))
     if len(dims) == 2:
-        return matrix_norm(A, ord, dims, keepdim, dtype=dtype, out=out)
+        return matrix_norm(input, ord, dims, keepdim, dtype=dtype, out=out)
     if isinstance(ord, str):
         raise RuntimeError(f"linalg.norm: Order {ord} not supported for vectors.")
-    return into(out, _vector_norm(A, ord, dims, keepdim, dtype, "linalg.norm"))
+    return into(out, _vector_norm(input, ord, dims, keepdim, dtype, "linalg.norm"))
 
 
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):

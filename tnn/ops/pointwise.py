@@ -7,7 +7,7 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, check_tensor, check_tensors, into
+from ._common import F32, F64, check_tensor, check_tensors, inplace, into
 from ._elementwise import (
     Rule,
     binary_op,
@@ -368,6 +368,16 @@ def float_power(input, exponent, *, out=None):
         return x.to(dtypes.float64) if isinstance(x, Tensor) else float(x)
 
     return pow(double(input), double(exponent), out=out)
+
+
+def float_power_(self, exponent):
+    """In-place form of :func:`float_power`, of float64 tensors alone."""
+    if self.dtype is not dtypes.float64:
+        raise RuntimeError(f"the base given to float_power_ has dtype {self.dtype} but the result has dtype float64")
+    return _float_power_(self, exponent)
+
+
+_float_power_ = inplace(float_power)
 
 
 def ldexp(input, other, *, out=None):

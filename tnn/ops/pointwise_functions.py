@@ -100,9 +100,10 @@ class Heaviside(Rule):
 
 class Nextafter(Rule):
     __slots__ = ()
+    uses_a = "ab"
 
     def da(self, g, a, b, out):
-        return g
+        return g.masked_fill(a == b, 0.0)
 
     def db(self, g, a, b, out):
         return g * 0
@@ -163,7 +164,7 @@ xlog1py = binary_op(
     "xlog1py", kernels.xlog1py_forward, None, SpecialXlog1Py, "input * log(1 + other); 0 where input is 0.",
     always_float=True,
 )  # fmt: skip
-heaviside = binary_op(
+_heaviside = binary_op(
     "heaviside", kernels.heaviside_forward, _integer_heaviside, Heaviside,
     "0 where input is negative, 1 where it is positive, other where it is zero.", numbers="")  # fmt: skip
 igamma = binary_op(
@@ -177,6 +178,16 @@ igammac = binary_op(
     numbers="",
 )  # fmt: skip
 gammainc, gammaincc, arctan2 = igamma, igammac, atan2
+
+
+def heaviside(input, values, *, out=None):
+    """The step function: 0 where ``input < 0``, 1 where ``input > 0``, and ``values`` where it is 0.
+
+    Args:
+        input, values: tensors of one dtype; their shapes broadcast.
+        out: tensor to write the result to.
+    """
+    return _heaviside(input, values, out=out)
 
 
 def nextafter(input, other, *, out=None):

@@ -161,27 +161,26 @@ def masked_fill(input, mask, value):
 
 
 class Clamp(Node):
-    __slots__ = ("low", "high", "targets")
+    __slots__ = ("low", "high", "targets", "label")
 
     def name(self):
-        return "ClampBackward1"
+        return self.label
 
     def backward(self, grad):
         x, low, high = self.saved_tensors()
         low = self.low if low is None else low
         high = self.high if high is None else high
         outs = [None, None, None]
-        below = None if low is None else x < low
-        above = None if high is None else x > high
         if self.needs(0):
-            outside = above if below is None else below if above is None else below | above
-            outs[0] = grad.masked_fill(outside, 0.0)
+            # NaN is not inside
+            inside = x <= high if low is None else x >= low if high is None else (x >= low) & (x <= high)
+            outs[0] = where(inside, grad, 0.0)
         if self.needs(1):
-            taken = below if high is None else below & (low < high)
-            outs[1] = where(taken, grad, 0.0)
+            below = x < low
+            outs[1] = where(below if high is None else below & (low < high), grad, 0.0)
         if self.needs(2):
-            taken = above if low is None else above | (high < low)
-            outs[2] = where(taken, grad, 0.0)
+            above = x > high
+            outs[2] = where(above if low is None else above | (high < low), grad, 0.0)
         return tuple(None if g is None else reduced(g, t) for g, t in zip(outs, self.targets, strict=True))
 
 
@@ -202,6 +201,10 @@ def clamp(input, min=None, max=None, *, out=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    return _clamp(input, min, max, out, "ClampBackward")
+
+
+def _clamp(input, min, max, out, label):
     check_tensor("clamp", "input", input, 1)
     for argument, value in (("min", min), ("max", max)):
         if value is not None and not isinstance(value, Tensor) and not is_number(value):
@@ -229,6 +232,7 @@ def clamp(input, min=None, max=None, *, out=None):
     if recording(input, a, b):
         node = Clamp(input, a, b)
         node.targets = _target(input), _target(a), _target(b)
+        node.label = f"{label}{int(tensors)}"
         node.low = None if a is not None else min
         node.high = None if b is not None else max
         node.attach(result)
@@ -254,7 +258,7 @@ def clamp_min(input, min, *, out=None):
         TypeError: ``input`` is not a tensor, or ``min`` neither that nor a number.
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    return clamp(input, min=min, out=out)
+    return _clamp(input, min, None, out, "ClampMinBackward")
 
 
 def clamp_max(input, max, *, out=None):
@@ -272,7 +276,7 @@ def clamp_max(input, max, *, out=None):
         TypeError: ``input`` is not a tensor, or ``max`` neither that nor a number.
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    return clamp(input, max=max, out=out)
+    return _clamp(input, None, max, out, "ClampMaxBackward")
 
 
 # ---------------------------------------------------------------------------------------------- lerp, addcmul, addcdiv

@@ -8,7 +8,7 @@ from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise_unary as kernels
 from ..tensor import Tensor, wrap
-from ._common import F32, HALF, check_tensor, into
+from ._common import F32, HALF, check_tensor, inplace, into
 from ._elementwise import (
     as_array,
     finite_float,
@@ -187,6 +187,14 @@ def polygamma(n, input, *, out=None):
     if n == 0:
         return digamma(input, out=out)
     return _with_parameters(kernels.polygamma_forward, Polygamma, input, out, float(n), n=n)
+
+
+def polygamma_method(self, n):
+    """The method's order of :func:`polygamma`'s arguments."""
+    return polygamma(n, self)
+
+
+polygamma_ = inplace(polygamma_method)
 
 
 def _with_parameters(kernel, node, input, out, p, q=0.0, **context):

@@ -15,7 +15,7 @@ KINDS = {"LSTM": Lstm, "GRU": Gru, "RNN_TANH": RnnTanh, "RNN_RELU": RnnRelu}
 def _check_dtypes(function, input, *tensors):
     d = input._data.dtype
     if d not in HALF and d != F32 and d != F64:
-        raise RuntimeError(f"\"{function}\" not implemented for '{input.dtype.torch_name}'")
+        raise NotImplementedError(f"\"{function}\" not implemented for '{input.dtype.torch_name}'")
     for t in tensors:
         if t is not None and t._data.dtype is not d and t._data.dtype != d:
             raise RuntimeError(
