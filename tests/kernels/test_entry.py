@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tnn.kernels.optim import sgd
 from tnn.kernels.pointwise import add_scaled_forward, mul_forward
 from tnn.kernels.pointwise_compare import lt_forward
 from tnn.kernels.pointwise_select import where_forward
-from tnn.kernels.pointwise_unary import exp_forward
+from tnn.kernels.pointwise_unary import cos_forward, exp_forward, isnan_forward
 
 SHAPES = [(), (1,), (4,), (3, 4), (1, 4), (3, 1), (2, 3, 4), (2, 3, 1), (0,), (3, 0)]
 
@@ -27,7 +29,8 @@ def filled(shape, dtype=np.float32, seed=0):
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled():
-    for kernel in (mul_forward, mul_forward.right, lt_forward, exp_forward, where_forward, add_scaled_forward):
+    unary = exp_forward, cos_forward
+    for kernel in (mul_forward, mul_forward.right, lt_forward, *unary, where_forward, add_scaled_forward):
         kernel.address(np.dtype(np.float32))
 
 
@@ -71,6 +74,72 @@ def test_three_operands():
     assert where_forward.small(condition, x, y[0]) is None
 
 
+LARGE = [
+    ((200, 300), (200, 300)), ((200, 300), (300,)), ((300,), (200, 300)), ((200, 300), (200, 1)),
+    ((200, 1), (200, 300)), ((200, 300), (1,)), ((), (200, 300)), ((2, 20_000), (20_000,)), ((2, 1), (2, 20_000)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shapes", LARGE)
+@pytest.mark.parametrize("kernel", [mul_forward, lt_forward])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_arrays_of_two_operands(kernel, shapes, dtype):
+    a, b = filled(shapes[0], dtype), filled(shapes[1], dtype, seed=1)
+    expected = np.empty(np.broadcast_shapes(*shapes), kernel.result or dtype)
+    x, y = a.ravel(), b.ravel()
+    if shapes[0] == shapes[1]:
+        kernel(x, y, expected.reshape(-1))
+    else:
+        kernel.strided(expected.reshape(-1), x, y, y, plan(expected.shape, *shapes))
+    out = kernel.small(a, b)
+    assert out.shape == expected.shape and out.dtype == expected.dtype
+    assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize("kernel", [exp_forward, isnan_forward])
+def test_large_arrays_of_one_operand(kernel):
+    x = filled((200, 300), np.float64)
+    x[0, 0] = np.nan
+    expected = np.empty(x.shape, kernel.result or x.dtype)
+    kernel(x.ravel(), expected.reshape(-1))
+    assert np.array_equal(kernel.small(x), expected, equal_nan=True)
+
+
+def test_large_arrays_of_three_operands():
+    condition, x, y = filled((200, 300)) > 0, filled((200, 300), seed=1), filled((1,), seed=2)
+    expected = np.where(condition, x, y)
+    out = np.empty_like(expected)
+    where_forward.strided(out.ravel(), condition.ravel(), x.ravel(), y, plan(x.shape, x.shape, x.shape, y.shape))
+    assert np.array_equal(out, expected)
+    assert np.array_equal(where_forward.small(condition, x, y), expected)
+    assert np.array_equal(where_forward.small(condition, x, x[:1, :1]), np.where(condition, x, x[0, 0]))
+
+
+def test_the_interpreters_lock_is_free_while_a_large_array_is_worked_on():
+    x = np.zeros((16, 1 << 20), np.float32)
+    exp_forward(x[0], x[1])
+    stop, turns = threading.Event(), []
+
+    def count():
+        while not stop.is_set():
+            turns.append(0)
+            time.sleep(1e-4)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # nobody is asked to give the lock up
+    try:
+        thread = threading.Thread(target=count)
+        thread.start()
+        seen = len(turns)
+        for _ in range(5):
+            assert exp_forward.small(x) is not None
+        assert len(turns) > seen
+    finally:
+        stop.set()
+        sys.setswitchinterval(before)
+        thread.join()
+
+
 def test_parameters():
     x, y = filled((5,)), filled((5,), seed=1)
     assert np.array_equal(add_scaled_forward.small(x, y, 2.0), x + 2 * y)
@@ -91,7 +160,8 @@ def test_what_is_declined():
     assert mul_forward.small(x) is None
     assert mul_forward.small() is None
     assert mul_forward.small(x, x, 0.0, 0.0, 0.0) is None
-    assert exp_forward.small(np.zeros(40000, np.float32)) is None
+    assert cos_forward.small(np.zeros(4, np.float32)) is not None
+    assert cos_forward.small(np.zeros(40000, np.float32)) is None  # whose driver nobody has called
     assert exp_forward.small(None) is None
     unaligned = np.frombuffer(bytes(17), np.uint8)[1:].view(np.float32)
     assert exp_forward.small(unaligned) is None

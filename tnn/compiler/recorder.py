@@ -399,7 +399,7 @@ class Recorder:
         for name, module in list(sys.modules.items()):
             if name.startswith("tnn.") and not name.startswith(("tnn.kernels.", "tnn.compiler")):
                 self._exchange(module, numpy)
-        self._exchange(_pool, _PoolNumpy(self))
+        self._exchange(_pool, numpy)
         if "tnn.kernels._copy" in sys.modules:
             self._exchange(sys.modules["tnn.kernels._copy"], numpy)
         return self
@@ -415,8 +415,8 @@ class Recorder:
                 new = numpy
             elif isinstance(value, functools._lru_cache_wrapper):
                 new = self._outside_recording(value)
-            elif name == "_new" and value is np.ndarray.__new__:
-                new = self._pooled
+            elif name == "_take" and module is _pool:
+                new = self._without_pool(value)
             else:
                 continue
             self._back.append((space, name, value))
@@ -449,9 +449,9 @@ class Recorder:
 
         return plain
 
-    def _pooled(self, kind, shape, dtype, block):
-        array = np.ndarray.__new__(np.ndarray, shape, dtype, block)
-        return self.made(array, fresh=True) if self.on() else array
+    def _without_pool(self, take):
+        """The pool's way to new arrays: while this is on, they are made by NumPy, which is seen."""
+        return lambda *args: None if self.on() else take(*args)
 
     def __exit__(self, *exc):
         del CPUDispatcher.__call__
@@ -474,16 +474,6 @@ class Recorder:
 
 class Busy(Exception):
     """Another thread is recording."""
-
-
-class _PoolNumpy(Numpy):
-    """For the pool's file, which also makes blocks of memory."""
-
-    def empty(self, shape, dtype=float):
-        """np.empty."""
-        out = np.empty(shape, dtype)
-        block = type(shape) is int and dtype == np.uint8
-        return out if block or not self._tracer.on() else self._tracer.made(out, fresh=True)
 
 
 def _sort(values, found, plain, addresses):

@@ -30,7 +30,7 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
 from . import _small
-from ._entry import builtin, decline
+from ._entry import address_for, builtin, decline
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
 
@@ -324,13 +324,26 @@ class Kernel:
         # way; before the first loop is compiled it never has
         self.small, self._words = decline, None
         self._keep = []
+        self._driven = set(), set()  # for which dtypes the entry knows the driver of flat arrays, of broadcast ones
         KERNELS.append(self)
 
     def strided(self, out, a, b, c, dims, p=0.0, q=0.0):
         """out = f(a, b, c, p, q) on broadcast operands, flat arrays each, with the dimensions that `plan` gives; an
         operand that the formula has not is not read."""
         kind = c.dtype
-        _strided((self.f32 if kind is F32 else self.f64) or self.address(kind), out, a, b, c, dims, p, q)
+        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
+        _strided(loop, out, a, b, c, dims, p, q)
+        if kind not in self._driven[1]:
+            self._drive(1, kind, _strided, loop, out, a, b, c, dims, p, q)
+
+    def _drive(self, which, kind, driver, *args):
+        """Tell the entry where the driver lies that has just been called: it takes large arrays too from then on."""
+        if type(args[1]) is not np.ndarray:
+            return
+        self._driven[which].add(kind)
+        if self.small is not decline:
+            first = (_small.FLAT32, _small.STRIDED32)[which]
+            self._words[first + (kind != F32)] = address_for(driver, args)
 
     def address(self, dtype):
         """Where the machine code of the loop for float32 or float64 lies; compiles it first.
@@ -354,7 +367,7 @@ class Kernel:
         if self._words is None:
             entry = (_small.unary, _small.binary, _small.ternary)[self.count - 1]
             special = [0 if kind is None else id(np.dtype(kind)) for kind in (self.first, self.result)]
-            self.small, self._words = builtin(entry, self.name, [0, 0, *special])
+            self.small, self._words = builtin(entry, self.name, [0, 0, *special, 0, 0, 0, 0])
         self._words[_small.LOOP32], self._words[_small.LOOP64] = self.f32, self.f64
 
     def _loop(self, kind):
@@ -391,7 +404,10 @@ class Unary(Kernel):
 
     def __call__(self, a, out, p=0.0, q=0.0):
         kind = a.dtype
-        _flat1((self.f32 if kind is F32 else self.f64) or self.address(kind), out, a, p, q)
+        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
+        _flat1(loop, out, a, p, q)
+        if kind not in self._driven[0]:
+            self._drive(0, kind, _flat1, loop, out, a, p, q)
 
 
 class Mended(Unary):
@@ -428,7 +444,10 @@ class Binary(Kernel):
 
     def __call__(self, a, b, out, p=0.0, q=0.0):
         kind = a.dtype
-        _flat2((self.f32 if kind is F32 else self.f64) or self.address(kind), out, a, b, p, q)
+        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
+        _flat2(loop, out, a, b, p, q)
+        if kind not in self._driven[0]:
+            self._drive(0, kind, _flat2, loop, out, a, b, p, q)
 
 
 class Ternary(Kernel):

@@ -21,6 +21,7 @@ expected, or Numba does not compile, there are no entries: `builtin` gives a fun
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 
 import numpy as np
 from llvmlite import ir
@@ -28,117 +29,37 @@ from numba import njit, typeof, types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-WORD = ir.IntType(64)
-_INT = ir.IntType(32)
+from . import _blocks
+from ._words import (
+    BYTES,
+    DATA,
+    DIMS,
+    DTYPE,
+    FLAGS,
+    HELD,
+    INT,
+    ITEMS,
+    LENGTH,
+    NDIM,
+    PLAIN,
+    STRIDES,
+    TYPE,
+    VALUE,
+    call,
+    call_new,
+    half_word,
+    put,
+    room,
+    word,
+)
 
-# Without reassociation: an entry does sizes and addresses.
-PLAIN = {"cache": True, "nogil": True, "error_model": "numpy"}
-
-# Where the fields of an object lie, in bytes: any object's type, a float's value, an array's fields, a tuple's.
-TYPE, VALUE = 8, 16
-DATA, NDIM, DIMS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
-LENGTH, ITEMS = 16, 24
 _CONTIGUOUS = 0x1 | 0x100  # flags: row-major and aligned
 _TURNED = 0x2 | 0x100  # flags: column-major and aligned
 
 # The first own words of every entry: addresses of objects and of functions of CPython and NumPy.
-NONE, TRUE, FALSE, ARRAY, FLOAT, TUPLE, F32, F64, I64, NEW, HOLD, DROP, OWN = range(13)
+NONE, TRUE, FALSE, ARRAY, FLOAT, TUPLE, F32, F64, I64, NEW, HOLD, DROP, POOL, LEAVE, ENTER, OWN = range(16)
 
-# ---------------------------------------------------------------- memory
-
-
-@intrinsic
-def word(typingctx, address):
-    """The 8 bytes at an address, as an integer."""
-
-    def codegen(context, builder, signature, args):
-        return builder.load(builder.inttoptr(args[0], WORD.as_pointer()))
-
-    return types.intp(types.intp), codegen
-
-
-@intrinsic
-def half_word(typingctx, address):
-    """The 4 bytes at an address, as an integer."""
-
-    def codegen(context, builder, signature, args):
-        return builder.sext(builder.load(builder.inttoptr(args[0], _INT.as_pointer())), WORD)
-
-    return types.intp(types.intp), codegen
-
-
-@intrinsic
-def double(typingctx, address):
-    """The float64 at an address."""
-
-    def codegen(context, builder, signature, args):
-        return builder.load(builder.inttoptr(args[0], ir.DoubleType().as_pointer()))
-
-    return types.float64(types.intp), codegen
-
-
-@intrinsic
-def pointer32(typingctx, address):
-    """An address as a pointer to float32."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.FloatType().as_pointer())
-
-    return types.CPointer(types.float32)(types.intp), codegen
-
-
-@intrinsic
-def pointer64(typingctx, address):
-    """An address as a pointer to float64."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.DoubleType().as_pointer())
-
-    return types.CPointer(types.float64)(types.intp), codegen
-
-
-@intrinsic
-def _call_new(typingctx, function, kind, dtype, ndim, dims):
-    def codegen(context, builder, signature, args):
-        kind = ir.FunctionType(WORD, [WORD, WORD, _INT, WORD, WORD, WORD, _INT, WORD])
-        function = builder.inttoptr(args[0], kind.as_pointer())
-        none = WORD(0)
-        return builder.call(
-            function, [args[1], args[2], builder.trunc(args[3], _INT), args[4], none, none, _INT(0), none]
-        )
-
-    return types.intp(*[types.intp] * 5), codegen
-
-
-@intrinsic
-def _call_hold(typingctx, function, address):
-    def codegen(context, builder, signature, args):
-        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), [WORD]).as_pointer())
-        builder.call(function, [args[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), codegen
-
-
-@intrinsic
-def _room(typingctx):
-    """The address of room for 64 words, as many as an array has dimensions; until the function that asks returns."""
-
-    def codegen(context, builder, signature, args):
-        return builder.ptrtoint(cgutils.alloca_once(builder, WORD, size=64), WORD)
-
-    return types.intp(), codegen
-
-
-@intrinsic
-def _put(typingctx, address, value):
-    """Write a word."""
-
-    def codegen(context, builder, signature, args):
-        builder.store(args[1], builder.inttoptr(args[0], WORD.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), codegen
+# ---------------------------------------------------------------- kernels
 
 
 @intrinsic
@@ -155,7 +76,7 @@ def invoke(typingctx, address, args):
         passed = [builder.bitcast(nothing, pointer), builder.bitcast(raised, pointer)]
         for value, kind in zip(cgutils.unpack_tuple(builder, values[1]), args.types, strict=True):
             passed.append(builder.zext(value, ir.IntType(8)) if kind == types.boolean else value)
-        kind = ir.FunctionType(_INT, [v.type for v in passed])
+        kind = ir.FunctionType(INT, [v.type for v in passed])
         builder.call(builder.inttoptr(values[0], kind.as_pointer()), passed)
         return context.get_dummy_value()
 
@@ -192,14 +113,14 @@ def own_words(own):
 @njit(**PLAIN)
 def held(words, address):
     """An object as a result: with a reference of the caller's own."""
-    _call_hold(word(words + 8 * HOLD), address)
+    call(word(words + 8 * HOLD), (address,))
     return address
 
 
 @njit(**PLAIN)
 def drop(words, address):
     """Gives an object back that is not needed any more."""
-    _call_hold(word(words + 8 * DROP), address)
+    call(word(words + 8 * DROP), (address,))
 
 
 @njit(**PLAIN)
@@ -266,9 +187,15 @@ def same_shape(x, y):
 
 @njit(**PLAIN)
 def new(words, dtype, n, dims):
-    """A new array of the dtype at an address, with n dimensions at an address; 0 where there is no memory for it."""
-    _call_hold(word(words + 8 * HOLD), dtype)  # NumPy takes over a reference
-    return _call_new(word(words + 8 * NEW), word(words + 8 * ARRAY), dtype, n, dims)
+    """A new array of the dtype at an address, with n dimensions at an address, from the pool where it is large; 0 where
+    there is no memory for it."""
+    nbytes = word(dtype + BYTES)
+    for i in range(n):
+        nbytes *= word(dims + 8 * i)
+    if nbytes >= _blocks.SMALL:
+        return _blocks.array(word(words + 8 * POOL), dtype, n, dims, nbytes)
+    call(word(words + 8 * HOLD), (dtype,))  # NumPy takes over a reference
+    return call_new(word(words + 8 * NEW), word(words + 8 * ARRAY), dtype, n, dims, 0, 0)
 
 
 @njit(**PLAIN)
@@ -280,20 +207,32 @@ def new_like(words, x, dtype):
 @njit(**PLAIN)
 def new_last(words, x, dtype, last):
     """As new_like, with another size of the last dimension."""
-    room, n = _room(), ndim(x)
+    dims, n = room(), ndim(x)
     for i in range(n - 1):
-        _put(room + 8 * i, dim(x, i))
-    _put(room + 8 * (n - 1), last)
-    return new(words, dtype, n, room)
+        put(dims + 8 * i, dim(x, i))
+    put(dims + 8 * (n - 1), last)
+    return new(words, dtype, n, dims)
 
 
 @njit(**PLAIN)
 def new_matrix(words, dtype, n, m):
     """A new array (n, m)."""
-    room = _room()
-    _put(room, n)
-    _put(room + 8, m)
-    return new(words, dtype, 2, room)
+    dims = room()
+    put(dims, n)
+    put(dims + 8, m)
+    return new(words, dtype, 2, dims)
+
+
+@njit(**PLAIN)
+def leave(words):
+    """Let the interpreter's lock go; what `enter` has to be given."""
+    return call(word(words + 8 * LEAVE), (0,))
+
+
+@njit(**PLAIN)
+def enter(words, thread):
+    """Take the interpreter's lock again."""
+    call(word(words + 8 * ENTER), (thread,))
 
 
 # ---------------------------------------------------------------- making entries
@@ -307,7 +246,7 @@ class _MethodDef(ctypes.Structure):
 
 
 _FASTCALL = 0x80
-_NEW_FROM_DESCR = 94  # in NumPy's table of functions, which only ever grows
+_NEW_FROM_DESCR, _SET_BASE_OBJECT = 94, 282  # in NumPy's table of functions, which only ever grows
 _kept: list[object] = []
 _entries: dict[str, int] = {}
 
@@ -316,18 +255,29 @@ def decline(*args):
     """The entry that can do nothing."""
 
 
-def _function_of_numpy(number):
+def _pointer_in(capsule):
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    table = pointer(np._core.multiarray._ARRAY_API, None)
+    return pointer(capsule, None)
+
+
+def _function_of_numpy(number):
+    table = _pointer_in(np._core.multiarray._ARRAY_API)
     return ctypes.c_void_p.from_address(table + number * ctypes.sizeof(ctypes.c_void_p)).value
 
 
+def _function_of_python(name):
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+
+
+@lru_cache(1)
 def _shared_words():
+    new, hold, drop = _function_of_numpy(_NEW_FROM_DESCR), *map(_function_of_python, ("Py_IncRef", "Py_DecRef"))
+    _blocks.prepare(new, hold, drop, _function_of_numpy(_SET_BASE_OBJECT))
     return [
         *map(id, (None, True, False, np.ndarray, float, tuple, *map(np.dtype, (np.float32, np.float64, np.int64)))),
-        _function_of_numpy(_NEW_FROM_DESCR),
-        *(ctypes.cast(f, ctypes.c_void_p).value for f in (ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef)),
+        *(new, hold, drop, _blocks.STATE),
+        *map(_function_of_python, ("PyEval_SaveThread", "PyEval_RestoreThread")),
     ]
 
 
@@ -341,6 +291,8 @@ def _as_expected():
 
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     y, number, pair = x.T, 2.5, (x, None)
+    dtypes = [np.dtype(d) for d in (np.float32, np.float64, np.int64, np.bool_)]
+    capsule = np._core.multiarray._ARRAY_API
     return (
         object.__basicsize__ == 16
         and at(id(x) + TYPE) == id(np.ndarray)
@@ -353,6 +305,8 @@ def _as_expected():
         and at(id(y) + FLAGS, ctypes.c_int32) & _CONTIGUOUS == 0x100
         and at(id(number) + TYPE) == id(float)
         and at(id(number) + VALUE, ctypes.c_double) == 2.5
+        and [at(id(d) + BYTES) for d in dtypes] == [4, 8, 8, 1]
+        and at(id(capsule) + HELD) == _pointer_in(capsule)
         and [at(id(pair) + LENGTH), at(id(pair) + ITEMS), at(id(pair) + ITEMS + 8)] == [2, id(x), id(None)]
     )
 

@@ -5,17 +5,12 @@ from numba import njit
 
 from . import cross_entropy as kernels
 from ._entry import (
-    DATA,
-    DTYPE,
     I64,
-    PLAIN,
-    VALUE,
     Shortcut,
     bytes_of,
     cube,
     declined,
     dim,
-    double,
     drop,
     invoke,
     is_array,
@@ -28,8 +23,8 @@ from ._entry import (
     own_words,
     size,
     vector,
-    word,
 )
+from ._words import DATA, DTYPE, PLAIN, VALUE, double, word
 
 MOST = 4096  # elements of the input: less than the kernels take for more than one thread
 IGNORE = -100  # the target that is ignored unless another is named

@@ -8,17 +8,11 @@ from numba import njit
 
 from . import reduction
 from ._entry import (
-    DATA,
-    DIMS,
-    DTYPE,
-    PLAIN,
-    VALUE,
     Shortcut,
     bytes_of,
     cube,
     declined,
     dim,
-    double,
     invoke,
     is_array,
     is_float,
@@ -33,10 +27,10 @@ from ._entry import (
     own_words,
     size,
     vector,
-    word,
 )
 from ._gemm import gemm_bias_act
 from ._jit import GRAIN
+from ._words import DATA, DIMS, DTYPE, PLAIN, VALUE, double, word
 
 MOST = 1 << 18  # multiplications that an entry does while it holds the interpreter's lock: some 5 us
 

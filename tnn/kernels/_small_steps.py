@@ -10,18 +10,10 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from ._entry import (
-    DATA,
-    DTYPE,
     FALSE,
-    ITEMS,
-    LENGTH,
     OWN,
-    PLAIN,
     TRUE,
     TUPLE,
-    TYPE,
-    VALUE,
-    WORD,
     address_for,
     builtin,
     decline,
@@ -33,9 +25,9 @@ from ._entry import (
     own_words,
     same_shape,
     size,
-    word,
 )
 from ._jit import GRAIN
+from ._words import DATA, DTYPE, ITEMS, LENGTH, PLAIN, TYPE, VALUE, WORD, word
 
 # What kernels take: how many arrays (the parameter, the gradient, the states), floats and bools.
 SHAPES = [

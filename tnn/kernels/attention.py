@@ -31,29 +31,13 @@ column); the last dimension of the others is contiguous. ``like`` is any array o
 import numpy as np
 from numba import njit, prange
 
-from ._entry import (  # fmt: skip
-    ARRAY,
-    DATA,
-    DTYPE,
-    F32,
-    F64,
-    OWN,
-    PLAIN,
-    STRIDES,
-    TYPE,
-    _put,
-    builtin,
-    declined,
-    held,
-    ndim,
-    own_words,
-    word,
-)
+from ._entry import ARRAY, F32, F64, OWN, builtin, declined, held, ndim, own_words
 from ._gemm import _pack_b
 from ._jit import JIT
 from ._math import exp, log
 from ._simd import MR, NV, copy_rows, keep, load, number, ptr, scratch, shift, store, tile, vector_len
 from ._simd_softmax import pointer_at, row_exp, row_grad, row_max
+from ._words import DATA, DTYPE, PLAIN, STRIDES, TYPE, put, word
 from .random import LEFT, WORDS, _twist, bernoulli_forward
 
 ROWS = 64
@@ -499,9 +483,9 @@ def _place(own, args, count):
         ):
             return declined(words)
         at = word(spec + DATA) + 8 * (to + FIELDS * (i - 1))
-        _put(at, word(x + DATA))
+        put(at, word(x + DATA))
         for d in range(4):
-            _put(at + 8 * (d + 1), word(word(x + STRIDES) + 8 * d) // item)
+            put(at + 8 * (d + 1), word(word(x + STRIDES) + 8 * d) // item)
     return held(words, spec)
 
 
