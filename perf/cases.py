@@ -272,15 +272,22 @@ def positive(n):
     return lambda lib, solve: lambda x: solve(lib.linalg, x @ x.mT / n + lib.eye(n, dtype=x.dtype))
 
 
-for n, dtype in ((8, "float32"), (128, "float32"), (128, "float64")):
+for lead, n, dtype in (
+    ((), 8, "float32"),
+    ((), 128, "float32"),
+    ((), 128, "float64"),
+    ((), 512, "float32"),
+    ((64,), 16, "float32"),
+):
     for name, solve, cubes in (
         ("cholesky", lambda linalg, a: linalg.cholesky(a), 1 / 3),
         ("inv", lambda linalg, a: linalg.inv(a), 2),
         ("solve", lambda linalg, a: linalg.solve(a, a), 8 / 3),
         ("det", lambda linalg, a: linalg.det(a), 2 / 3),
     ):
-        layer(f"{name} {n}", "linalg", lambda lib, n=n, solve=solve: positive(n)(lib, solve), (n, n), dtype=dtype,
-              flops=(cubes + 2) * n**3)  # fmt: skip
+        layer(f"{name} {n}" + "".join(f" batch {b}" for b in lead), "linalg",
+              lambda lib, n=n, solve=solve: positive(n)(lib, solve), (*lead, n, n), dtype=dtype,
+              flops=(cubes + 2) * n**3 * prod(lead))  # fmt: skip
 
 for name in ("zeros", "ones", "empty"):
     only(f"{name} 512x1024", "creation", lambda lib, name=name: lambda: getattr(lib, name)(512, 1024),

@@ -205,6 +205,13 @@ ROWS: dict[str, list[tuple]] = {
     "sort": [
         *[(f"lambda x: x.{call}", (3, 5)) for call in "sort()[0] topk(2)[0] kthvalue(2)[0] median() argsort()".split()],
     ],
+    "linalg": [
+        ("lambda x: tnn.linalg.cholesky(x @ x.mT + tnn.eye(3, dtype=x.dtype))", (3, 3)),
+        ("lambda x: tnn.linalg.inv(x + tnn.eye(3, dtype=x.dtype))", (3, 3)),
+        ("lambda x, y: tnn.linalg.solve(x @ x.mT + tnn.eye(3, dtype=x.dtype), y)", (3, 3), (3, 2)),
+        ("lambda x, y: tnn.linalg.solve_triangular(x + tnn.eye(3, dtype=x.dtype), y, upper=True)", (3, 3), (3, 2)),
+        *each("det slogdet", (3, 3), before="tnn.linalg."),
+    ],
     "random": [
         ("lambda: tnn.rand(3, 4) + tnn.randn(3, 4)",),
         ("lambda: tnn.randint(0, 5, (3,)) + tnn.randperm(3)",),

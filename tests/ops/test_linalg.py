@@ -292,3 +292,107 @@ def test_keywords():
 
 def flat(result):
     return list(result) if isinstance(result, tuple) else [result]
+
+
+def test_factors_of_large_and_many_matrices_for_any_number_of_threads():
+    before = tnn.get_num_threads()
+    for lead, n in (((), 3), ((), 70), ((300,), 9), ((), 257)):
+        tnn.manual_seed(n)
+        x = tnn.randn(*lead, n, n, dtype=tnn.float64)
+        a = (x @ x.mT / n + tnn.eye(n, dtype=tnn.float64)).requires_grad_()
+        b = tnn.randn(*lead, n, 5, dtype=tnn.float64)
+        found = []
+        for threads in (1, 2):
+            tnn.set_num_threads(threads)
+            lower, upper = linalg.cholesky(a), linalg.cholesky(a.detach() + x.tril(-1), upper=True)
+            results = [lower, linalg.inv(a), linalg.solve(a, b), *linalg.slogdet(a), linalg.det(a)]
+            gradients = [tnn.autograd.grad(r.tanh().sum(), a, retain_graph=True)[0] for r in results]
+            found.append([t.detach().numpy() for t in (*results, upper, *gradients)])
+        for one, two in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, two)
+        lower, inverse, x, sign, logs, det, upper = found[0][:7]
+        a = a.detach().numpy()
+        close = {"rtol": 1e-9, "atol": 1e-10}
+        np.testing.assert_allclose(lower @ lower.swapaxes(-1, -2), a, **close)
+        np.testing.assert_allclose(upper, lower.swapaxes(-1, -2), **close)
+        assert not np.triu(lower, 1).any() and not np.tril(upper, -1).any()
+        np.testing.assert_allclose(a @ inverse, np.broadcast_to(np.eye(n), a.shape), **close)
+        np.testing.assert_allclose(a @ x, b.numpy(), **close)
+        np.testing.assert_allclose(sign * np.exp(logs), det, rtol=1e-9)
+        np.testing.assert_allclose(logs, np.linalg.slogdet(a)[1], rtol=1e-9)
+    tnn.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [tnn.float32, tnn.float64])
+@pytest.mark.parametrize("n", [2, 40])
+def test_gradients_from_factors_are_those_of_differentiable_operations(n, dtype):
+    tnn.manual_seed(n)
+    x, b = tnn.randn(2, n, n, dtype=dtype), tnn.randn(2, n, 3, dtype=dtype)
+    a = (x @ x.mT / n + tnn.eye(n, dtype=dtype)).requires_grad_()
+    for op in (
+        linalg.inv,
+        linalg.det,
+        linalg.cholesky,
+        lambda a: linalg.cholesky(a, upper=True),
+        lambda a: linalg.solve(a, b),
+        lambda a: linalg.solve(a, b[..., 0]),
+        lambda a: linalg.slogdet(a)[1],
+    ):
+        y = op(a)
+        seed = tnn.randn(*y.shape, dtype=dtype)
+        direct = tnn.autograd.grad(y, a, seed, retain_graph=True)[0]
+        composed = tnn.autograd.grad(y, a, seed, create_graph=True)[0]
+        size = abs(composed.detach().numpy()).max()
+        tolerance = 1e-4 if dtype is tnn.float32 else 1e-12
+        np.testing.assert_allclose(direct.numpy(), composed.detach().numpy(), rtol=0, atol=tolerance * size)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("upper", [False, True])
+def test_triangular_systems_read_one_triangle(upper, unit):
+    a = draw(2, 4, 4) + 3 * tnn.eye(4, dtype=tnn.float64)
+    t = a.triu() if upper else a.tril()
+    if unit:
+        t = t - t * tnn.eye(4, dtype=tnn.float64) + tnn.eye(4, dtype=tnn.float64)
+    for given in (a, a.mT.contiguous().mT):
+        for b in (draw(2, 4, 3), draw(4, 1)):
+            x = linalg.solve_triangular(given, b, upper=upper, unitriangular=unit)
+            np.testing.assert_allclose(t.matmul(x).numpy(), np.broadcast_to(b.numpy(), x.shape), atol=1e-12)
+            x = linalg.solve_triangular(given, b.mT, upper=upper, left=False, unitriangular=unit)
+            np.testing.assert_allclose(x.matmul(t).numpy(), np.broadcast_to(b.mT.numpy(), x.shape), atol=1e-12)
+    pair = a.requires_grad_(), draw(2, 4, 2, requires_grad=True)
+    for left in (True, False):
+        assert gradcheck(
+            lambda a, b, left=left: linalg.solve_triangular(
+                a, b if left else b.mT, upper=upper, left=left, unitriangular=unit
+            ),
+            pair,
+        )
+    with pytest.raises(RuntimeError, match="Incompatible shapes"):
+        linalg.solve_triangular(a, draw(3, 2), upper=upper)
+    with pytest.raises(RuntimeError, match="same dtype"):
+        linalg.solve_triangular(a, tnn.ones(4, 2), upper=upper)
+
+
+def test_what_has_no_factor_is_named():
+    singular = tnn.tensor([[1.0, 2.0], [2.0, 4.0]])
+    both = tnn.stack([tnn.eye(2), singular])
+    for call, message in (
+        (lambda: linalg.inv(singular), r"linalg.inv: The diagonal element 2 is zero"),
+        (lambda: linalg.inv(both), r"linalg.inv: \(Batch element 1\): The diagonal element 2 is zero"),
+        (lambda: linalg.inv_ex(singular, check_errors=True), "linalg.inv_ex: The diagonal"),
+        (lambda: linalg.solve(both, tnn.eye(2)), r"linalg.solve: \(Batch element 1\): The solver failed"),
+        (lambda: linalg.solve_ex(singular, singular, check_errors=True), "linalg.solve_ex: The solver failed"),
+        (lambda: linalg.cholesky(singular), "the leading minor of order 2 is not positive-definite"),
+        (lambda: linalg.cholesky(tnn.stack([tnn.eye(2), -singular])), r"\(Batch element 1\).*minor of order 1"),
+        (lambda: linalg.cholesky(tnn.full((2, 2), float("nan"))), "minor of order 1"),
+        (lambda: linalg.cholesky_ex(-singular, check_errors=True), "linalg.cholesky_ex: .*minor of order 1"),
+    ):
+        with pytest.raises(linalg.LinAlgError, match=message):
+            call()
+    assert linalg.cholesky_ex(singular).info.item() == 2 and linalg.cholesky_ex(-singular).info.item() == 1
+    assert linalg.inv_ex(both).info.tolist() == [0, 2] and linalg.inv_ex(both).inverse[0].tolist() == [[1, 0], [0, 1]]
+    assert linalg.solve_ex(singular, singular).info.item() == 2
+    sign, logs = linalg.slogdet(singular)
+    assert sign.item() == 0 and logs.item() == float("-inf") and linalg.det(singular).item() == 0
+    assert np.isnan(linalg.inv(tnn.full((2, 2), float("nan"))).numpy()).all()

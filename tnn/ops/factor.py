@@ -1,7 +1,8 @@
 """Factorizations of matrices: Cholesky, QR, eigenvalues of symmetric matrices, singular values, LU.
 
-The factors come from ``numpy.linalg`` (LU from a kernel); their gradients are differentiable operations. Symbols: A^T
-is the transpose, sym(X) = X + X^T halved, * the elementwise product.
+Cholesky and LU are kernels, with a kernel for Cholesky's gradient; the other factors come from ``numpy.linalg``, and
+their gradients are differentiable operations. Symbols: A^T is the transpose, sym(X) = X + X^T halved, * the elementwise
+product.
 """
 
 from math import prod
@@ -10,10 +11,15 @@ import numpy as np
 
 from .. import return_types
 from ..autograd.autocast import casts
+from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import linalg as kernels
+from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, check_tensor, into, recording
+from ._common import F32, F64, check_tensor, dense, into, recording
+
+PIVOTS = np.dtype(np.int32)
+NOTHING = {k: np.empty((0, 0, 0), k) for k in (F32, F64)}
 
 
 class LinAlgError(RuntimeError):
@@ -80,14 +86,54 @@ def _solve(a, b, left=True):
     return solve(a, b, left=left)
 
 
+def batched(d):
+    """An array of matrices as (batch, m, n)."""
+    return d if d.ndim == 3 else d.reshape(prod(d.shape[:-2]), *d.shape[-2:])
+
+
+def batch_element(info):
+    """How messages name the first matrix of which ``info`` is not 0, and that number of it."""
+    at = np.flatnonzero(info)[0]
+    return f"(Batch element {at}): " if info.ndim else "", info.flat[at]
+
+
 class LinalgCholeskyEx(Node):
     __slots__ = ()
 
     def backward(self, grad):
         (lower,) = self.saved_tensors()
-        inner = transposed(lower).matmul(grad).tril()
-        inner = (inner + transposed(inner.tril(-1))) * 0.5
-        return _solve(lower, _solve(transposed(lower), inner), left=False)
+        if mode.grad:
+            inner = transposed(lower).matmul(grad).tril()
+            inner = (inner + transposed(inner.tril(-1))) * 0.5
+            return _solve(lower, _solve(transposed(lower), inner), left=False)
+        x = batched(dense(lower))
+        out = empty(x.shape, x.dtype)
+        kernels.cholesky_backward(x, batched(dense(grad)), empty(x.shape, x.dtype), out)
+        return wrap(out.reshape(lower._data.shape))
+
+
+def _cholesky(A, upper):
+    """L or U, and an array that says for each matrix whether it has such a factor; see the kernel."""
+    a = batched(dense(A))
+    x, info = empty(a.shape, a.dtype), np.zeros(a.shape[0], np.int32)
+    kernels.cholesky_forward(a, upper, x, x if upper else empty(a.shape, a.dtype), info)
+    result = wrap(x.reshape(A._data.shape))
+    if recording(A):
+        lower = wrap(np.swapaxes(result._data, -1, -2)) if upper else result
+        node = LinalgCholeskyEx(A)
+        node.attach(lower)
+        node.save(lower)
+        result = transposed(lower) if upper else lower
+    return result, info.reshape(A._data.shape[:-2])
+
+
+def _check_positive(function, info):
+    if np.count_nonzero(info):
+        which, order = batch_element(info)
+        raise LinAlgError(
+            f"{function}: {which}The factorization could not be completed because the input is not positive-definite "
+            f"(the leading minor of order {order} is not positive-definite)."
+        )
 
 
 @casts("float32")
@@ -99,13 +145,9 @@ def linalg_cholesky(input, *, upper=False, out=None):
         LinAlgError: a matrix is not positive-definite.
     """
     check_square("linalg.cholesky", input)
-    lower = np.swapaxes(np.triu(input._data), -1, -2) if upper else np.tril(input._data)
-    result = wrap(computed("linalg.cholesky", np.linalg.cholesky, lower))
-    if recording(input):
-        node = LinalgCholeskyEx(input)
-        node.attach(result)
-        node.save(result)
-    return into(out, transposed(result) if upper else result)
+    result, info = _cholesky(input, upper)
+    _check_positive("linalg.cholesky", info)
+    return into(out, result)
 
 
 @casts("float32")
@@ -116,8 +158,17 @@ def cholesky(input, upper=False, *, out=None):
 
 @casts("float32")
 def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
-    """``linalg.cholesky`` and a tensor of zeros, ``(L, info)``; raises where a matrix is not positive-definite."""
-    return into(out, _CholeskyEx(linalg_cholesky(input, upper=upper), wrap(np.zeros(input._data.shape[:-2], np.int32))))
+    """``linalg.cholesky`` and, for each matrix, 0 or the order of the first leading minor that is not positive: ``(L,
+    info)``. What follows in L is then of no meaning.
+
+    Raises:
+        LinAlgError: a matrix is not positive-definite and ``check_errors`` is set.
+    """
+    check_square("linalg.cholesky_ex", input)
+    result, info = _cholesky(input, upper)
+    if check_errors:
+        _check_positive("linalg.cholesky_ex", info)
+    return into(out, _CholeskyEx(result, wrap(info)))
 
 
 class LinalgQr(Node):
@@ -321,10 +372,28 @@ def _packed(lower, upper, k):
 def _lu_arrays(a):
     """The packed factors and the pivots of matrices."""
     m, n = a.shape[-2:]
-    packed = np.array(a, order="C").reshape(prod(a.shape[:-2]), m, n)
-    pivots = np.empty((packed.shape[0], min(m, n)), np.int32)
-    kernels.lu_factor(packed, pivots)
+    packed, pivots, _ = factored(a)
     return packed.reshape(a.shape), pivots.reshape(*a.shape[:-2], min(m, n))
+
+
+def factored(a):
+    """The packed factors of an array of matrices, as (batch, m, n), the pivots, (batch, the smaller of m and n), and
+    for each matrix 0 or the number, from 1, of the first zero on U's diagonal."""
+    packed = empty((prod(a.shape[:-2]), *a.shape[-2:]), a.dtype)
+    packed.reshape(a.shape)[...] = a
+    pivots = empty((packed.shape[0], min(packed.shape[1:])), PIVOTS)
+    info = np.empty(len(packed), PIVOTS)
+    kernels.lu_factor(packed, pivots, info)
+    return packed, pivots, info
+
+
+def solved(packed, pivots, b, columns, turn=False):
+    """X with A X = B, or A^T X = B, as (batch, n, columns); b is None for unit matrices."""
+    shape = *packed.shape[:2], columns
+    x = empty(shape, packed.dtype)
+    work = empty(shape, packed.dtype) if turn else x
+    kernels.lu_solve(packed, pivots, NOTHING[packed.dtype] if b is None else b, work, x, turn)
+    return x
 
 
 def _permutation(pivots, m, dtype):

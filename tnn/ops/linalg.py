@@ -1,7 +1,7 @@
 """Solving, inverting and measuring matrices: determinants, inverses, linear systems, powers, statistics of variables.
 
-Factorizations call ``numpy.linalg``; their gradients are written with differentiable operations, so that higher
-derivatives exist. What factors a matrix into several stands in ``factor.py``.
+Inverses, solutions and determinants come from LU, and so do their gradients, which are written with differentiable
+operations too, so that higher derivatives exist. What factors a matrix into several stands in ``factor.py``.
 """
 
 import math
@@ -12,17 +12,24 @@ from .. import dtypes, return_types
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels import _gemm
+from ..kernels import linalg as kernels
+from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, check_tensor, half_as_float32, into, recording, wrap_dim
+from ._common import F32, check_tensor, dense, half_as_float32, into, recording, wrap_dim
 from .factor import (
     LinAlgError,
     Lstsq,
     Slogdet,
+    batch_element,
+    batched,
     check_matrix,
     check_square,
     computed,
+    factored,
     linalg_qr,
     lu_unpack,
+    solved,
     svd,
     svdvals,
     transposed,
@@ -35,8 +42,35 @@ class LinalgInvEx(Node):
 
     def backward(self, grad):
         (y,) = self.saved_tensors()
-        y = transposed(y)
-        return -(y.matmul(grad).matmul(y))
+        if mode.grad:
+            y = transposed(y)
+            return -(y.matmul(grad).matmul(y))
+        d, g = batched(dense(y)), batched(dense(grad))
+        half, out = empty(d.shape, d.dtype), empty(d.shape, d.dtype)
+        _gemm.gemm_batched(True, False, 1.0, d, g, 0.0, half)
+        _gemm.gemm_batched(False, True, -1.0, half, d, 0.0, out)
+        return wrap(out.reshape(y._data.shape))
+
+
+def _inverse(A):
+    """The inverses, and 0 or the number of the first zero on U's diagonal for each."""
+    a = A._data
+    packed, pivots, info = factored(a)
+    result = wrap(solved(packed, pivots, None, a.shape[-1]).reshape(a.shape))
+    if recording(A):
+        node = LinalgInvEx(A)
+        node.attach(result)
+        node.save(result)
+    return result, info.reshape(a.shape[:-2])
+
+
+def _check_inverse(function, info):
+    if np.count_nonzero(info):
+        which, k = batch_element(info)
+        raise LinAlgError(
+            f"{function}: {which}The diagonal element {k} is zero, the inversion could not be completed because the "
+            "input matrix is singular."
+        )
 
 
 @casts("float32")
@@ -48,11 +82,8 @@ def inv(A, *, out=None):
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.inv", A)
-    result = wrap(computed("linalg.inv", np.linalg.inv, A._data))
-    if recording(A):
-        node = LinalgInvEx(A)
-        node.attach(result)
-        node.save(result)
+    result, info = _inverse(A)
+    _check_inverse("linalg.inv", info)
     return into(out, result)
 
 
@@ -64,29 +95,41 @@ def inverse(input, *, out=None):
 
 @casts("float32")
 def inv_ex(A, *, check_errors=False, out=None):
-    """:func:`inv` and a tensor of zeros, ``(inverse, info)``; a singular matrix gives NaN and info 1, unless
-    ``check_errors``."""
+    """:func:`inv` and, for each matrix, 0 or the number of the first zero on the diagonal of its U: ``(inverse,
+    info)``. A singular matrix gives infinities and NaN, unless ``check_errors``."""
     check_square("linalg.inv_ex", A)
-    info = np.zeros(A._data.shape[:-2], np.int32)
-    try:
-        result = inv(A)
-    except LinAlgError:
-        if check_errors:
-            raise
-        result, info = A * math.nan, info + 1
+    result, info = _inverse(A)
+    if check_errors:
+        _check_inverse("linalg.inv_ex", info)
     return into(out, return_types.linalg_inv_ex(result, wrap(info)))
 
 
 class LinalgSolveEx(Node):
-    __slots__ = ("is_vector",)
+    __slots__ = ("is_vector", "factors")
+
+    def release(self):
+        """Drops the factors."""
+        super().release()
+        self.factors = None
 
     def backward(self, grad):
         a, x = self.saved_tensors()
-        g = solve(transposed(a), grad)
-        if not self.needs(0):
-            return None, g
-        da = -(g.unsqueeze(-1) * x.unsqueeze(-2)) if self.is_vector else -(g.matmul(transposed(x)))
-        return da, g
+        if mode.grad:
+            g = solve(transposed(a), grad)
+            if not self.needs(0):
+                return None, g
+            return (-(g.unsqueeze(-1) * x.unsqueeze(-2)) if self.is_vector else -(g.matmul(transposed(x)))), g
+        shape = x._data.shape
+        columns = 1 if self.is_vector else shape[-1]
+        packed, pivots = self.factors
+        flat = *packed.shape[:2], columns
+        g = solved(packed, pivots, dense(grad).reshape(flat), columns, True)
+        da = None
+        if self.needs(0):
+            da = empty(packed.shape, packed.dtype)
+            _gemm.gemm_batched(False, True, -1.0, g, dense(x).reshape(flat), 0.0, da)
+            da = wrap(da.reshape(a._data.shape))
+        return da, wrap(g.reshape(shape))
 
 
 def _is_vector(a, b):
@@ -102,6 +145,19 @@ def solve(A, B, *, left=True, out=None):
         LinAlgError: a matrix is singular.
         RuntimeError: A is not square or B does not fit.
     """
+    result, info = _solutions(A, B, left)
+    _check_solved("linalg.solve", info)
+    return into(out, result)
+
+
+def _check_solved(function, info):
+    if np.count_nonzero(info):
+        which, _ = batch_element(info)
+        raise LinAlgError(f"{function}: {which}The solver failed because the input matrix is singular.")
+
+
+def _solutions(A, B, left):
+    """What ``solve`` gives, and 0 or the number of the first zero on U's diagonal for each matrix."""
     check_square("linalg.solve", A)
     check_tensor("linalg.solve", "B", B, 2)
     if A._data.dtype != B._data.dtype:
@@ -112,7 +168,8 @@ def solve(A, B, *, left=True, out=None):
             raise RuntimeError(
                 "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False"
             )
-        return into(out, transposed(solve(transposed(A), transposed(B))))
+        result, info = _solutions(transposed(A), transposed(B), True)
+        return transposed(result), info
     n = A._data.shape[-1]
     if B._data.shape[-1 if vector else -2] != n:
         raise RuntimeError(
@@ -120,27 +177,47 @@ def solve(A, B, *, left=True, out=None):
             f"{list(B.shape)})"
         )
     if not vector:
-        lead = np.broadcast_shapes(A._data.shape[:-2], B._data.shape[:-2])
-        A, B = A.expand((*lead, n, n)), B.expand((*lead, *B._data.shape[-2:]))
+        lead = A._data.shape[:-2]
+        if lead != B._data.shape[:-2]:
+            lead = np.broadcast_shapes(lead, B._data.shape[:-2])
+            A, B = A.expand((*lead, n, n)), B.expand((*lead, *B._data.shape[-2:]))
     elif A._data.shape[:-2] != B._data.shape[:-1]:
         B = B.expand(A._data.shape[:-1])
-    b = B._data[..., None] if vector else B._data
-    x = computed("linalg.solve", np.linalg.solve, A._data, b)
-    result = wrap(np.ascontiguousarray(x[..., 0]) if vector else x)
+    shape = B._data.shape
+    columns = 1 if vector else shape[-1]
+    packed, pivots, info = factored(A._data)
+    x = solved(packed, pivots, dense(B).reshape(packed.shape[0], n, columns), columns)
+    result = wrap(x.reshape(shape))
     if recording(A, B):
         node = LinalgSolveEx(A, B)
-        node.is_vector = vector
+        node.is_vector, node.factors = vector, (packed, pivots)
         node.attach(result)
         node.save(A, result)
-    return into(out, result)
+    return result, info.reshape(A._data.shape[:-2])
 
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
-    """:func:`solve` and a tensor of zeros, ``(result, info)``."""
+    """:func:`solve` and, for each matrix, 0 or the number of the first zero on the diagonal of its U: ``(result,
+    info)``. A singular matrix gives infinities and NaN, unless ``check_errors``."""
     check_tensor("solve_ex", "A", A, 1)
     check_tensor("solve_ex", "B", B, 2)
-    info = wrap(np.zeros(A._data.shape[:-2], np.int32))
-    return into(out, return_types.linalg_solve_ex(solve(A, B, left=left), info))
+    result, info = _solutions(A, B, left)
+    if check_errors:
+        _check_solved("linalg.solve_ex", info)
+    return into(out, return_types.linalg_solve_ex(result, wrap(info)))
+
+
+class LinalgSolveTriangular(Node):
+    __slots__ = ("upper", "unit")
+
+    def backward(self, grad):
+        a, x = self.saved_tensors()
+        g = solve_triangular(transposed(a), grad, upper=not self.upper, unitriangular=self.unit)
+        if not self.needs(0):
+            return None, g
+        da = -(g.matmul(transposed(x)))
+        below = 1 if self.unit else 0
+        return (da.triu(below) if self.upper else da.tril(-below)), g
 
 
 def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=None):
@@ -150,12 +227,36 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
         unitriangular: take the diagonal as ones.
     """
     check_square("linalg.solve_triangular", input)
-    if unitriangular:
-        input = input.triu(1) if upper else input.tril(-1)
-        input = input + wrap(np.eye(input._data.shape[-1], dtype=input._data.dtype))
-    else:
-        input = input.triu() if upper else input.tril()
-    return solve(input, B, left=left, out=out)
+    check_tensor("linalg.solve_triangular", "B", B, 2)
+    a, b = input._data, B._data
+    if a.dtype != b.dtype:
+        raise RuntimeError(
+            f"linalg.solve_triangular: Expected A and B to have the same dtype, but found {input.dtype} and {B.dtype}"
+        )
+    if b.ndim < 2 or a.shape[-1] != b.shape[-2 if left else -1]:
+        raise RuntimeError(
+            f"linalg.solve_triangular: Incompatible shapes of A and B for the equation {'AX' if left else 'XA'} = B "
+            f"({list(input.shape)} and {list(B.shape)})"
+        )
+    if not left:
+        x = solve_triangular(transposed(input), transposed(B), upper=not upper, unitriangular=unitriangular)
+        return into(out, transposed(x))
+    if a.shape[:-2] != b.shape[:-2]:
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        input, B = input.expand((*lead, *a.shape[-2:])), B.expand((*lead, *b.shape[-2:]))
+        a, b = input._data, B._data
+    turned = not a.flags.c_contiguous and np.swapaxes(a, -1, -2).flags.c_contiguous
+    t = batched(np.swapaxes(a, -1, -2) if turned else dense(input))
+    x = empty((len(t), *b.shape[-2:]), b.dtype)
+    x.reshape(b.shape)[...] = b
+    kernels.triangular_solve(t, x, upper != turned, unitriangular, turned)
+    result = wrap(x.reshape(b.shape))
+    if recording(input, B):
+        node = LinalgSolveTriangular(input, B)
+        node.upper, node.unit = upper, unitriangular
+        node.attach(result)
+        node.save(input, result)
+    return into(out, result)
 
 
 @casts("float32")
@@ -166,13 +267,40 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     return return_types.triangular_solve(x, A.clone())
 
 
-class LinalgDet(Node):
+def _determinants(a, logs):
+    """The factors of an array of matrices, their determinants, signs and logarithms; the last two if ``logs``."""
+    packed, pivots, _ = factored(a)
+    shape = a.shape[:-2]
+    det = np.empty(len(packed), a.dtype)
+    sign, size = (np.empty(len(packed), a.dtype) for _ in range(2)) if logs else (det[:0], det[:0])
+    kernels.determinant(packed, pivots, det, sign, size)
+    return (packed, pivots), *(x.reshape(shape) for x in (det, sign, size)[: 3 if logs else 1])
+
+
+class _OfFactors(Node):
+    """A function of the determinant: its gradient comes from A^-T."""
+
+    __slots__ = ("factors",)
+
+    def release(self):
+        """Drops the factors."""
+        super().release()
+        self.factors = None
+
+    def inverse_transposed(self, a):
+        """A^-T, differentiable where that is asked for."""
+        if mode.grad:
+            return transposed(inv(a))
+        return wrap(solved(*self.factors, None, a._data.shape[-1], True).reshape(a._data.shape))
+
+
+class LinalgDet(_OfFactors):
     __slots__ = ()
 
     def backward(self, grad):
         a, det = self.saved_tensors()
         if np.all(det._data != 0):
-            return (grad * det).unsqueeze(-1).unsqueeze(-1) * transposed(inv(a))
+            return (grad * det).unsqueeze(-1).unsqueeze(-1) * self.inverse_transposed(a)
         # cofactors from the singular values: det(U) det(V) U diag(products of the others) V^T
         if mode.grad:
             raise RuntimeError("linalg.det: the second derivative at a singular matrix is not implemented")
@@ -193,20 +321,22 @@ def det(A, *, out=None):
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.det", A)
-    result = wrap(computed("linalg.det", np.linalg.det, A._data))
+    factors, result = _determinants(A._data, False)
+    result = wrap(result)
     if recording(A):
         node = LinalgDet(A)
+        node.factors = factors
         node.attach(result)
         node.save(A, result)
     return into(out, result)
 
 
-class LinalgSlogdet(Node):
+class LinalgSlogdet(_OfFactors):
     __slots__ = ()
 
     def backward(self, _, grad):
         (a,) = self.saved_tensors()
-        return grad.unsqueeze(-1).unsqueeze(-1) * transposed(inv(a))
+        return grad.unsqueeze(-1).unsqueeze(-1) * self.inverse_transposed(a)
 
 
 def slogdet(A, *, out=None):
@@ -216,10 +346,11 @@ def slogdet(A, *, out=None):
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.slogdet", A)
-    with np.errstate(divide="ignore"):
-        pair = [wrap(np.asarray(x)) for x in np.linalg.slogdet(A._data)]
+    factors, _, *pair = _determinants(A._data, True)
+    pair = [wrap(x) for x in pair]
     if recording(A):
         node = LinalgSlogdet(A)
+        node.factors = factors
         node.attach_all(pair)
         node.save(A)
     return into(out, Slogdet(*pair))
