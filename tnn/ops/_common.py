@@ -32,6 +32,39 @@ def row_major(d):
     return contiguous_copy(d)
 
 
+@functools.lru_cache(4096)
+def memory_order(shape, *strides):
+    """In which order the result of an elementwise operation has its dimensions in memory, outermost first.
+
+    That of its operands: of two dimensions the one with the larger stride comes first, the first operand that knows
+    both deciding, and where strides are equal the larger one.
+
+    Args:
+        shape: that of the result.
+        strides: each operand's, one for each dimension of the result, 0 where the operand repeats.
+
+    Returns:
+        The order and its inverse, or None where it is that of rows.
+    """
+    order = list(range(len(shape)))
+    for i in range(len(order) - 2, -1, -1):
+        at = i
+        for k in range(i + 1, len(order)):
+            outer, inner = order[at], order[k]
+            turn = 0
+            for s in strides:
+                if s[outer] and s[inner] and not turn:
+                    turn = s[inner] - s[outer] or int(shape[inner] > shape[outer])
+            if turn < 0:
+                break
+            if turn > 0:
+                order[at], order[k] = inner, outer
+                at = k
+    if order == sorted(order):
+        return None
+    return tuple(order), tuple(sorted(order, key=order.__getitem__))
+
+
 def recording(*tensors):
     """Whether an operation on these tensors (None allowed) is to be recorded."""
     return mode.grad and any(t is not None and t._rg for t in tensors)

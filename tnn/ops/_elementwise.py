@@ -16,7 +16,7 @@ from ..autograd.node import Node
 from ..kernels._elementwise import plan
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, inplace, into, row_major
+from ._common import F32, F64, HALF, inplace, into, memory_order, row_major
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
@@ -190,13 +190,34 @@ def _packed(d):
     return row_major(d)
 
 
+def _turned(shape, *operands):
+    """Operands with their dimensions in the order of the result's in memory, and the axes that turn the result back;
+    the operands as they are and None where that order is the rows' own."""
+    ndim = len(shape)
+    strides = []
+    for d in operands:
+        own = (s if n == m else 0 for s, n, m in zip(d.strides, d.shape, shape[ndim - d.ndim :], strict=True))
+        strides.append((*(0,) * (ndim - d.ndim), *own))
+    order = memory_order(shape, *strides)
+    if order is None:
+        return *operands, None
+    full = (d if d.ndim == ndim else d.reshape((1,) * (ndim - d.ndim) + d.shape) for d in operands)
+    return *(d.transpose(order[0]) for d in full), order[1]
+
+
 def run1(kernel, x, p=0.0, q=0.0):
-    """A kernel of one array on an ndarray."""
+    """A kernel of one array on an ndarray. As run2 and run3, it gives the result the order of dimensions in memory that
+    the operands have (:func:`memory_order`)."""
     out = kernel.small(x, p, q)
-    if out is None:
-        out = empty(x.shape, kernel.result or x.dtype)
-        kernel(x.ravel() if x.flags.c_contiguous else row_major(x).ravel(), out.ravel(), p, q)
-    return out
+    if out is not None:
+        return out
+    turned = None
+    if not x.flags.c_contiguous:
+        x, turned = _turned(x.shape, x)
+        x = x if x.flags.c_contiguous else row_major(x)
+    out = empty(x.shape, kernel.result or x.dtype)
+    kernel(x.ravel(), out.ravel(), p, q)
+    return out if turned is None else out.transpose(turned)
 
 
 def run2(kernel, x, y, p=0.0, q=0.0):
@@ -204,12 +225,17 @@ def run2(kernel, x, y, p=0.0, q=0.0):
     out = kernel.small(x, y, p, q)
     if out is not None:
         return out
-    shape = x.shape
-    if shape == y.shape and x.flags.c_contiguous and y.flags.c_contiguous:
-        out = empty(shape, kernel.result or x.dtype)
-        kernel(x.ravel(), y.ravel(), out.ravel(), p, q)
-        return out
-    shape = broadcast(shape, y.shape)
+    shape, turned = x.shape, None
+    if x.flags.c_contiguous and y.flags.c_contiguous:
+        if shape == y.shape:
+            out = empty(shape, kernel.result or x.dtype)
+            kernel(x.ravel(), y.ravel(), out.ravel(), p, q)
+            return out
+        shape = broadcast(shape, y.shape)
+    else:
+        shape = broadcast(shape, y.shape)
+        x, y, turned = _turned(shape, x, y)
+        shape = shape if turned is None else broadcast(x.shape, y.shape)
     out = empty(shape, kernel.result or x.dtype)
     x, y = _packed(x), _packed(y)
     if x.shape == y.shape == shape:
@@ -217,7 +243,7 @@ def run2(kernel, x, y, p=0.0, q=0.0):
     else:
         b = y.ravel()
         kernel.strided(out.ravel(), x.ravel(), b, b, plan(shape, x.shape, y.shape), p, q)
-    return out
+    return out if turned is None else out.transpose(turned)
 
 
 def run3(kernel, x, y, z, p=0.0, q=0.0):
@@ -225,7 +251,10 @@ def run3(kernel, x, y, z, p=0.0, q=0.0):
     out = kernel.small(x, y, z, p, q)
     if out is not None:
         return out
-    shape = broadcast(x.shape, y.shape, z.shape)
+    shape, turned = broadcast(x.shape, y.shape, z.shape), None
+    if not (x.flags.c_contiguous and y.flags.c_contiguous and z.flags.c_contiguous):
+        x, y, z, turned = _turned(shape, x, y, z)
+        shape = shape if turned is None else broadcast(x.shape, y.shape, z.shape)
     out = empty(shape, kernel.result or z.dtype)
     x, y, z = _packed(x), _packed(y), _packed(z)
     if x.shape == y.shape == z.shape == shape:
@@ -233,7 +262,7 @@ def run3(kernel, x, y, z, p=0.0, q=0.0):
     else:
         dims = plan(shape, x.shape, y.shape, z.shape)
         kernel.strided(out.ravel(), x.ravel(), y.ravel(), z.ravel(), dims, p, q)
-    return out
+    return out if turned is None else out.transpose(turned)
 
 
 # ---------------------------------------------------------------------------------------------- one operand

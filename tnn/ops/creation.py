@@ -13,7 +13,7 @@ from ..kernels._copy import fill
 from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, check_device, wrap
-from ._common import check_tensor, into
+from ._common import check_tensor, into, memory_order
 from .cast import convert
 
 # ---------------------------------------------------------------- what the factories share
@@ -77,7 +77,10 @@ def like(data, np_dtype, memory_format=None, size=None):
     """An uninitialised array with the shape of ``data``, and its order of dimensions in memory unless told not to."""
     if size is not None or data.flags.c_contiguous or memory_format is contiguous_format:
         return _empty(data.shape if size is None else size, np_dtype)
-    return np.empty_like(data, np_dtype, order="K")
+    order = memory_order(data.shape, data.strides)
+    if order is None:
+        return _empty(data.shape, np_dtype)
+    return _empty(tuple(data.shape[i] for i in order[0]), np_dtype).transpose(order[1])
 
 
 def check_number(value, dtype, function="full"):

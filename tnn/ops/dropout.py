@@ -12,8 +12,7 @@ from ..kernels import dropout as kernels
 from ..kernels._pool import empty
 from ..random import current_generator
 from ..tensor import wrap
-from ._common import check_tensor, dense, half_as_float32
-from .random import in_memory_order
+from ._common import check_tensor, dense, half_as_float32, memory_order, row_major
 
 # The limit of SELU for x -> -inf, negated: what alpha dropout sets dropped elements to, before the affine correction.
 _ALPHA = 1.7580993408473766
@@ -70,13 +69,10 @@ def _drop(input, p, feature, alpha):
     axes = None
     if not feature:
         # Numbers are drawn in the order that the elements have in memory, as PyTorch draws them.
-        ordered = in_memory_order(d)
-        axes = ()
-        if ordered is not d and ordered.flags.c_contiguous:
-            axes = tuple(sorted(range(d.ndim), key=lambda i: -d.strides[i]))
-            x = ordered
-        else:
-            x = dense(input)
+        order = None if d.flags.c_contiguous else memory_order(d.shape, d.strides)
+        axes = () if order is None else order[0]
+        x = d.transpose(axes) if axes else d
+        x = x if x.flags.c_contiguous else row_major(x)
         rows, shape = d.size, (-1,)
     else:
         x = dense(input)

@@ -8,10 +8,11 @@ import numpy as np
 from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..formats import contiguous_format
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import Size, Tensor, view_of, wrap
-from ._common import check_tensor, check_tensors, inplace_doc, wrap_dim
+from ._common import check_tensor, check_tensors, inplace_doc, memory_order, wrap_dim
 
 
 def sizes_of(args, what="shape"):
@@ -105,7 +106,7 @@ def reshape(input, *args, shape=None):
         new = d.reshape(shape, copy=False)
     except ValueError:
         _check_shape(shape, d.size)
-        input = clone(input)
+        input = clone(input, memory_format=contiguous_format)
         new = input._data.reshape(shape)
     return _reshaped(input, new)
 
@@ -804,11 +805,12 @@ class Clone(Node):
 
 
 def clone(input, *, memory_format=None):
-    """A copy, contiguous in row-major order, through which gradients flow.
+    """A copy, through which gradients flow.
 
     Args:
         input: tensor of any dtype.
-        memory_format: not used.
+        memory_format: ``tnn.contiguous_format`` for row-major order; else dimensions keep the order that they have in
+            memory.
 
     Shape:
         that of the input.
@@ -818,7 +820,11 @@ def clone(input, *, memory_format=None):
     """
     if not isinstance(input, Tensor):
         check_tensor("clone", "input", input, 1)
-    out = wrap(contiguous_copy(input._data))
+    d = input._data
+    order = None
+    if not d.flags.c_contiguous and memory_format is not contiguous_format:
+        order = memory_order(d.shape, d.strides)
+    out = wrap(contiguous_copy(d) if order is None else contiguous_copy(d.transpose(order[0])).transpose(order[1]))
     if input._rg and mode.grad:
         Clone(input).attach(out)
     return out
@@ -838,7 +844,7 @@ def contiguous(input, memory_format=None):
         check_tensor("contiguous", "input", input, 1)
     if input._data.flags.c_contiguous:
         return input
-    return clone(input)
+    return clone(input, memory_format=contiguous_format)
 
 
 # -- in-place changes of the shape
