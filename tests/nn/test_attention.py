@@ -259,3 +259,26 @@ def test_signatures_are_those_of_pytorch():
 def test_custom_parts():
     model = nn.Transformer(4, 2, custom_encoder=nn.Identity(), custom_decoder=nn.Identity())
     assert isinstance(model.encoder, nn.Identity) and isinstance(model.decoder, nn.Identity)
+
+
+@pytest.mark.parametrize(
+    "batch_first, norm_first, expected",
+    [
+        (True, True, [2.62431, 2.5605, 2.45776]),
+        (True, False, [2.02077, 2.0251, 1.97412]),
+    ],
+)
+def test_dropout_draws_as_pytorch_does(batch_first, norm_first, expected):
+    tnn.manual_seed(3)
+    layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.2, batch_first=batch_first, norm_first=norm_first)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    optimizer = tnn.optim.SGD(model.parameters(), lr=0.1)
+    x, y = tnn.randn(5, 7, 32), tnn.randn(5, 7, 32)
+    losses = []
+    for _ in expected:
+        optimizer.zero_grad()
+        loss = ((model(x) - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose(losses, expected, atol=2e-5)

@@ -236,7 +236,7 @@ class PackedAttention(Node):
         g = np.ascontiguousarray(grad._data)
         d = empty(packed._data.shape, g.dtype)
         parts = unpack(packed._data, self.heads, self.batch_first)
-        whole = [unpack(x, self.heads, self.batch_first, 1)[0] for x in (out._data, g)]
+        whole = [unpack(x, self.heads, False, 1)[0] for x in (out._data, g)]
         run_backward(self.plan, *parts, whole[0], lse._data, whole[1], *unpack(d, self.heads, self.batch_first))
         return wrap(d)
 
@@ -245,7 +245,7 @@ class PackedAttention(Node):
         order = (2, 0, 3, 1, 4) if self.batch_first else (2, 1, 3, 0, 4)
         q, k, v = packed.reshape((n, m, 3, self.heads, e // 3 // self.heads)).permute(order).unbind(0)
         out = compose_again(self.plan, q, k, v)
-        return out.permute((0, 2, 1, 3) if self.batch_first else (2, 0, 1, 3)).reshape((n, m, e // 3))
+        return out.permute((2, 0, 1, 3)).reshape((m, n, e // 3) if self.batch_first else (n, m, e // 3))
 
 
 def unpack(x, heads, batch_first, parts=3):
@@ -266,14 +266,15 @@ def packed_attention(packed, heads, mask, dropout_p, causal, batch_first):
         mask: a tensor that broadcasts to (batch, heads, length, length) and requires no gradient, or None.
 
     Returns:
-        (length, batch, heads * size), or (batch, length, ...).
+        (length, batch, heads * size), also if ``batch_first``: what follows is in PyTorch's order in memory, on which a
+        later dropout's draws depend.
     """
     x = packed._data if packed._data.flags.c_contiguous else np.ascontiguousarray(packed._data)
     n, m, e = x.shape
     scale = 1 / math.sqrt(e // (3 * heads)) if e else 1.0
     plan = Plan(None if mask is None else cast(mask, packed.dtype)._data, causal, scale, 1.0 - dropout_p)
-    y = empty((n, m, e // 3), x.dtype)
-    lse = run_forward(plan, *unpack(x, heads, batch_first), unpack(y, heads, batch_first, 1)[0])
+    y = empty((m, n, e // 3) if batch_first else (n, m, e // 3), x.dtype)
+    lse = run_forward(plan, *unpack(x, heads, batch_first), unpack(y, heads, False, 1)[0])
     out = wrap(y)
     if packed._rg and mode.grad:
         node = PackedAttention(packed)

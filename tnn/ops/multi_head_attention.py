@@ -247,6 +247,7 @@ def attend(
             packed = linear(query, in_proj_weight, in_proj_bias)
             out = packed_attention(packed, num_heads, mask, dropout_p, is_causal, batch_first)
             out = linear(out, out_proj_weight, out_proj_bias)
+            out = out.transpose(0, 1) if batch_first else out
             return (out if batched else out.squeeze(at)), None
     size = embed_dim // num_heads
     order = (0, 2, 1, 3) if batch_first else (1, 2, 0, 3)
@@ -265,8 +266,9 @@ def attend(
         out, attn_weights = _with_weights(q, k, v, mask, dropout_p)
     else:
         out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
-    out = out.permute((0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
+    out = out.permute((2, 0, 1, 3))
     out = linear(out.reshape((*out._data.shape[:2], embed_dim)), out_proj_weight, out_proj_bias)
+    out = out.transpose(0, 1) if batch_first else out
     if attn_weights is not None and average:
         attn_weights = attn_weights.mean(1)
     if not batched:
