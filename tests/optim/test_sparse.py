@@ -117,8 +117,8 @@ def test_what_takes_no_sparse_or_no_dense_gradients():
 def test_rows_out_of_range_and_misfits_raise():
     p = table()
     for bad, text in (
-        (make(4, [4], np.ones((1, 3))), "rows 4 to 4, the parameter has 4 rows"),
-        (make(4, [-1], np.ones((1, 3))), "rows -1 to -1"),
+        (make(4, [4], np.ones((1, 3))), r"places from \[4\] to \[4\] in sizes \(4,\)"),
+        (make(4, [-1], np.ones((1, 3))), r"places from \[-1\] to \[-1\]"),
         (make(4, [0], np.ones((1, 2))), r"values of shape \[1, 3\], got \[1, 2\]"),
     ):
         p.grad = bad
@@ -128,3 +128,14 @@ def test_rows_out_of_range_and_misfits_raise():
     p.grad = make(4, [0], np.ones((1, 3)))
     with pytest.raises(RuntimeError, match="contiguous"):
         optim.SGD([p]).step()
+
+
+@pytest.mark.parametrize("name, dense_name", [("SGD", "SGD"), ("Adagrad", "Adagrad"), ("SparseAdam", "Adam")])
+def test_places_in_every_dimension(name, dense_name):
+    g = tnn.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 0.5], [0.0, 0.0, 0.0]], dtype=tnn.float64)
+    a, b = table(), table()
+    a.grad, b.grad = g.to_sparse(), g
+    options = {} if name == "SGD" else {"eps": 1e-300}  # SparseAdam adds it in another place
+    getattr(optim, name)([a], lr=0.1, **options).step()
+    getattr(optim, dense_name)([b], lr=0.1, **options).step()
+    np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-12)

@@ -1,5 +1,7 @@
 """What optimizers need of a sparse gradient: the rows it names, each once, and their values."""
 
+import math
+
 import numpy as np
 
 from ..tensor import Tensor
@@ -14,27 +16,31 @@ def rows_of(p, grad):
 
     Args:
         p: a contiguous float32 or float64 parameter of shape (n, ...).
-        grad: an object with ``coalesce()``, ``_indices()`` (k row numbers) and ``_values()`` of shape (k, ...).
+        grad: an object with ``coalesce()``, ``_indices()`` (d, k), k places in the first d dimensions of ``p``, and
+            ``_values()`` (k, ...).
 
     Returns:
-        ``(rows, values, table)``: distinct int64 row numbers (k,), values (k, width), and the parameter's memory as (n,
-            width).
+        ``(rows, values, table)``: distinct int64 row numbers (k,), values (k, width), and the parameter's memory as
+            (rows, width), where the first d dimensions count as one.
 
     Raises:
         RuntimeError: a row number is out of range, or the values do not fit the parameter.
     """
     grad = grad.coalesce()
-    rows = np.ascontiguousarray(_array(grad._indices()).reshape(-1), np.int64)
-    table = table_of(p)
-    n, width = table.shape
+    places = np.asarray(_array(grad._indices()), np.int64)
+    places = places.reshape(places.shape[0] if places.ndim == 2 else 1, -1)
+    lead, rest = p._data.shape[: len(places)], p._data.shape[len(places) :]
+    n, width = math.prod(lead), math.prod(rest)
+    table = table_of(p).reshape(n, width)
     values = _array(grad._values())
+    if places.size and (places.min(1) < 0).any() or (places.max(1, initial=-1) >= lead).any():
+        raise RuntimeError(f"a sparse gradient names places from {places.min(1)} to {places.max(1)} in sizes {lead}")
+    rows = np.ravel_multi_index(tuple(places), lead).astype(np.int64) if places.size else np.zeros(0, np.int64)
     if values.size != rows.size * width:
         raise RuntimeError(
-            f"a sparse gradient of shape {list(p.shape)} needs values of shape {[rows.size, *p.shape[1:]]}, "
+            f"a sparse gradient of shape {list(p.shape)} needs values of shape {[rows.size, *rest]}, "
             f"got {list(values.shape)}"
         )
-    if rows.size and (rows.min() < 0 or rows.max() >= n):
-        raise RuntimeError(f"a sparse gradient names rows {rows.min()} to {rows.max()}, the parameter has {n} rows")
     return rows, np.ascontiguousarray(values, table.dtype).reshape(rows.size, width), table
 
 

@@ -85,5 +85,5 @@ class Adagrad(Optimizer):
             if wd != 0:
                 raise RuntimeError("weight_decay option is not compatible with sparse gradients")
             rows, values, table = rows_of(p, grad)
-            adagrad_rows(table, table_of(state["sum"]), rows, values, eps, sign * step)
+            adagrad_rows(table, table_of(state["sum"]).reshape(table.shape), rows, values, eps, sign * step)
             p._bump()

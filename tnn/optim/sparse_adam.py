@@ -60,6 +60,6 @@ class SparseAdam(Optimizer):
             if not rows.size:
                 continue
             step = float(lr * math.sqrt(1 - beta2**t) / (1 - beta1**t))
-            m, v = table_of(state["exp_avg"]), table_of(state["exp_avg_sq"])
+            m, v = (table_of(state[name]).reshape(table.shape) for name in ("exp_avg", "exp_avg_sq"))
             adam_rows(table, m, v, rows, values, sign, beta1, beta2, eps, step)
             p._bump()
