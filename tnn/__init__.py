@@ -200,9 +200,9 @@ _METHODS = frozenset((
 _FAMILY = {name: family for family, names in _OPERATIONS.items() for name in names.split()}
 
 _SUBMODULES = {
-    "amp", "autograd", "backends", "cuda", "distributions", "formats", "func", "legacy", "linalg", "mps", "nn", "ops",
-    "optim", "random", "return_types", "serialization", "settings", "sparse", "special", "storage", "types", "utils",
-    "version",
+    "amp", "autograd", "backends", "compiler", "cpu", "cuda", "distributions", "formats", "func", "hub", "jit",
+    "legacy", "linalg", "mps", "multiprocessing", "nn", "ops", "optim", "overrides", "random", "return_types",
+    "serialization", "settings", "sparse", "special", "storage", "testing", "types", "utils", "version",
 }  # fmt: skip
 
 

@@ -183,3 +183,7 @@ def once_differentiable(fn):
 
 class NestedIOFunction(Function):
     """The old name of a :class:`Function` whose inputs and outputs are nested; use Function."""
+
+
+class InplaceFunction(Function):
+    """The old base of operations with an ``inplace`` option; use Function."""

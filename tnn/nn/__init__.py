@@ -5,7 +5,7 @@ from importlib import import_module as _import_module
 from .modules import *  # noqa: F403  (classes only: modules/__init__.py lists them by family)
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # noqa: F401
 
-_SUBMODULES = {"functional", "init", "parallel", "utils"}
+_SUBMODULES = {"common_types", "functional", "grad", "init", "parallel", "utils"}
 
 
 def __getattr__(name):

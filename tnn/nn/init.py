@@ -329,6 +329,11 @@ def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gener
 # ---------------------------------------------------------------- old names
 
 
+# Older names of the same, which layers outside this package import.
+_no_grad_uniform_, _no_grad_normal_, _no_grad_trunc_normal_ = uniform_, normal_, trunc_normal_
+_no_grad_fill_, _no_grad_zero_ = constant_, zeros_
+
+
 def _old_name(function):
     name = function.__name__[:-1]
 

@@ -7,6 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from ..tensor import Tensor, wrap
 
 _global_pre_hooks = OrderedDict()
 _global_post_hooks = OrderedDict()
+
+
+ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+params_t = ParamsT
 
 
 class _Required:

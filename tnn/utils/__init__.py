@@ -1,13 +1,13 @@
-"""Tools beside the layers: ``tnn.utils.data``, ``tnn.utils.checkpoint``."""
+"""Tools beside the layers: ``data``, ``checkpoint``, ``dlpack``, ``hooks``, ``model_zoo``."""
 
 from importlib import import_module as _import_module
 
 from . import data
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks", "model_zoo"]
 
 
 def __getattr__(name):
-    if name == "checkpoint":
-        return _import_module("tnn.utils.checkpoint")
+    if name in ("checkpoint", "dlpack", "hooks", "model_zoo"):
+        return _import_module(f"tnn.utils.{name}")
     raise AttributeError(f"module 'tnn.utils' has no attribute {name!r}")

@@ -200,3 +200,5 @@ from .transformer import (
 )
 
 __all__ = sorted(name for name, value in list(globals().items()) if isinstance(value, type))
+
+from . import _places  # noqa: E402, F401

@@ -70,6 +70,9 @@ def indent(text, n):
     return "\n".join([first, *((" " * n + line if line.strip() else "") for line in rest)])
 
 
+_addindent = indent
+
+
 class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
     """Base class of all layers and models.
 
