@@ -3,6 +3,7 @@ forms, argument checks."""
 
 import functools
 import inspect
+import operator
 
 import numpy as np
 
@@ -100,12 +101,22 @@ def check_same_dtype(function, **tensors):
             )
 
 
+def _as_int(argument, value):
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"argument '{argument}' must be int, not {type(value).__name__}") from None
+
+
 def wrap_dim(dim, ndim):
     """A dimension as a number from 0; a 0-d tensor has one.
 
     Raises:
+        TypeError: ``dim`` is not an integer.
         IndexError: there is no such dimension.
     """
+    if type(dim) is not int:
+        dim = _as_int("dim", dim)
     n = ndim or 1
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")

@@ -53,6 +53,7 @@ def dtype_for(function, dtype, out, device, default=None):
         check_device(device)
     if dtype is None:
         if out is not None:
+            check_tensor(function, "out", out)
             return out.dtype
         return get_default_dtype() if default is None else default
     dtype = as_dtype(dtype)

@@ -109,8 +109,19 @@ def _dims(function, input, dim):
 def amax(input, dim=(), keepdim=False, *, out=None):
     """The largest element over all or some dimensions; equal ones share the gradient. A NaN is larger than any number.
 
+    Args:
+        input: tensor of any dtype.
+        dim: a dimension or a tuple of them; empty: all.
+        keepdim: keep the dimensions with size 1.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or one of size 0.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
     return into(out, _extreme(input, _dims("amax", input, dim), keepdim, kernels.MAX, Amax))
 
@@ -120,8 +131,19 @@ def amin(input, dim=(), keepdim=False, *, out=None):
     """The smallest element over all or some dimensions; equal ones share the gradient. A NaN is smaller than any
     number.
 
+    Args:
+        input: tensor of any dtype.
+        dim: a dimension or a tuple of them; empty: all.
+        keepdim: keep the dimensions with size 1.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or one of size 0.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
     return into(out, _extreme(input, _dims("amin", input, dim), keepdim, kernels.MIN, Amin))
 
@@ -130,7 +152,18 @@ def amin(input, dim=(), keepdim=False, *, out=None):
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The smallest and the largest element, of all or along one dimension, as a named tuple ``(min, max)``.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension; None: all elements.
+        keepdim: keep the dimension with size 1.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Shape:
+        that of ``input`` without the dimension, both results.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension, or it has size 0.
         RuntimeError: there are no elements.
     """
     check_tensor("aminmax", "input", input, 1)
@@ -240,9 +273,20 @@ def max(input, dim=None, keepdim=False, *, other=None, out=None):
     """``max(input)``: the largest element. ``max(input, dim)``: the largest along a dimension and its first index, as a
     named tuple ``(values, indices)``. ``max(input, other)``: :func:`maximum`. A NaN is larger than any number.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension, or a tensor to compare with; None: all elements.
+        keepdim: keep the dimension with size 1.
+        other: a tensor to compare with.
+        out: a tensor, or with ``dim`` a tuple of two, to write the results to, or None.
+
+    Shape:
+        (), or that of ``input`` without the dimension, or that to which both broadcast; indices are int64.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or it has size 0.
-        RuntimeError: there are no elements.
+        RuntimeError: there are no elements, or the shapes do not broadcast.
     """
     return _max_or_min("max", input, dim if other is None else other, keepdim, out, kernels.MAX, "maximum")
 
@@ -252,9 +296,20 @@ def min(input, dim=None, keepdim=False, *, other=None, out=None):
     """``min(input)``: the smallest element. ``min(input, dim)``: the smallest along a dimension and its first index, as
     a named tuple ``(values, indices)``. ``min(input, other)``: :func:`minimum`. A NaN is smaller than any number.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension, or a tensor to compare with; None: all elements.
+        keepdim: keep the dimension with size 1.
+        other: a tensor to compare with.
+        out: a tensor, or with ``dim`` a tuple of two, to write the results to, or None.
+
+    Shape:
+        (), or that of ``input`` without the dimension, or that to which both broadcast; indices are int64.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or it has size 0.
-        RuntimeError: there are no elements.
+        RuntimeError: there are no elements, or the shapes do not broadcast.
     """
     return _max_or_min("min", input, dim if other is None else other, keepdim, out, kernels.MIN, "minimum")
 
@@ -284,7 +339,17 @@ def _arg(function, input, dim, keepdim, out, kind):
 def argmax(input, dim=None, keepdim=False, *, out=None):
     """The index of the first largest element, along a dimension or (None) in the flattened tensor.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension, or None.
+        keepdim: keep the dimension with size 1.
+        out: int64 tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimension, or (); int64.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or there are no elements.
     """
     return _arg("argmax", input, dim, keepdim, out, kernels.MAX)
@@ -294,7 +359,17 @@ def argmax(input, dim=None, keepdim=False, *, out=None):
 def argmin(input, dim=None, keepdim=False, *, out=None):
     """The index of the first smallest element, along a dimension or (None) in the flattened tensor.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension, or None.
+        keepdim: keep the dimension with size 1.
+        out: int64 tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimension, or (); int64.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or there are no elements.
     """
     return _arg("argmin", input, dim, keepdim, out, kernels.MIN)

@@ -169,11 +169,18 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on: one element for each index.
 
     Args:
-        input: any tensor.
+        input: tensor of any dtype.
         dim: the dimension that the indices refer to.
         index: int64 or int32, with as many dimensions, in the others no larger than the input.
+        sparse_grad: not used: the gradient is dense.
+        out: tensor of the input's dtype to write the result to, or None.
+
+    Shape:
+        that of ``index``.
 
     Raises:
+        TypeError: ``input`` or ``index`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
 
     >>> import tnn
@@ -228,8 +235,20 @@ class GatherNothing(Node):
 def take_along_dim(input, indices, dim=None, *, out=None):
     """:func:`gather` with input and indices broadcast against each other; without ``dim`` both are taken as flat.
 
+    Args:
+        input: tensor of any dtype.
+        indices: int64 tensor with as many dimensions.
+        dim: the dimension that the indices refer to, or None.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``indices`` with the sizes other than ``dim`` broadcast to the input's; without ``dim`` (n,).
+
     Raises:
-        RuntimeError: the numbers of dimensions differ, or the indices are not int64.
+        TypeError: ``input`` or ``indices`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the numbers of dimensions differ, the indices are not int64 or out of range, or the shapes do not
+            broadcast.
     """
     check_tensor("take_along_dim", "input", input, 1)
     check_tensor("take_along_dim", "indices", indices, 2)
@@ -304,14 +323,21 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     """A copy of the input in which ``out[index[i][j]][j] = src[i][j]`` for ``dim=0``, and so on.
 
     Args:
-        input: any tensor.
+        input: tensor of any dtype.
         dim: the dimension that the indices refer to.
         index: int64 or int32, with as many dimensions; empty: a plain copy.
-        src: a tensor no smaller than the index, of the input's dtype, or a number (also as ``value``).
+        src: a tensor no smaller than the index, of the input's dtype, or a number.
+        value: a number in place of ``src``.
         reduce: ``"add"`` or ``"multiply"``: combine with what stands there.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
 
     Raises:
-        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+        TypeError: ``input`` or ``index`` is not a tensor, or there is neither ``src`` nor ``value``.
+        IndexError: there is no such dimension.
+        RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit.
     """
     src = value if src is None else src
     if src is None:
@@ -341,7 +367,19 @@ class ScatterAdd(Node):
 def scatter_add(input, dim, index, src, *, out=None):
     """A copy of the input to which ``src`` is added: ``out[index[i][j]][j] += src[i][j]`` for ``dim=0``, and so on.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension that the indices refer to.
+        index: int64 or int32, with as many dimensions; empty: a plain copy.
+        src: a tensor no smaller than the index, of the input's dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input``, ``index`` or ``src`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
     """
     dim, i = _prepare("scatter_add", input, dim, index, src)
@@ -373,14 +411,20 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     """A copy of the input in which the elements of ``src`` that go to one place are combined there.
 
     Args:
-        input: any tensor.
+        input: tensor of any dtype.
         dim: the dimension that the indices refer to.
-        index: int64 or int32, with as many dimensions.
+        index: int64 or int32, with as many dimensions; empty: a plain copy.
         src: a tensor no smaller than the index, of the input's dtype.
         reduce: ``"sum"``, ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
         include_self: whether the input's own elements take part.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
 
     Raises:
+        TypeError: ``input``, ``index`` or ``src`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit.
     """
     if reduce not in _OPS:

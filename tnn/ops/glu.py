@@ -62,7 +62,12 @@ def glu(input, dim=-1):
         input: tensor of floating point with an even size along ``dim``.
         dim: the dimension that is halved.
 
+    Shape:
+        (..., 2 n, ...) to (..., n, ...).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is not of floating point.
         RuntimeError: the tensor has no dimensions, or an odd size there.
         IndexError: there is no such dimension.
     """

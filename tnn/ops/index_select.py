@@ -9,7 +9,7 @@ from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, numpy_names, recording, wrap_dim
+from ._common import HALF, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from .gather import INTEGER, at_least_1d, reduce_by_index
 from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import as_bits
@@ -33,8 +33,19 @@ def _row_index(name, index, error):
 def index_select(input, dim, index, *, out=None):
     """The slices along ``dim`` whose numbers are in a vector: a copy.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        index: vector of int64 or int32.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` with the number of indices along ``dim``.
+
     Raises:
-        IndexError: an index is out of range (negative ones are), or not a vector.
+        TypeError: ``input`` or ``index`` is not a tensor.
+        IndexError: there is no such dimension, an index is out of range (negative ones are), or the index is not a
+            vector.
         RuntimeError: the index is not int64 or int32.
     """
     check_tensor("index_select", "input", input, 1)
@@ -92,9 +103,24 @@ def _prepare_rows(name, input, dim, index, source, wrong):
 def index_add(input, dim, index, source, *, alpha=1, out=None):
     """A copy of the input to which ``alpha * source`` is added: slice j of the source to slice ``index[j]``.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        index: vector of int64 or int32.
+        source: tensor of the input's dtype and shape, but for ``dim``, where it has as many slices as there are
+            indices.
+        alpha: number that multiplies ``source``.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input``, ``index`` or ``source`` is not a tensor.
+        IndexError: there is no such dimension, or the index is not a vector.
         RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
     """
+    check_tensors("index_add", input=input, index=index, source=source)
     dim, i, x, s = _prepare_rows("index_add", input, dim, index, source, RuntimeError)
     size = x._data.shape[dim]
     message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
@@ -135,10 +161,23 @@ class IndexCopy(Node):
 def index_copy(input, dim, index, source, *, out=None):
     """A copy of the input in which slice ``index[j]`` is slice j of the source.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        index: vector of int64 or int32.
+        source: tensor of the input's dtype and shape, but for ``dim``, where it has as many slices as there are
+            indices.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
-        IndexError: an index is out of range, or the number of indices is wrong.
+        TypeError: ``input``, ``index`` or ``source`` is not a tensor.
+        IndexError: there is no such dimension, an index is out of range, or the number of indices is wrong.
         RuntimeError: the dtypes or shapes do not fit.
     """
+    check_tensors("index_copy", input=input, index=index, source=source)
     dim, i, x, s = _prepare_rows("index_copy", input, dim, index, source, IndexError)
     size = x._data.shape[dim]
     message = f"index_copy_(): index {{}} is out of bounds for dimension {dim} with size {size}"
@@ -183,10 +222,21 @@ def _fill_rows(x, dim, index, value):
 def index_fill(input, dim, index, value):
     """A copy of the input in which the slices whose numbers are in ``index`` hold one value, a number or a 0-d tensor.
 
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        index: vector of int64 or int32.
+        value: a number or a 0-d tensor.
+
+    Shape:
+        that of ``input``.
+
     Raises:
-        IndexError: an index is out of range or not int64.
+        TypeError: ``input`` or ``index`` is not a tensor.
+        IndexError: there is no such dimension, or an index is out of range or not int64 or int32.
         RuntimeError: ``value`` has dimensions.
     """
+    check_tensors("index_fill", input=input, index=index)
     if isinstance(value, Tensor) and value._data.ndim:
         raise RuntimeError(
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._data.ndim} "
@@ -252,10 +302,20 @@ def _flat_index(name, input, index):
 def take(input, index, *, out=None):
     """The elements at positions of the flattened input, in the index's shape.
 
+    Args:
+        input: tensor of any dtype, taken as flat.
+        index: int64 tensor of any shape; negative positions count from the end.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``index``.
+
     Raises:
+        TypeError: ``input`` or ``index`` is not a tensor.
         IndexError: a position is out of range.
         RuntimeError: the index is not int64.
     """
+    check_tensors("take", input=input, index=index)
     i = _flat_index("take", input, index)
     result = wrap(take_rows(reshape(input.detach(), (-1,)), i.reshape(-1), 0, 1)._data.reshape(i.shape))
     if input._rg and mode.grad:
@@ -268,10 +328,21 @@ def take(input, index, *, out=None):
 def put(input, index, source, accumulate=False):
     """A copy of the input with the elements of ``source`` at positions of the flattened tensor, or added there.
 
+    Args:
+        input: tensor of any dtype, taken as flat.
+        index: int64 tensor; negative positions count from the end.
+        source: tensor of the input's dtype with as many elements.
+        accumulate: add to what stands there.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input``, ``index`` or ``source`` is not a tensor.
         IndexError: a position is out of range, or the numbers of elements differ.
         RuntimeError: the dtypes do not fit.
     """
+    check_tensors("put", input=input, index=index, source=source)
     i = _flat_index("put_", input, index).reshape(-1)
     if source._data.dtype != input._data.dtype:
         raise RuntimeError(

@@ -13,7 +13,7 @@ from ..kernels import indexing as kernels
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
-from ._common import HALF, dense
+from ._common import HALF, check_tensors, dense, inplace_doc
 from .cast import convert
 from .part import Select, Slice, part
 from .rearrange import as_bits
@@ -532,10 +532,15 @@ def index_put(input, indices, values, accumulate=False):
         values: a tensor that can be broadcast to the indexed part, of the input's dtype.
         accumulate: add instead of replacing; equal indices then add up.
 
+    Shape:
+        that of ``input``.
+
     Raises:
         IndexError: an index is out of range, or there are too many.
         RuntimeError: ``values`` do not fit or have another dtype.
+        TypeError: ``input`` or ``values`` is not a tensor.
     """
+    check_tensors("index_put", input=input, values=values)
     if values._data.dtype != input._data.dtype:
         raise _dtype_mismatch(input, values)
     if not isinstance(indices, tuple | list):
@@ -549,7 +554,7 @@ def index_put(input, indices, values, accumulate=False):
 
 
 def index_put_(input, indices, values, accumulate=False):
-    """In-place form of :func:`index_put`."""
+    check_tensors("index_put_", input=input, values=values)
     input._check_inplace()
     if mode.grad and (input._rg or values._rg):
         return input._write(index_put(input, indices, values, accumulate))
@@ -561,3 +566,6 @@ def index_put_(input, indices, values, accumulate=False):
         input._bump()
         return input
     return input._write(index_put(input, indices, values, accumulate))
+
+
+index_put_.__doc__ = inplace_doc(index_put)

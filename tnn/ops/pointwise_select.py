@@ -317,12 +317,14 @@ def lerp(input, end, weight, *, out=None):
         that to which all broadcast, in input's dtype.
 
     Raises:
-        TypeError: ``input`` or ``end`` is not a tensor.
+        TypeError: ``input`` or ``end`` is not a tensor, or ``weight`` neither that nor a number.
         RuntimeError: the dtypes differ, or the shapes do not broadcast.
         NotImplementedError: the dtype is not a floating-point one.
     """
     for argument, t in (("input", input), ("end", end)):
         check_tensor("lerp", argument, t)
+    if not isinstance(weight, Tensor) and not is_number(weight):
+        raise TypeError(f"lerp(): argument 'weight' must be Tensor or Number, not {type(weight).__name__}")
     if input._data.dtype != end._data.dtype:
         raise RuntimeError(f"expected dtype {input.dtype.torch_name} for `end` but got dtype {end.dtype.torch_name}")
     if isinstance(weight, Tensor) and weight._data.dtype != input._data.dtype and weight._data.ndim:
@@ -375,6 +377,8 @@ def _addc(name, kernel, integer, node_class, input, tensor1, tensor2, value, out
         check_tensor(name, argument, t)
     if isinstance(value, Tensor):
         value = value.item()
+    elif not is_number(value):
+        raise TypeError(f"{name}(): argument 'value' must be Number, not {type(value).__name__}")
     dtype = promoted(input, tensor1, tensor2)
     if isinstance(value, float) and dtype.kind < 2:
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")

@@ -176,15 +176,21 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The sum of all elements, or over one or several dimensions.
 
     Args:
+        input: tensor of any dtype.
         dim: an int, a tuple of ints, or None (or an empty tuple) for all.
         keepdim: keep the reduced dimensions with size 1.
         dtype: the dtype in which to add; integers and bools add up in int64 by default.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
 
     Float sums are accumulated in float64 and rounded once.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: a dimension appears twice.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
     check_tensor("sum", "input", input, 1)
     if dtype is not None:
@@ -204,10 +210,23 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 @numpy_names
 def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """The mean of all elements, or over one or several dimensions. Arguments as for :func:`sum`.
+    """The mean ``sum(x) / n`` of all elements, or over one or several dimensions.
+
+    Args:
+        input: tensor of a floating-point dtype, unless ``dtype`` is given.
+        dim: an int, a tuple of ints, or None (or an empty tuple) for all.
+        keepdim: keep the reduced dimensions with size 1.
+        dtype: the dtype in which to compute, a floating-point one.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
 
     Raises:
-        RuntimeError: the dtype is not a floating-point one.
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one, a dimension appears twice, or ``out`` cannot hold the
+            result.
     """
     check_tensor("mean", "input", input, 1)
     if dtype is not None:
@@ -227,7 +246,23 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 @numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """:func:`sum` with NaN taken as 0."""
+    """The sum of the elements that are not NaN.
+
+    Args:
+        input: tensor of any dtype.
+        dim: an int, a tuple of ints, or None (or an empty tuple) for all.
+        keepdim: keep the reduced dimensions with size 1.
+        dtype: the dtype in which to add; integers and bools add up in int64 by default.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
+    """
     check_tensor("nansum", "input", input, 1)
     if dtype is not None:
         input = cast(input, dtype)
@@ -238,10 +273,23 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """:func:`mean` of the elements that are not NaN; NaN where there is none.
+    """The mean of the elements that are not NaN; NaN where there is none.
+
+    Args:
+        input: tensor of a floating-point dtype.
+        dim: an int, a tuple of ints, or None (or an empty tuple) for all.
+        keepdim: keep the reduced dimensions with size 1.
+        dtype: the dtype in which to compute.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
 
     Raises:
-        RuntimeError: the dtype is not a floating-point one.
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one, a dimension appears twice, or ``out`` cannot hold the
+            result.
     """
     check_tensor("nanmean", "input", input, 1)
     if not input.dtype.is_floating_point:
@@ -285,7 +333,23 @@ def prod_backward(grad, input, dims, keepdim):
 @casts("float32")
 @numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """The product of all elements, or over one dimension. Arguments as for :func:`sum`; ``dim`` is one int."""
+    """The product of all elements, or over one dimension.
+
+    Args:
+        input: tensor of any dtype.
+        dim: an int, or None for all.
+        keepdim: keep the reduced dimension with size 1.
+        dtype: the dtype in which to multiply; integers and bools are multiplied in int64 by default.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimension.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or ``dim`` several dimensions.
+        IndexError: no such dimension.
+        RuntimeError: ``out`` cannot hold the result.
+    """
     check_tensor("prod", "input", input, 1)
     if dtype is not None:
         input = cast(input, dtype)
@@ -409,12 +473,20 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
     """The variance ``sum (x - mean)^2 / (n - correction)`` over all elements or over dimensions.
 
     Args:
+        input: tensor of a floating-point dtype.
         dim: an int, a tuple of ints, or None for all.
         unbiased: True is ``correction=1``, the default, and False is ``correction=0``.
         keepdim: keep the reduced dimensions with size 1.
+        correction: what is taken from the number of elements, 1 by default.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions; NaN where there are no more elements than ``correction``.
 
     Raises:
-        RuntimeError: the dtype is not a floating-point one.
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
     """
     _check_spread("var", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
@@ -424,7 +496,24 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
 @numpy_names
 @half_as_float32
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None):
-    """The square root of :func:`var`, with the same arguments."""
+    """The standard deviation ``sqrt(sum (x - mean)^2 / (n - correction))`` over all elements or over dimensions.
+
+    Args:
+        input: tensor of a floating-point dtype.
+        dim: an int, a tuple of ints, or None for all.
+        unbiased: True is ``correction=1``, the default, and False is ``correction=0``.
+        keepdim: keep the reduced dimensions with size 1.
+        correction: what is taken from the number of elements, 1 by default.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions; NaN where there are no more elements than ``correction``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
+    """
     _check_spread("std", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
     return into(out, _spread_of(input, dim, keepdim, correction, Std, 0.5)[1])
@@ -433,7 +522,23 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
 @numpy_names
 @half_as_float32
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The variance and the mean, as a tuple. Arguments as for :func:`var`."""
+    """The variance ``sum (x - mean)^2 / (n - correction)`` and the mean, as a tuple.
+
+    Args:
+        input: tensor of a floating-point dtype.
+        dim: an int, a tuple of ints, or None for all.
+        unbiased: True is ``correction=1``, the default, and False is ``correction=0``.
+        keepdim: keep the reduced dimensions with size 1.
+        correction: what is taken from the number of elements, 1 by default.
+
+    Shape:
+        that of ``input`` without the dimensions, both results.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
+    """
     _check_spread("var_mean", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
     average, y = _spread_of(input, dim, keepdim, correction, Var, 1.0, True)
@@ -443,7 +548,23 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
 @numpy_names
 @half_as_float32
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The standard deviation and the mean, as a tuple. Arguments as for :func:`var`."""
+    """The standard deviation ``sqrt(sum (x - mean)^2 / (n - correction))`` and the mean, as a tuple.
+
+    Args:
+        input: tensor of a floating-point dtype.
+        dim: an int, a tuple of ints, or None for all.
+        unbiased: True is ``correction=1``, the default, and False is ``correction=0``.
+        keepdim: keep the reduced dimensions with size 1.
+        correction: what is taken from the number of elements, 1 by default.
+
+    Shape:
+        that of ``input`` without the dimensions, both results.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
+    """
     _check_spread("std_mean", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
     average, y = _spread_of(input, dim, keepdim, correction, Std, 0.5, True)
@@ -470,7 +591,22 @@ class Logsumexp(_Reduction):
 @numpy_names
 @half_as_float32
 def logsumexp(input, dim, keepdim=False, *, out=None):
-    """``log sum exp(x)`` over one or several dimensions, without overflow. Integers are taken as floats."""
+    """``ln sum exp(x)`` over one or several dimensions, without overflow.
+
+    Args:
+        input: tensor; integers are taken as floating point.
+        dim: an int or a tuple of ints.
+        keepdim: keep the reduced dimensions with size 1.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
+    """
     check_tensor("logsumexp", "input", input, 1)
     if not input.dtype.is_floating_point:
         input = cast(input, dtypes.get_default_dtype())
@@ -504,19 +640,62 @@ def _truth(function, input, dim, keepdim, out, reduce):
 
 @numpy_names
 def all(input, dim=None, keepdim=False, *, out=None):
-    """Whether all elements are true (not 0), or all along dimensions; bool, but uint8 for uint8."""
+    """Whether all elements are true (not 0), or all along dimensions; bool, but uint8 for uint8.
+
+    Args:
+        input: tensor of any dtype.
+        dim: an int, a tuple of ints, or None for all.
+        keepdim: keep the reduced dimensions with size 1.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
+    """
     return _truth("all", input, dim, keepdim, out, np.all)
 
 
 @numpy_names
 def any(input, dim=None, keepdim=False, *, out=None):
-    """Whether any element is true (not 0), or any along dimensions; bool, but uint8 for uint8."""
+    """Whether any element is true (not 0), or any along dimensions; bool, but uint8 for uint8.
+
+    Args:
+        input: tensor of any dtype.
+        dim: an int, a tuple of ints, or None for all.
+        keepdim: keep the reduced dimensions with size 1.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
+    """
     return _truth("any", input, dim, keepdim, out, np.any)
 
 
 @numpy_names
 def count_nonzero(input, dim=None):
-    """How many elements are not 0, in all or along dimensions, as int64."""
+    """How many elements are not 0, in all or along dimensions, as int64.
+
+    Args:
+        input: tensor of any dtype.
+        dim: an int, a tuple of ints, or None for all.
+
+    Shape:
+        that of ``input`` without the dimensions.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: a dimension appears twice.
+    """
     check_tensor("count_nonzero", "input", input, 1)
     dims = reduced_dims(dim, input._data.ndim)
     return wrap(np.asarray(np.count_nonzero(input._data != 0, axis=dims or None), np.int64))

@@ -138,13 +138,19 @@ def cumsum(input, dim, *, dtype=None, out=None):
 def cumprod(input, dim, *, dtype=None, out=None):
     """``y_k = prod_{j <= k} x_j`` along ``dim``; integers and bools multiply in int64.
 
-    Args: as :func:`cumsum`.
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        dtype: the dtype to multiply in.
+        out: tensor to write the result to, or None.
 
     Shape:
         (*); the result has the same.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
+        RuntimeError: ``out`` cannot hold the result.
     """
     return _cumulative("cumprod", input, dim, dtype, out, kernels.CUMPROD, Cumprod, np.cumprod)
 
@@ -152,9 +158,18 @@ def cumprod(input, dim, *, dtype=None, out=None):
 @numpy_names
 @half_as_float32
 def logcumsumexp(input, dim, *, out=None):
-    """``y_k = log sum_{j <= k} exp(x_j)`` along ``dim``, without overflow.
+    """``y_k = ln sum_{j <= k} exp(x_j)`` along ``dim``, without overflow.
+
+    Args:
+        input: tensor of a floating-point dtype.
+        dim: the dimension.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
         NotImplementedError: the dtype is not a floating-point one.
     """
@@ -232,6 +247,18 @@ def cummin(input, dim, *, out=None):
     """The running minimum along ``dim`` and the index of its last occurrence so far, as ``(values, indices)``.
 
     Args, Shape and errors: as :func:`cummax`.
+
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Shape:
+        both results have that of ``input``; the indices are int64.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
     """
     return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin))
 
@@ -241,10 +268,19 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """The n-th forward difference along ``dim``: ``y_k = x_{k+1} - x_k``, n times.
 
     Args:
-        prepend, append: tensors put before and after the input first.
+        input: tensor of at least one dimension; bools are combined by exclusive or.
+        n: how often.
+        dim: the dimension.
+        prepend, append: tensors put before and after the input first, or None.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of the input with size d - n along ``dim``, at least 0.
 
     Raises:
-        RuntimeError: the input is 0-d or n is negative.
+        TypeError: ``input`` is not a tensor.
+        IndexError: no such dimension.
+        RuntimeError: the input is 0-d, n is negative, or the shapes do not fit.
     """
     check_tensor("diff", "input", input, 1)
     if not input._data.ndim:
@@ -315,7 +351,18 @@ def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
 
     Args and errors: as :func:`trapezoid`.
 
+    Args:
+        y: tensor of the values.
+        x: tensor of the points, of the same shape or a vector; or None.
+        dx: the spacing between points, a number, by default 1.
+        dim: the dimension.
+
     Shape:
         (*, n) gives (*, n - 1).
+
+    Raises:
+        TypeError: ``y`` or ``x`` is not a tensor, or both ``x`` and ``dx`` are given.
+        IndexError: no such dimension.
+        RuntimeError: the shapes do not fit.
     """
     return cumsum(_trapezoids("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -11,7 +11,8 @@ from ..kernels import indexing as kernels
 from ..kernels import sort as sort_kernels
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, wrap_dim
+from ._common import HALF, check_tensor, check_tensors, dense, into, wrap_dim
+from ._elementwise import is_number
 from .indexing import put_zeros, take_rows, wrapped
 from .shape import broadcast_tensors, reshape
 
@@ -20,7 +21,20 @@ _I64 = dtypes.int64.np
 
 def nonzero(input, *, out=None, as_tuple=False):
     """The indices of the elements that are not zero: N x dimensions, or (``as_tuple``) one vector for each
-    dimension."""
+    dimension.
+
+    Args:
+        input: tensor of any shape and dtype.
+        out: int64 tensor to write the result to, or None.
+        as_tuple: give one vector for each dimension.
+
+    Shape:
+        output (number of elements that are not 0, dimensions), int64.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the result.
+    """
     check_tensor("nonzero", "input", input, 1)
     d = input._data
     if as_tuple:
@@ -31,12 +45,37 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 
 def argwhere(input):
-    """As :func:`nonzero`."""
+    """The indices of the elements that are not zero: N x dimensions.
+
+    Args:
+        input: tensor of any shape and dtype.
+
+    Shape:
+        output (number of elements that are not 0, dimensions), int64.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+    """
     return nonzero(input)
 
 
 def nonzero_static(input, *, size, fill_value=-1, out=None):
-    """The first ``size`` rows of :func:`nonzero`, filled up with ``fill_value``."""
+    """The indices of the first ``size`` elements that are not zero; missing rows hold ``fill_value``.
+
+    Args:
+        input: tensor of any shape and dtype.
+        size: number of rows, not negative.
+        fill_value: a number.
+        out: int64 tensor to write the result to, or None.
+
+    Shape:
+        output (size, dimensions), int64.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``size`` is negative, or ``out`` cannot hold the result.
+    """
+    check_tensor("nonzero_static", "input", input, 1)
     if size < 0:
         raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
     found = nonzero(input)._data[:size]
@@ -56,9 +95,19 @@ class MaskedSelect(Node):
 def masked_select(input, mask, *, out=None):
     """The elements where a bool mask is True, as a vector; input and mask are broadcast.
 
+    Args:
+        input: tensor of any dtype.
+        mask: bool tensor.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output (number of True in the broadcast mask,).
+
     Raises:
+        TypeError: ``input`` or ``mask`` is not a tensor.
         RuntimeError: the mask is not of dtype bool, or the shapes do not fit.
     """
+    check_tensor("masked_select", "input", input, 1)
     check_tensor("masked_select", "mask", mask, 2)
     if mask._data.dtype != bool:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
@@ -88,9 +137,19 @@ class MaskedScatter(Node):
 def masked_scatter(input, mask, source):
     """A copy of the input in which the places where the mask is True hold the first elements of ``source``, in order.
 
+    Args:
+        input: tensor of any dtype.
+        mask: bool tensor; input and mask are broadcast.
+        source: tensor of the input's dtype with at least as many elements as the mask has True.
+
+    Shape:
+        that to which ``input`` and ``mask`` broadcast.
+
     Raises:
+        TypeError: ``input``, ``mask`` or ``source`` is not a tensor.
         RuntimeError: the mask is not bool, the dtypes differ, or ``source`` has too few elements.
     """
+    check_tensors("masked_scatter", input=input, mask=mask, source=source)
     if mask._data.dtype != bool:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.torch_name}"
@@ -129,6 +188,7 @@ def bincount(input, weights=None, minlength=0):
     Raises:
         RuntimeError: a value is negative, or the shapes do not fit.
     """
+    check_tensor("bincount", "input", input, 1)
     d = input._data
     if d.dtype.kind not in "iu":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{input.dtype.torch_name}'")
@@ -138,6 +198,7 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
         return wrap(np.bincount(d, minlength=minlength))
+    check_tensor("bincount", "weights", weights, 2)
     w = weights._data
     if w.shape != d.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
@@ -198,7 +259,12 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 
     Returns:
         A tensor, or a tuple of it and what else was asked for.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
     """
+    check_tensor("unique", "input", input, 1)
     d = _comparable(input._data)
     if dim is not None:
         dim = wrap_dim(dim, d.ndim)
@@ -221,9 +287,20 @@ def _unique_result(input, values, inverse, counts, return_inverse, return_counts
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """The elements (or slices along ``dim``) without those that equal the one before.
 
+    Args:
+        input: tensor of any dtype.
+        return_inverse: also give the position in the result of each element.
+        return_counts: also give how many each stands for.
+        dim: compare slices along this dimension instead of elements.
+
     Returns:
         A tensor, or a tuple of it, the position in it of each element and how many each stands for, as asked for.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
     """
+    check_tensor("unique_consecutive", "input", input, 1)
     d = input._data
     if dim is None:
         rows = d.reshape(-1, 1)
@@ -253,6 +330,7 @@ def _check_sorted(name, boundaries, values, right, side, sorter):
         raise RuntimeError(f"{name}(): side and right can't be set to opposites, got side of left while right was True")
     b = boundaries._data
     if sorter is not None:
+        check_tensor(name, "sorter", sorter)
         if sorter._data.shape != b.shape:
             raise RuntimeError(
                 f"{name}(): boundary and sorter must have the same size, but got boundary tensor {list(b.shape)} and "
@@ -285,13 +363,21 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
         values: a tensor or a number.
         out_int32: give int32 instead of int64.
         right, side: which of equal elements' sides: ``side="right"`` is ``right=True``.
+        out: tensor to write the result to, or None.
         sorter: the order that sorts the sequence, int64.
 
+    Shape:
+        that of ``values``.
+
     Raises:
-        RuntimeError: the shapes do not fit, or ``side`` and ``right`` contradict each other.
+        TypeError: ``sorted_sequence`` is not a tensor, or ``values`` neither that nor a number.
+        RuntimeError: the shapes do not fit, ``side`` and ``right`` contradict each other, or ``sorter`` holds an index
+            out of range.
     """
     check_tensor("searchsorted", "sorted_sequence", sorted_sequence, 1)
     if not isinstance(values, Tensor):
+        if not is_number(values):
+            raise TypeError(f"searchsorted(): argument 'values' must be Tensor or Number, not {type(values).__name__}")
         values = wrap(np.asarray(values, sorted_sequence._data.dtype if sorted_sequence.dtype.kind == 2 else None))
         if sorted_sequence._data.ndim != 1:
             raise RuntimeError(
@@ -322,9 +408,21 @@ def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     """The number of the bucket between ``boundaries`` (a sorted vector) that each value falls in.
 
+    Args:
+        input: a tensor or a number.
+        boundaries: vector in rising order.
+        out_int32: give int32 instead of int64.
+        right: which bucket a boundary itself falls in: the one above it.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``boundaries`` is not a tensor, or ``input`` neither that nor a number.
         RuntimeError: ``boundaries`` is no vector.
     """
+    check_tensor("bucketize", "boundaries", boundaries, 1)
     if boundaries._data.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._data.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
@@ -338,7 +436,16 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         test_elements: a tensor or a number.
         assume_unique: accepted; it could only save time.
         invert: whether each is not among them.
+
+    Shape:
+        that of ``elements``; the result is of bool dtype.
+
+    Raises:
+        TypeError: an argument is neither a tensor nor a number.
     """
+    for argument, value in (("elements", elements), ("test_elements", test_elements)):
+        if not isinstance(value, Tensor) and not is_number(value):
+            raise TypeError(f"isin(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
     given = [e._data if isinstance(e, Tensor) else np.asarray(e) for e in (elements, test_elements)]
     a, b = (_comparable(d) for d in given)
     return wrap(np.asarray(np.isin(a, b, invert=invert)))
@@ -347,9 +454,16 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
 def unravel_index(indices, shape):
     """The index in each dimension of positions in a flattened tensor of ``shape``.
 
+    Args:
+        indices: integer tensor of any shape.
+        shape: the sizes, a tuple or a number.
+
+    Shape:
+        a tuple of int64 tensors of the shape of ``indices``.
+
     Raises:
         ValueError: a position is out of range, or a size is negative.
-        TypeError: the indices are no integers.
+        TypeError: the indices are no integer tensor.
     """
     check_tensor("unravel_index", "indices", indices, 1)
     if indices._data.dtype.kind not in "iu":

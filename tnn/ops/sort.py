@@ -159,13 +159,23 @@ def sort(input, *args, stable=None, dim=None, descending=None, out=None):
     """Sorts along a dimension; equal elements keep their order.
 
     Args:
-        input: any tensor.
+        input: tensor of any dtype.
+        args: ``dim`` and ``descending``, or ``stable``, ``dim`` and ``descending``, by position.
         dim: the dimension, the last by default.
         descending: from the largest to the smallest.
         stable: accepted; the order is always stable.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Shape:
+        both results have that of ``input``; the indices are int64.
 
     Returns:
         A named tuple (values, indices).
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or ``out`` no tuple of two.
+        IndexError: there is no such dimension.
+        RuntimeError: ``out`` cannot hold the result.
 
     >>> import tnn
     >>> tnn.sort(tnn.tensor([3, 1, 2])).indices
@@ -197,7 +207,21 @@ def _dim_and_flag(name, args, dim, flag):
 
 @numpy_names
 def argsort(input, dim=-1, descending=False, *, stable=False):
-    """The indices that :func:`sort` gives."""
+    """The indices that sort along a dimension: ``input.gather(dim, argsort(input, dim))`` is sorted.
+
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension.
+        descending: from the largest to the smallest.
+        stable: accepted; the order is always stable.
+
+    Shape:
+        that of ``input``, int64.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+    """
     check_tensor("argsort", "input", input, 1)
     if isinstance(dim, bool):
         dim, descending = -1, dim
@@ -208,7 +232,20 @@ def argsort(input, dim=-1, descending=False, *, stable=False):
 
 
 def msort(input, *, out=None):
-    """The input sorted along its first dimension."""
+    """The input sorted along its first dimension.
+
+    Args:
+        input: tensor of any dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the result.
+    """
+    check_tensor("msort", "input", input, 1)
     return into(out, sort(input, 0).values)
 
 
@@ -217,17 +254,23 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     """The ``k`` largest (or smallest) elements along a dimension, in order.
 
     Args:
-        input: any tensor.
+        input: tensor of any dtype.
         k: how many.
         dim: the dimension, the last by default.
         largest: the largest, or else the smallest.
         sorted: accepted; the result is always sorted.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Shape:
+        (..., n, ...) to (..., k, ...), both results.
 
     Returns:
         A named tuple (values, indices).
 
     Raises:
-        RuntimeError: ``k`` is negative or larger than the dimension.
+        TypeError: ``input`` is not a tensor, or ``out`` no tuple of two.
+        IndexError: there is no such dimension.
+        RuntimeError: ``k`` is negative or larger than the dimension, or ``out`` cannot hold the result.
     """
     check_tensor("topk", "input", input, 1)
     d = input._data
@@ -242,6 +285,13 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """The ``k``-th smallest element along a dimension, counted from 1.
 
+    Args:
+        input: tensor of any dtype.
+        k: which, from 1 on.
+        dim: the dimension, the last by default.
+        keepdim: keep the dimension with size 1.
+        out: a tuple of two tensors to write the results to, or None.
+
     Shape:
         (*, n) gives (*), or (*, 1) with ``keepdim``.
 
@@ -249,8 +299,11 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
         A named tuple (values, indices).
 
     Raises:
-        RuntimeError: ``k`` is out of range.
+        TypeError: ``input`` is not a tensor, or ``out`` no tuple of two.
+        IndexError: there is no such dimension, or it has size 0.
+        RuntimeError: ``k`` is out of range, or ``out`` cannot hold the result.
     """
+    check_tensor("kthvalue", "input", input, 1)
     d = input._data
     dim = wrap_dim(dim, d.ndim)
     n = d.shape[dim] if d.ndim else 1
@@ -323,12 +376,18 @@ def median(input, dim=None, keepdim=False, *, out=None):
     """The median: of an even number of elements the lower of the two in the middle; NaN if one is NaN.
 
     Args:
-        input: any tensor.
+        input: tensor of any dtype.
         dim: the dimension; without one, the median of all elements is given as a single tensor.
         keepdim: keep the dimension with size 1.
+        out: with ``dim``, a tuple of two tensors to write the results to, or None.
 
     Returns:
         A tensor, or with ``dim`` a named tuple (values, indices).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension, or it has size 0.
+        RuntimeError: ``out`` cannot hold the result.
     """
     result = _median("median", input, dim, keepdim, False, MedianResult)
     return result if out is None else MedianResult(*into(out, result))
@@ -336,7 +395,22 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """As :func:`median`, of the elements that are not NaN."""
+    """The median of the elements that are not NaN: of an even number of elements the lower of the two in the middle.
+
+    Args:
+        input: tensor of any dtype.
+        dim: the dimension; without one, the median of all elements is given as a single tensor.
+        keepdim: keep the dimension with size 1.
+        out: with ``dim``, a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        A tensor, or with ``dim`` a named tuple (values, indices).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension, or it has size 0.
+        RuntimeError: ``out`` cannot hold the result.
+    """
     result = _median("nanmedian", input, dim, keepdim, True, NanmedianResult)
     return result if out is None else NanmedianResult(*into(out, result))
 
@@ -357,6 +431,7 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
     Raises:
         IndexError: no such dimension, or it is empty.
     """
+    check_tensor("mode", "input", input, 1)
     d = input._data
     dim = wrap_dim(dim, d.ndim)
     n = d.shape[dim] if d.ndim else 1
@@ -453,13 +528,19 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
 
     Args:
         input: float32 or float64.
-        q: a number or a vector of numbers from 0 to 1; a vector adds a first dimension.
+        q: a number or a vector of numbers from 0 to 1, of the input's dtype; a vector adds a first dimension.
         dim: the dimension, or all elements.
         keepdim: keep the dimension with size 1.
         interpolation: between two elements: ``"linear"``, ``"lower"``, ``"higher"``, ``"midpoint"`` or ``"nearest"``.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of the input without ``dim`` (or with size 1), behind the size of ``q`` if that is a vector.
 
     Raises:
-        RuntimeError: ``q`` is out of range, or dtypes do not fit.
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: ``q`` is out of range, there are no elements, or dtypes do not fit.
     """
     return into(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
 
@@ -467,7 +548,24 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
 @numpy_names
 @casts("float32")
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
-    """As :func:`quantile`, of the elements that are not NaN."""
+    """The values below which the fractions ``q`` of the elements that are not NaN lie.
+
+    Args:
+        input: float32 or float64.
+        q: a number or a vector of numbers from 0 to 1, of the input's dtype; a vector adds a first dimension.
+        dim: the dimension, or all elements.
+        keepdim: keep the dimension with size 1.
+        interpolation: between two elements: ``"linear"``, ``"lower"``, ``"higher"``, ``"midpoint"`` or ``"nearest"``.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of the input without ``dim`` (or with size 1), behind the size of ``q`` if that is a vector.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: ``q`` is out of range, there are no elements, or dtypes do not fit.
+    """
     return into(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))
 
 
@@ -484,7 +582,8 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
         (*) gives (bins,), of the dtype of the input.
 
     Raises:
-        RuntimeError: ``bins`` is not positive, or the limits are not finite or in the wrong order.
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: the numbers or the dtype do not fit.
     """
     check_tensor("histc", "input", input, 1)
     d = input._data
@@ -514,19 +613,24 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
         input: float32 or float64.
         bins: their number, or a tensor of their edges in rising order.
         range: (lowest, highest) edge where ``bins`` is a number; those of the input unless given.
-        weight: what each element counts, of the input's shape.
+        weight: what each element counts, of the input's shape and dtype.
         density: divide by the total and the bins' widths.
+        out: a tuple of two tensors to write the results to, or None.
 
     Returns:
         A named tuple (hist, bin_edges).
 
     Raises:
+        TypeError: ``input`` is not a tensor.
+        NotImplementedError: it is of another dtype.
         RuntimeError: dtypes, shapes or edges do not fit.
     """
     check_tensor("histogram", "input", input, 1)
     d = input._data
     if d.dtype not in (F32, F64):
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{input.dtype.torch_name}'")
+    if weight is not None:
+        check_tensor("histogram", "weight", weight)
     if weight is not None and (weight._data.shape != d.shape or weight._data.dtype != d.dtype):
         raise RuntimeError(
             f"histogram(): expected weight of shape {list(d.shape)} and dtype {input.dtype}, got "
