@@ -134,54 +134,165 @@ def adaptive_avg_pool1d(input, output_size):
         input: (N, C, L) or (C, L), floating point.
         output_size: an int, or a tuple of one int or None (None: the input's size).
 
+    Shape:
+        output (N, C, L) or (C, L) with the sizes of ``output_size``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: rank, dtype or sizes do not fit.
     """
     return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
 
 
 def adaptive_avg_pool2d(input, output_size):
-    """As :func:`adaptive_avg_pool1d`, on (N, C, H, W) or (C, H, W)."""
+    """The mean over windows that divide an image into ``output_size`` parts: in each dimension ``x[floor(o n / m) :
+    ceil((o + 1) n / m)]`` with m the output size.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        output_size: an int, or a tuple of two ints or None (None: the input's size).
+
+    Shape:
+        output (N, C, H, W) or (C, H, W) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
 
 
 @casts("float32")
 def adaptive_avg_pool3d(input, output_size):
-    """As :func:`adaptive_avg_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """The mean over windows that divide a volume into ``output_size`` parts: in each dimension ``x[floor(o n / m) :
+    ceil((o + 1) n / m)]`` with m the output size.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        output_size: an int, or a tuple of three ints or None (None: the input's size).
+
+    Shape:
+        output (N, C, D, H, W) or (C, D, H, W) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
     """The maximum over windows that divide a signal into ``output_size`` parts, as in :func:`adaptive_avg_pool1d`.
 
-    With ``return_indices`` also where each maximum lies in the signal (int64).
+    Args:
+        input: (N, C, L) or (C, L), floating point.
+        output_size: an int, or a tuple of one int or None (None: the input's size).
+        return_indices: also return where each maximum lies, flat (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, L) or (C, L) with the sizes
+            of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
     return _adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """As :func:`adaptive_max_pool1d`, on (N, C, H, W) or (C, H, W)."""
+    """The maximum over windows that divide an image into ``output_size`` parts, as in :func:`adaptive_avg_pool2d`.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        output_size: an int, or a tuple of two ints or None (None: the input's size).
+        return_indices: also return where each maximum lies, flat (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, H, W) or (C, H, W) with the
+            sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
 @casts("float32")
 def adaptive_max_pool3d(input, output_size, return_indices=False):
-    """As :func:`adaptive_max_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """The maximum over windows that divide a volume into ``output_size`` parts, as in :func:`adaptive_avg_pool3d`.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        output_size: an int, or a tuple of three ints or None (None: the input's size).
+        return_indices: also return where each maximum lies, flat (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, D, H, W) or (C, D, H, W) with
+            the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
-    """:func:`adaptive_max_pool1d` that returns (values, indices)."""
+    """The maximum over windows that divide a signal into ``output_size`` parts, as in :func:`adaptive_avg_pool1d`, and
+    where it lies.
+
+    Args:
+        input: (N, C, L) or (C, L), floating point.
+        output_size: an int, or a tuple of one int or None (None: the input's size).
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, L) or (C, L) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return adaptive_max_pool1d(input, output_size, True)
 
 
 def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
-    """:func:`adaptive_max_pool2d` that returns (values, indices)."""
+    """The maximum over windows that divide an image into ``output_size`` parts, as in :func:`adaptive_avg_pool2d`, and
+    where it lies.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        output_size: an int, or a tuple of two ints or None (None: the input's size).
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, H, W) or (C, H, W) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return adaptive_max_pool2d(input, output_size, True)
 
 
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
-    """:func:`adaptive_max_pool3d` that returns (values, indices)."""
+    """The maximum over windows that divide a volume into ``output_size`` parts, as in :func:`adaptive_avg_pool3d`, and
+    where it lies.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        output_size: an int, or a tuple of three ints or None (None: the input's size).
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, D, H, W) or (C, D, H, W) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return adaptive_max_pool3d(input, output_size, True)
 
 
@@ -264,11 +375,17 @@ def fractional_max_pool2d(
     Args:
         input: (N, C, H, W) or (C, H, W), floating point.
         kernel_size: the windows' size, an int or a tuple of two.
-        output_size: how many windows; or ``output_ratio``: their number as a share of the input's size.
-        return_indices: also return where each maximum lies in its image (int64).
+        output_size: how many windows, an int or a tuple of two; or
+        output_ratio: their number as a share of the input's size, between 0 and 1.
+        return_indices: also return where each maximum lies, flat (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, H, W) or (C, H, W) with the
+            sizes of ``output_size``.
 
     Raises:
-        ValueError: neither output_size nor output_ratio is given.
+        TypeError: ``input`` is not a tensor.
+        ValueError: neither output_size nor output_ratio is given, or a ratio is out of range.
         RuntimeError: rank, dtype or sizes do not fit.
     """
     return _fractional(
@@ -280,7 +397,24 @@ def fractional_max_pool2d(
 def fractional_max_pool3d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):  # fmt: skip
-    """As :func:`fractional_max_pool2d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """The maximum over pseudo-random windows (Graham, Fractional Max-Pooling, arXiv 1412.6071).
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        kernel_size: the windows' size, an int or a tuple of three.
+        output_size: how many windows, an int or a tuple of three; or
+        output_ratio: their number as a share of the input's size, between 0 and 1.
+        return_indices: also return where each maximum lies, flat (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, D, H, W) or (C, D, H, W) with
+            the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: neither output_size nor output_ratio is given, or a ratio is out of range.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _fractional(
         "fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
     )
@@ -289,12 +423,44 @@ def fractional_max_pool3d(
 def fractional_max_pool2d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):  # fmt: skip
-    """:func:`fractional_max_pool2d` that returns (values, indices)."""
+    """The maximum over pseudo-random windows and where it lies (Graham, Fractional Max-Pooling, arXiv 1412.6071).
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        kernel_size: the windows' size, an int or a tuple of two.
+        output_size: how many windows, an int or a tuple of two; or
+        output_ratio: their number as a share of the input's size, between 0 and 1.
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, H, W) or (C, H, W) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: neither output_size nor output_ratio is given, or a ratio is out of range.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
 def fractional_max_pool3d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):  # fmt: skip
-    """:func:`fractional_max_pool3d` that returns (values, indices)."""
+    """The maximum over pseudo-random windows and where it lies (Graham, Fractional Max-Pooling, arXiv 1412.6071).
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        kernel_size: the windows' size, an int or a tuple of three.
+        output_size: how many windows, an int or a tuple of three; or
+        output_ratio: their number as a share of the input's size, between 0 and 1.
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, D, H, W) or (C, D, H, W) with the sizes of ``output_size``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: neither output_size nor output_ratio is given, or a ratio is out of range.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)

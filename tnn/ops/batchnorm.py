@@ -134,11 +134,14 @@ def batch_norm(
     """Normalizes each channel: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
     Args:
+        input: tensor of a floating-point dtype.
         running_mean, running_var: of (C,). In evaluation they are the statistics; in training they are moved in place,
             ``r = (1 - momentum) r + momentum s``, where s is the batch's mean and unbiased variance. Both may be None
             in training.
         weight, bias: of (C,), or None.
         training: take the statistics of the batch (mean, biased variance).
+        momentum: share of the new statistics in the running ones.
+        eps: is added to the variance.
 
     Shape:
         (N, C) or (N, C, ...); the output has the input's.
@@ -146,6 +149,7 @@ def batch_norm(
     Raises:
         ValueError: training with one value for each channel; eps out of range; one running statistic without the other.
         RuntimeError: wrong number of elements, mixed dtypes, or no running statistics in evaluation.
+        TypeError: ``input`` is not a tensor.
 
     S. Ioffe and C. Szegedy, "Batch normalization" (2015).
     """

@@ -346,8 +346,18 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv_tbc(input, weight, bias, pad=0):
     """One-dimensional convolution of (time, batch, channels) with a weight (kernel, in, out) and a bias (out,).
 
+    Args:
+        input: (T, N, C), floating point.
+        weight: (K, C, C_out), of the input's dtype.
+        bias: (C_out,).
+        pad: zeros at both ends.
+
+    Shape:
+        output (T + 2 pad - K + 1, N, C_out).
+
     Raises:
-        RuntimeError: shapes do not fit.
+        TypeError: an argument is not a tensor.
+        RuntimeError: shapes or dtypes do not fit.
     """
     for argument, t in (("input", input), ("weight", weight)):
         check_tensor("conv_tbc", argument, t)

@@ -136,10 +136,15 @@ def nll_loss(
         weight: (C,), a factor for each class; the mean is divided by the weights of the targets.
         ignore_index: a target that counts for nothing.
         reduction: 'mean', 'sum' or 'none'.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+
+    Shape:
+        output (), or that of the classes with 'none'.
 
     Raises:
         IndexError: a target lies outside [0, C).
         ValueError, RuntimeError: the shapes or dtypes do not fit.
+        TypeError: ``input`` or ``target`` is not a tensor.
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensor("nll_loss", "input", input, 1)
@@ -267,10 +272,15 @@ def cross_entropy(
         ignore_index: a target class that counts for nothing.
         reduction: 'mean' (over the weights of the target classes; over the batch for distributions), 'sum' or 'none'.
         label_smoothing: e in [0, 1].
+        size_average, reduce: old forms of ``reduction``, with a warning.
+
+    Shape:
+        output (), or that of the classes with 'none'.
 
     Raises:
         IndexError: a target lies outside [0, C).
         ValueError, RuntimeError: the shapes or dtypes do not fit, or label_smoothing lies outside [0, 1].
+        TypeError: ``input`` or ``target`` is not a tensor.
 
     >>> import tnn
     >>> tnn.nn.functional.cross_entropy(tnn.zeros(1, 4), tnn.tensor([2]))
@@ -335,7 +345,7 @@ def linear_cross_entropy(
     input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
     label_smoothing=0.0, options=None,
 ):  # fmt: skip
-    """:func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``.
+    """The cross entropy of ``softmax(linear(input, linear_weight, linear_bias))``: see :func:`cross_entropy`.
 
     Args:
         input: (in_features,) or (N, in_features).
@@ -344,6 +354,14 @@ def linear_cross_entropy(
         linear_bias: (C,) or (C, d1, ..., dK).
         options: how PyTorch would cut the work into chunks; accepted, the result is the same.
         weight, reduction, ignore_index, label_smoothing: as for :func:`cross_entropy`.
+
+    Shape:
+        output (), or that of the classes with 'none'.
+
+    Raises:
+        TypeError: ``input``, ``linear_weight`` or ``target`` is not a tensor.
+        IndexError: a target lies outside [0, C).
+        ValueError, RuntimeError: the shapes or dtypes do not fit.
     """
     check_tensor("linear_cross_entropy", "input", input, 1)
     check_tensor("linear_cross_entropy", "linear_weight", linear_weight, 2)

@@ -87,10 +87,17 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """The p-norm of ``x1 - x2 + eps`` along the last dimension.
 
     Args:
-        x1, x2: (N, D) or (D,), or shapes that broadcast.
+        x1, x2: (N, D) or (D,), or shapes that broadcast; floating point.
         p: the norm's degree.
         eps: keeps the gradient finite where the vectors are equal.
         keepdim: keep the last dimension, with size 1.
+
+    Shape:
+        (N, D) gives (N,), or (N, 1) with ``keepdim``.
+
+    Raises:
+        TypeError: ``x1`` or ``x2`` is not a tensor.
+        RuntimeError: the shapes do not broadcast.
     """
     check_tensor("pairwise_distance", "x1", x1, 1)
     check_tensor("pairwise_distance", "x2", x2, 2)

@@ -129,7 +129,11 @@ def dropout(input, p=0.5, training=True, inplace=False):
         training: without it, the input is returned.
         inplace: write to the input.
 
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         ValueError: p is not within [0, 1].
         RuntimeError: the input holds integers.
     """
@@ -137,34 +141,64 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """Dropout that keeps mean 0 and variance 1, for networks with SELU activations.
+    """Dropout that keeps mean 0 and variance 1, for networks with SELU activations: ``y_i = a (x_i m_i - alpha' (1 -
+    m_i)) + b`` with ``alpha' = 1.7580993408473766``, ``a = ((alpha'^2 p + 1) (1 - p))^(-1/2)`` and ``b = alpha' a p``.
+    From: Klambauer et al., Self-normalizing neural networks, 2017.
 
-        y_i = a (x_i m_i - alpha' (1 - m_i)) + b,    alpha' = 1.7580993408473766
-        a = ((alpha'^2 p + 1) (1 - p))^(-1/2),    b = alpha' a p
+    Args:
+        input: a floating-point tensor of any shape.
+        p: probability of an element to be dropped.
+        training: without it, the input is returned.
+        inplace: write to the input.
 
-    From: Klambauer et al., Self-normalizing neural networks, 2017. Args and errors as :func:`dropout`.
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: p is not within [0, 1].
+        RuntimeError: the input holds integers.
     """
     return _dropout("alpha_dropout", input, p, training, inplace, alpha=True)
 
 
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """Alpha dropout of whole features: one draw for each [n, c] of an input of shape (N, C, ...).
+    """Alpha dropout of whole features: one draw for each [n, c], as in :func:`alpha_dropout`.
 
-    Args as :func:`dropout`.
+    Args:
+        input: a floating-point tensor (N, C, ...).
+        p: probability of a feature to be dropped.
+        training: without it, the input is returned.
+        inplace: write to the input.
+
+    Shape:
+        that of ``input``.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: p is not within [0, 1].
         RuntimeError: the input has less than two dimensions, or holds integers.
     """
     return _dropout("feature_alpha_dropout", input, p, training, inplace, feature=True, alpha=True)
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
-    """Dropout of whole channels: one draw for each channel of (N, C, L) or (C, L).
+    """Dropout of whole channels: ``y_nc = x_nc m_nc / (1 - p)`` with one draw m for each channel. From: Tompson et al.,
+    Efficient object localization using convolutional networks, 2015.
 
-    From: Tompson et al., Efficient object localization using convolutional networks, 2015. Args as :func:`dropout`.
+    Args:
+        input: a floating-point tensor (N, C, L) or (C, L).
+        p: probability of a channel to be dropped.
+        training: without it, the input is returned.
+        inplace: write to the input.
+
+    Shape:
+        that of ``input``.
 
     Raises:
-        RuntimeError: the input has neither 2 nor 3 dimensions.
+        TypeError: ``input`` is not a tensor.
+        ValueError: p is not within [0, 1].
+        RuntimeError: the input has neither 2 nor 3 dimensions, or holds integers.
     """
     check_tensor("dropout1d", "input", input, 1)
     check_probability(p)
@@ -186,12 +220,22 @@ def _channels(function, input, p, training, inplace, batched):
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
-    """Dropout of whole channels: one draw for each [n, c] of an input of shape (N, C, H, W) or (N, C, L).
+    """Dropout of whole channels: ``y_nc = x_nc m_nc / (1 - p)`` with one draw m for each channel. From: Tompson et al.,
+    Efficient object localization using convolutional networks, 2015.
 
-    From: Tompson et al., Efficient object localization using convolutional networks, 2015. Args as :func:`dropout`.
+    Args:
+        input: a floating-point tensor (N, C, H, W) or (N, C, L).
+        p: probability of a channel to be dropped.
+        training: without it, the input is returned.
+        inplace: write to the input.
+
+    Shape:
+        that of ``input``.
 
     Raises:
-        RuntimeError: the input has less than two dimensions.
+        TypeError: ``input`` is not a tensor.
+        ValueError: p is not within [0, 1].
+        RuntimeError: the input has less than two dimensions, or holds integers.
     """
     check_tensor("dropout2d", "input", input, 1)
     check_probability(p)
@@ -212,12 +256,22 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
-    """Dropout of whole channels: one draw for each channel of (N, C, D, H, W) or (C, D, H, W).
+    """Dropout of whole channels: ``y_nc = x_nc m_nc / (1 - p)`` with one draw m for each channel. From: Tompson et al.,
+    Efficient object localization using convolutional networks, 2015.
 
-    From: Tompson et al., Efficient object localization using convolutional networks, 2015. Args as :func:`dropout`.
+    Args:
+        input: a floating-point tensor (N, C, D, H, W) or (C, D, H, W).
+        p: probability of a channel to be dropped.
+        training: without it, the input is returned.
+        inplace: write to the input.
+
+    Shape:
+        that of ``input``.
 
     Raises:
-        RuntimeError: the input has less than one dimension.
+        TypeError: ``input`` is not a tensor.
+        ValueError: p is not within [0, 1].
+        RuntimeError: the input has less than one dimension, or holds integers.
     """
     check_tensor("dropout3d", "input", input, 1)
     check_probability(p)

@@ -243,7 +243,14 @@ def einsum(*args):
 
     Operands are combined from left to right, each time by one batched product of matrices.
 
+    Args:
+        args: an equation and the operands, or operands and lists of numbers by turns.
+
+    Shape:
+        output the sizes of the output's letters.
+
     Raises:
+        TypeError: an operand is not a tensor.
         RuntimeError: the equation does not fit the operands.
         ValueError: no equation, or no operand.
 
@@ -283,9 +290,16 @@ def tensordot(a, b, dims=2, out=None):
     """Sums products over dimensions of ``a`` and ``b``: over the last ``dims`` of a and the first of b, or over pairs.
 
     Args:
+        a, b: tensors of one dtype.
         dims: an int, or two lists of dimensions, of a and of b.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        the sizes of a's and then of b's other dimensions.
 
     Raises:
+        TypeError: ``a`` or ``b`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: the sizes of paired dimensions differ, or there are too few dimensions.
     """
     check_tensor("tensordot", "a", a, 1)
@@ -335,7 +349,8 @@ def kron(input, other, *, out=None):
         Sizes multiply dimension by dimension.
 
     Raises:
-        TypeError: an operand is no tensor.
+        TypeError: ``input`` or ``other`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the result.
     """
     check_tensor("kron", "input", input, 1)
     check_tensor("kron", "other", other, 2)
@@ -350,10 +365,17 @@ def kron(input, other, *, out=None):
 def cross(input, other, dim=None, *, out=None):
     """The cross product of vectors of 3 elements that lie along ``dim`` (None: the first dimension of size 3).
 
+    Args:
+        input, other: tensors whose shapes broadcast; their dtypes are promoted.
+        dim: the dimension of size 3, or None.
+        out: tensor to write the result to, or None.
+
     Shape:
         Shapes that broadcast; the result has the common one.
 
     Raises:
+        TypeError: ``input`` or ``other`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast.
     """
     check_tensor("cross", "input", input, 1)
@@ -378,7 +400,21 @@ def cross(input, other, dim=None, *, out=None):
 
 
 def linalg_cross(input, other, *, dim=-1, out=None):
-    """``linalg.cross``: the cross product of vectors of 3 elements along ``dim``."""
+    """``linalg.cross``: the cross product of vectors of 3 elements along ``dim``.
+
+    Args:
+        input, other: tensors whose shapes broadcast; their dtypes are promoted.
+        dim: the dimension of size 3.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which both broadcast.
+
+    Raises:
+        TypeError: ``input`` or ``other`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast.
+    """
     return cross(input, other, dim, out=out)
 
 
@@ -388,6 +424,9 @@ def chain_matmul(*matrices, out=None):
     Args:
         matrices: 2-D tensors.
         out: where to write the result.
+
+    Shape:
+        (n_0, n_1), (n_1, n_2), ... give (n_0, n_k).
 
     Raises:
         TypeError: one is no tensor.
@@ -401,7 +440,15 @@ def chain_matmul(*matrices, out=None):
 def inner(input, other, *, out=None):
     """The sum of products over the last dimension of both; of scalars, the product.
 
+    Args:
+        input, other: tensors of one dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n) and (+, n) give (*, +).
+
     Raises:
+        TypeError: ``input`` or ``other`` is not a tensor.
         RuntimeError: the last dimensions differ in size.
     """
     check_tensor("inner", "input", input, 1)

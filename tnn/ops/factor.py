@@ -16,7 +16,7 @@ from ..autograd.node import Node
 from ..kernels import linalg as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, check_tensor, dense, into, recording
+from ._common import F32, F64, check_tensor, check_tensors, dense, into, recording
 
 PIVOTS = np.dtype(np.int32)
 NOTHING = {k: np.empty((0, 0, 0), k) for k in (F32, F64)}
@@ -141,8 +141,18 @@ def linalg_cholesky(input, *, upper=False, out=None):
     """``linalg.cholesky``: the lower L with ``input = L L^T`` of symmetric positive-definite matrices, or the upper
     ``L^T``.
 
+    Args:
+        input: symmetric positive-definite matrices, float32 or float64; the lower triangle is read.
+        upper: give the upper factor.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, n); the result has the same.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is not positive-definite.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.cholesky", input)
     result, info = _cholesky(input, upper)
@@ -152,17 +162,42 @@ def linalg_cholesky(input, *, upper=False, out=None):
 
 @casts("float32")
 def cholesky(input, upper=False, *, out=None):
-    """``cholesky(input, upper)``: see ``linalg.cholesky``."""
+    """The lower L with ``input = L L^T``, or the upper ``L^T``: see ``linalg.cholesky``.
+
+    Args:
+        input: symmetric positive-definite matrices, float32 or float64.
+        upper: give the upper factor.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, n); the result has the same.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        LinAlgError: a matrix is not positive-definite.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
     return linalg_cholesky(input, upper=upper, out=out)
 
 
 @casts("float32")
 def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
-    """``linalg.cholesky`` and, for each matrix, 0 or the order of the first leading minor that is not positive: ``(L,
-    info)``. What follows in L is then of no meaning.
+    """The lower L with ``input = L L^T``, or the upper ``L^T``, and for each matrix 0 or the order of the first leading
+    minor that is not positive: ``(L, info)``. What follows in L is then of no meaning.
+
+    Args:
+        input: symmetric matrices, float32 or float64.
+        upper: give the upper factor.
+        check_errors: raise where a matrix is not positive-definite.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple of (*, n, n) and int32 (*).
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is not positive-definite and ``check_errors`` is set.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.cholesky_ex", input)
     result, info = _cholesky(input, upper)
@@ -202,10 +237,16 @@ def linalg_qr(A, mode="reduced", *, out=None):
     """``linalg.qr``: ``A = Q R`` with orthonormal columns Q and upper triangular R, as ``(Q, R)``.
 
     Args:
+        A: matrices (*, m, n), float32 or float64.
         mode: ``'reduced'``, ``'complete'`` (square Q) or ``'r'`` (Q empty, not differentiable).
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple (Q, R) of (*, m, k) and (*, k, n), k = min(m, n), or m with ``'complete'``.
 
     Raises:
-        RuntimeError: another mode.
+        TypeError: ``A`` is not a tensor.
+        RuntimeError: another mode, fewer than two dimensions, or the dtype is neither float32 nor float64.
     """
     check_matrix("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):
@@ -226,7 +267,20 @@ def linalg_qr(A, mode="reduced", *, out=None):
 
 @casts("float32")
 def qr(input, some=True, *, out=None):
-    """``qr(input, some)``: see ``linalg.qr``; ``some=False`` gives a square Q."""
+    """``input = Q R`` with orthonormal columns Q and upper triangular R, as ``(Q, R)``: see ``linalg.qr``.
+
+    Args:
+        input: matrices (*, m, n), float32 or float64.
+        some: give min(m, n) columns; False: a square Q.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple (Q, R).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     return linalg_qr(input, "reduced" if some else "complete", out=out)
 
 
@@ -250,10 +304,17 @@ def eigh(input, UPLO="L", *, out=None):
     eigenvectors)``.
 
     Args:
+        input: symmetric matrices (*, n, n), float32 or float64.
         UPLO: which triangle is read, ``'L'`` or ``'U'``.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple of (*, n) and (*, n, n), the eigenvectors in columns.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         LinAlgError: there was no convergence.
+        RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.eigh", input)
     if str(UPLO).upper() not in ("L", "U"):
@@ -268,7 +329,21 @@ def eigh(input, UPLO="L", *, out=None):
 
 @casts("float32")
 def eigvalsh(input, UPLO="L", *, out=None):
-    """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`."""
+    """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`.
+
+    Args:
+        A: symmetric matrices, float32 or float64.
+        UPLO: which triangle is read, ``'L'`` or ``'U'``.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, n) gives (*, n).
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        LinAlgError: there was no convergence.
+        RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64.
+    """
     return into(out, eigh(input, UPLO)[0])
 
 
@@ -316,11 +391,19 @@ def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
     """``linalg.svd``: ``A = U diag(S) Vh`` with orthonormal U, V and descending S, as ``(U, S, Vh)``.
 
     Args:
+        A: matrices (*, m, n), float32 or float64.
         full_matrices: give square U and Vh (of which the first columns are differentiable).
         driver: accepted.
+        out: a tuple of three tensors to write the results to, or None.
+
+    Returns:
+        a named tuple (U, S, Vh) of (*, m, m), (*, k) and (*, n, n), or of (*, m, k), (*, k) and (*, k, n); k = min(m,
+            n).
 
     Raises:
+        TypeError: ``A`` is not a tensor.
         LinAlgError: there was no convergence.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
     """
     check_matrix("linalg.svd", A)
     out3 = computed("linalg.svd", lambda a: tuple(np.linalg.svd(a, full_matrices=full_matrices)), A._data)
@@ -334,7 +417,22 @@ def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
 
 @casts("float32")
 def svd(input, some=True, compute_uv=True, *, out=None):
-    """``svd(input)``: ``A = U diag(S) V^T``, as ``(U, S, V)``; ``some=False`` gives square U and V."""
+    """``input = U diag(S) V^T`` with orthonormal U, V and descending S, as ``(U, S, V)``.
+
+    Args:
+        input: matrices (*, m, n), float32 or float64.
+        some: give min(m, n) columns; False: square U and V.
+        compute_uv: False: U and V are zeros.
+        out: a tuple of three tensors to write the results to, or None.
+
+    Returns:
+        a named tuple (U, S, V).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        LinAlgError: there was no convergence.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     u, s, vh = linalg_svd(input, not some)
     if not compute_uv:
         return into(out, _SVD(u.detach() * 0, s, transposed(vh).detach() * 0))
@@ -343,13 +441,39 @@ def svd(input, some=True, compute_uv=True, *, out=None):
 
 @casts("float32")
 def svdvals(A, *, driver=None, out=None):
-    """The singular values of matrices in descending order."""
+    """The singular values of matrices in descending order.
+
+    Args:
+        A: matrices, float32 or float64.
+        driver: accepted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, m, n) gives (*, min(m, n)).
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     return into(out, linalg_svd(A, False)[1])
 
 
 def lu_factor(A, *, pivot=True, out=None):
     """``linalg.lu_factor``: L and U in one matrix, and the pivots (rows from 1), as ``(LU, pivots)``; see
-    :func:`linalg_lu`."""
+    :func:`linalg_lu`.
+
+    Args:
+        A: matrices (*, m, n), float32 or float64.
+        pivot: has to be True.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple of (*, m, n) and int32 (*, min(m, n)).
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     check_matrix("linalg.lu_factor", A)
     _, lower, upper = linalg_lu(A, pivot=pivot)
     k = min(A._data.shape[-2:])
@@ -396,6 +520,16 @@ def solved(packed, pivots, b, columns, turn=False):
     return x
 
 
+def _check_pivots(function, pivots, shape, m):
+    if pivots.dtype != np.int32 or pivots.shape != shape:
+        raise RuntimeError(
+            f"{function}: expected LU_pivots to be an int32 tensor of shape {list(shape)}, got {pivots.dtype} of "
+            f"{list(pivots.shape)}"
+        )
+    if pivots.size and (pivots.min() < 1 or pivots.max() > m):
+        raise RuntimeError(f"{function}: expected LU_pivots between 1 and {m}, got {pivots.min()} to {pivots.max()}")
+
+
 def _permutation(pivots, m, dtype):
     """The matrices P of pivots: A = P L U."""
     flat = pivots.reshape(prod(pivots.shape[:-1]), pivots.shape[-1])
@@ -439,8 +573,17 @@ class LinalgLu(Node):
 def linalg_lu(A, *, pivot=True, out=None):
     """``linalg.lu``: ``A = P L U`` with a permutation P, unit lower triangular L and upper triangular U, ``(P, L, U)``.
 
+    Args:
+        A: matrices (*, m, n), float32 or float64.
+        pivot: has to be True.
+        out: a tuple of three tensors to write the results to, or None.
+
+    Returns:
+        a named tuple of (*, m, m), (*, m, k) and (*, k, n), k = min(m, n).
+
     Raises:
-        RuntimeError: ``pivot`` is False.
+        TypeError: ``A`` is not a tensor.
+        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64.
     """
     check_matrix("linalg.lu", A)
     if not pivot:
@@ -456,30 +599,83 @@ def linalg_lu(A, *, pivot=True, out=None):
 
 @casts("float32")
 def lu(A, pivot=True, get_infos=False, out=None):
-    """``lu(A)``: the packed factors and the pivots, and with ``get_infos`` zeros; see ``linalg.lu_factor``."""
+    """L and U in one matrix, and the pivots, as ``(LU, pivots)``: see ``linalg.lu_factor``.
+
+    Args:
+        A: matrices (*, m, n), float32 or float64.
+        pivot: has to be True.
+        get_infos: also give a tensor of zeros.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a tuple of (*, m, n) and int32 (*, min(m, n)).
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     packed, pivots = lu_factor(A, pivot=pivot)
     result = (packed, pivots) + ((wrap(np.zeros(A._data.shape[:-2], np.int32)),) if get_infos else ())
     return into(out, result)
 
 
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None):
-    """The factors ``(P, L, U)`` of what ``linalg.lu_factor`` gives."""
+    """The factors ``(P, L, U)`` of what ``linalg.lu_factor`` gives.
+
+    Args:
+        LU_data, LU_pivots: (*, m, n) and int32 (*, min(m, n)).
+        unpack_data: False: L and U are empty.
+        unpack_pivots: False: P is empty.
+        out: a tuple of three tensors to write the results to, or None.
+
+    Returns:
+        a named tuple of (*, m, m), (*, m, k) and (*, k, n), k = min(m, n).
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: a pivot is out of range, or shapes or dtypes do not fit.
+    """
+    check_tensors("lu_unpack", LU_data=LU_data, LU_pivots=LU_pivots)
+    check_matrix("lu_unpack", LU_data)
     m, n = LU_data._data.shape[-2:]
     k = min(m, n)
-    lower = LU_data.narrow(-1, 0, k).tril(-1)
-    lower = lower + wrap(np.eye(m, k, dtype=LU_data._data.dtype))
-    upper = LU_data.narrow(-2, 0, k).triu()
-    return into(out, _LU(wrap(_permutation(LU_pivots._data, m, LU_data._data.dtype)), lower, upper))
+    nothing = wrap(np.empty(0, LU_data._data.dtype))
+    p, lower, upper = nothing, nothing, nothing
+    if unpack_pivots:
+        _check_pivots("lu_unpack", LU_pivots._data, (*LU_data._data.shape[:-2], k), m)
+        p = wrap(_permutation(LU_pivots._data, m, LU_data._data.dtype))
+    if unpack_data:
+        lower = LU_data.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=LU_data._data.dtype))
+        upper = LU_data.narrow(-2, 0, k).triu()
+    return into(out, _LU(p, lower, upper))
 
 
 @casts("float32")
 def householder_product(input, tau, *, out=None):
-    """The first columns of the product of the Householder reflections that :func:`geqrf` gives."""
+    """The first columns of the product of the Householder reflections that :func:`geqrf` gives.
+
+    Args:
+        input: matrices (*, m, n) whose columns hold the reflections below the diagonal, float32 or float64.
+        tau: (*, k), k at most n, their factors.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` or ``tau`` is not a tensor.
+        RuntimeError: the shapes do not fit, or the dtypes are not float32 or not float64.
+    """
     check_tensor("householder_product", "input", input, 1)
     check_tensor("householder_product", "tau", tau, 2)
     check_matrix("linalg.householder_product", input)
     m, n = input._data.shape[-2:]
-    k = tau._data.shape[-1]
+    k = tau._data.shape[-1] if tau._data.ndim else 0
+    if m < n or tau._data.shape != (*input._data.shape[:-2], k) or k > n or tau._data.dtype != input._data.dtype:
+        raise RuntimeError(
+            "linalg.householder_product: expected input (*, m, n) with m >= n, and tau (*, k) with n >= k of its dtype, "
+            f"got {list(input._data.shape)} of {input.dtype} and {list(tau._data.shape)} of {tau.dtype}"
+        )
     v = input.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=input._data.dtype))
     q = wrap(np.broadcast_to(np.eye(m, n, dtype=input._data.dtype), input._data.shape).copy())
     for i in range(k - 1, -1, -1):
@@ -490,13 +686,37 @@ def householder_product(input, tau, *, out=None):
 
 @casts("float32")
 def orgqr(input, tau):
-    """The same as :func:`householder_product`."""
+    """The first columns of the product of Householder reflections: as :func:`householder_product`.
+
+    Args:
+        input: matrices (*, m, n) whose columns hold the reflections below the diagonal, float32 or float64.
+        tau: (*, k), k at most n, their factors.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` or ``tau`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     return householder_product(input, tau)
 
 
 @casts("float32")
 def geqrf(input, *, out=None):
-    """The Householder form of the QR factorization, ``(a, tau)``: R above the diagonal and the reflections below."""
+    """The Householder form of the QR factorization, ``(a, tau)``: R above the diagonal and the reflections below.
+
+    Args:
+        input: matrices (*, m, n), float32 or float64.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple of (*, m, n) and (*, min(m, n)).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     check_matrix("geqrf", input)
     m, n = input._data.shape[-2:]
     if not m or not n:
@@ -511,7 +731,22 @@ def geqrf(input, *, out=None):
 
 @casts("float32")
 def ormqr(input, input2, input3, left=True, transpose=False, *, out=None):
-    """``Q input3`` (``input3 Q``, or with Q transposed) for the square Q of (input, input2), :func:`geqrf`'s result."""
+    """``Q input3`` (``input3 Q``, or with Q transposed) for the square Q of (input, input2), :func:`geqrf`'s result.
+
+    Args:
+        input, input2: (*, m, n) and (*, k), as :func:`geqrf` gives them.
+        input3: matrices (*, m, l), or (*, l, m) with ``left=False``.
+        left: whether Q stands on the left.
+        transpose: whether Q is transposed.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input3``.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: the sizes or dtypes do not fit.
+    """
     check_tensor("ormqr", "input", input, 1)
     check_tensor("ormqr", "input2", input2, 2)
     check_tensor("ormqr", "input3", input3, 3)

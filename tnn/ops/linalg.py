@@ -5,6 +5,7 @@ operations too, so that higher derivatives exist. What factors a matrix into sev
 """
 
 import math
+from operator import index as as_int
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..kernels import _gemm
 from ..kernels import linalg as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, check_tensor, dense, half_as_float32, into, recording, wrap_dim
+from ._common import F32, check_tensor, check_tensors, dense, half_as_float32, into, recording, wrap_dim
 from .factor import (
     LinAlgError,
     Lstsq,
@@ -77,7 +78,15 @@ def _check_inverse(function, info):
 def inv(A, *, out=None):
     """The inverse of square matrices (*, n, n).
 
+    Args:
+        A: square matrices, float32 or float64.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, n); the result has the same.
+
     Raises:
+        TypeError: ``A`` is not a tensor.
         LinAlgError: a matrix is singular (a subclass of RuntimeError).
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
@@ -89,14 +98,41 @@ def inv(A, *, out=None):
 
 @casts("float32")
 def inverse(input, *, out=None):
-    """The same as :func:`inv`."""
+    """The inverse of square matrices (*, n, n): ``input @ inverse(input) = 1``.
+
+    Args:
+        input: square matrices, float32 or float64.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, n); the result has the same.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        LinAlgError: a matrix is singular (a subclass of RuntimeError).
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
     return inv(input, out=out)
 
 
 @casts("float32")
 def inv_ex(A, *, check_errors=False, out=None):
     """:func:`inv` and, for each matrix, 0 or the number of the first zero on the diagonal of its U: ``(inverse,
-    info)``. A singular matrix gives infinities and NaN, unless ``check_errors``."""
+    info)``. A singular matrix gives infinities and NaN, unless ``check_errors``.
+
+    Args:
+        A: square matrices, float32 or float64.
+        check_errors: raise for a singular matrix.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple (inverse, info), of (*, n, n) and int32 (*).
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        LinAlgError: a matrix is singular, with ``check_errors``.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
     check_square("linalg.inv_ex", A)
     result, info = _inverse(A)
     if check_errors:
@@ -141,9 +177,19 @@ def _is_vector(a, b):
 def solve(A, B, *, left=True, out=None):
     """X with ``A X = B``, or with ``left=False`` ``X A = B``; A of (*, n, n), B of (*, n, k) or of vectors (*, n).
 
+    Args:
+        A: square matrices, float32 or float64.
+        B: right-hand sides, of A's dtype.
+        left: whether A stands on the left.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        A (*, n, n), B (*, n, k) or (*, n), or with ``left=False`` (*, k, n); the result has B's.
+
     Raises:
+        TypeError: ``A`` or ``B`` is not a tensor.
         LinAlgError: a matrix is singular.
-        RuntimeError: A is not square or B does not fit.
+        RuntimeError: A is not square, B does not fit, or the dtypes do not.
     """
     result, info = _solutions(A, B, left)
     _check_solved("linalg.solve", info)
@@ -197,8 +243,24 @@ def _solutions(A, B, left):
 
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
-    """:func:`solve` and, for each matrix, 0 or the number of the first zero on the diagonal of its U: ``(result,
-    info)``. A singular matrix gives infinities and NaN, unless ``check_errors``."""
+    """X with ``A X = B`` and, for each matrix, 0 or the number of the first zero on the diagonal of its U: ``(result,
+    info)``. A singular matrix gives infinities and NaN, unless ``check_errors``.
+
+    Args:
+        A: square matrices, float32 or float64.
+        B: right-hand sides, of A's dtype.
+        left: whether A stands on the left.
+        check_errors: raise for a singular matrix.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Shape:
+        A (*, n, n), B (*, n, k) or (*, n); the result has B's, info is int32 (*).
+
+    Raises:
+        TypeError: ``A`` or ``B`` is not a tensor.
+        LinAlgError: a matrix is singular, with ``check_errors``.
+        RuntimeError: A is not square, B does not fit, or the dtypes do not.
+    """
     check_tensor("solve_ex", "A", A, 1)
     check_tensor("solve_ex", "B", B, 2)
     result, info = _solutions(A, B, left)
@@ -224,7 +286,19 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
     """X with ``A X = B`` (``X A = B`` with ``left=False``), A the upper or lower triangle of input.
 
     Args:
+        input: square matrices, float32 or float64.
+        B: right-hand sides, of input's dtype.
+        upper: whether the upper triangle is read, or else the lower.
+        left: whether input stands on the left.
         unitriangular: take the diagonal as ones.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        input (*, n, n), B (*, n, k), or with ``left=False`` (*, k, n); the result has B's.
+
+    Raises:
+        TypeError: ``input`` or ``B`` is not a tensor.
+        RuntimeError: input is not square, B does not fit, or the dtypes do not.
     """
     check_square("linalg.solve_triangular", input)
     check_tensor("linalg.solve_triangular", "B", B, 2)
@@ -261,7 +335,22 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
 
 @casts("float32")
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
-    """X with ``A X = b`` for a triangular A, and A: ``(solution, cloned_coefficient)``."""
+    """X with ``A X = b`` for a triangular A, and A: ``(solution, cloned_coefficient)``.
+
+    Args:
+        b: right-hand sides (*, n, k), float32 or float64.
+        A: triangular matrices (*, n, n), of the same dtype.
+        upper: whether the upper triangle is read, or else the lower.
+        transpose: solve with A transposed.
+        unitriangular: take the diagonal as ones.
+
+    Returns:
+        a named tuple (solution, cloned_coefficient), of the shapes of b and A.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: A is not square, b does not fit, or the dtypes do not.
+    """
     a = transposed(A) if transpose else A
     x = solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular)
     return return_types.triangular_solve(x, A.clone())
@@ -314,10 +403,15 @@ class LinalgDet(_OfFactors):
 def det(A, *, out=None):
     """The determinant of square matrices (*, n, n).
 
+    Args:
+        A: square matrices, float32 or float64.
+        out: tensor to write the result to, or None.
+
     Shape:
         (*, n, n) gives (*).
 
     Raises:
+        TypeError: ``A`` is not a tensor.
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.det", A)
@@ -342,7 +436,15 @@ class LinalgSlogdet(_OfFactors):
 def slogdet(A, *, out=None):
     """Sign and logarithm of the absolute value of the determinant, as ``(sign, logabsdet)``.
 
+    Args:
+        A: square matrices, float32 or float64.
+        out: a tuple of two tensors to write the results to, or None.
+
+    Returns:
+        a named tuple (sign, logabsdet) of (*) for (*, n, n); sign 0 and -inf for a singular matrix.
+
     Raises:
+        TypeError: ``A`` is not a tensor.
         RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
     """
     check_square("linalg.slogdet", A)
@@ -357,7 +459,18 @@ def slogdet(A, *, out=None):
 
 
 def logdet(input):
-    """The logarithm of the determinant: NaN where it is negative, -inf where it is 0."""
+    """The natural logarithm of the determinant: NaN where it is negative, -inf where it is 0.
+
+    Args:
+        input: square matrices, float32 or float64.
+
+    Shape:
+        (*, n, n) gives (*).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+    """
     sign, size = slogdet(input)
     return size.masked_fill(sign == -1, math.nan) if np.any(sign._data == -1) else size
 
@@ -365,7 +478,17 @@ def logdet(input):
 def matrix_power(input, n, *, out=None):
     """The n-th power of square matrices; a negative n takes the inverse's.
 
+    Args:
+        input: square matrices.
+        n: an integer; 0 gives the identity.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, n); the result has the same.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
+        LinAlgError: n is negative and a matrix singular.
         RuntimeError: the matrices are not square.
     """
     check_square("linalg.matrix_power", input, floating=False)
@@ -419,8 +542,19 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     as 0.
 
     Args:
-        rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given; ``rcond`` is its older name.
+        input: matrices, float32 or float64.
+        rcond: an older name of ``rtol``.
         hermitian: input is symmetric: only its lower triangle is read.
+        atol: singular values up to it count as 0.
+        rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, m, n) gives (*, n, m).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
     """
     check_matrix("linalg.pinv", input)
     result = wrap(_pinv_array(input._data, rcond if rtol is None else rtol, atol, hermitian))
@@ -476,13 +610,41 @@ class LinalgPinv(Node):
 
 @casts("float32")
 def pinverse(input, rcond=1e-15):
-    """The pseudoinverse, with singular values up to ``rcond * largest`` as 0; see :func:`pinv`."""
+    """The Moore-Penrose pseudoinverse, with singular values up to ``rcond * largest`` as 0; see :func:`pinv`.
+
+    Args:
+        input: matrices, float32 or float64.
+        rcond: a number.
+
+    Shape:
+        (*, m, n) gives (*, n, m).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     return pinv(input, rcond)
 
 
 @casts("float32")
 def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
-    """How many singular values are above ``max(atol, rtol * largest)``. Arguments as for :func:`pinv`."""
+    """How many singular values are above ``max(atol, rtol * largest)``.
+
+    Args:
+        input: matrices, float32 or float64.
+        tol: an older name of ``atol``.
+        hermitian: input is symmetric.
+        atol: singular values up to it count as 0.
+        rtol: default ``max(m, n)`` times the machine epsilon, or 0 where atol is given.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, m, n) gives (*), int64.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+    """
     check_matrix("linalg.matrix_rank", input)
     s = abs(np.linalg.eigvalsh(input._data)) if hermitian else np.linalg.svd(input._data, compute_uv=False)
     return into(out, wrap(np.asarray((s > _tolerance(input._data, s, atol if tol is None else tol, rtol)).sum(-1))))
@@ -490,7 +652,21 @@ def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=N
 
 @casts("float32")
 def cond(input, p=None, *, out=None):
-    """The condition number ``||A|| ||A^-1||`` in the norm p (None: 2, the ratio of the extreme singular values)."""
+    """The condition number ``||A|| ||A^-1||`` in the norm p (None: 2, the ratio of the extreme singular values).
+
+    Args:
+        input: matrices, float32 or float64; square ones but for p of None, 2 and -2.
+        p: None, 2, -2, 1, -1, inf, -inf, ``'fro'`` or ``'nuc'``, as in :func:`matrix_norm`.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, m, n) gives (*).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        LinAlgError: a matrix is singular, for norms other than 2 and -2.
+        RuntimeError: the shape or the dtype does not fit, or there is no such norm.
+    """
     check_matrix("linalg.cond", input)
     from .norms import matrix_norm
 
@@ -506,12 +682,18 @@ def lstsq(input, b, rcond=None, *, driver=None):
     """Least squares: X that minimizes ``||input X - b||``; ``(solution, residuals, rank, singular_values)``.
 
     Args:
+        input: matrices (*, m, n), float32 or float64.
+        b: right-hand sides (*, m, k), of input's dtype.
         rcond: singular values up to ``rcond * largest`` count as 0.
         driver: ``'gelsy'`` (None), ``'gels'``, ``'gelsd'`` or ``'gelss'``. All of them work with singular values here;
             the name tells, as in LAPACK, which of the other results are given and which are empty.
 
+    Returns:
+        a named tuple (solution, residuals, rank, singular_values); the solution is (*, n, k).
+
     Raises:
-        RuntimeError: another driver, or sizes that do not fit.
+        TypeError: ``input`` or ``b`` is not a tensor.
+        RuntimeError: another driver, or sizes or dtypes that do not fit.
     """
     check_matrix("linalg.lstsq", input)
     check_tensor("linalg.lstsq", "b", b, 2)
@@ -545,7 +727,15 @@ def multi_dot(tensors, *, out=None):
 
     T. H. Cormen et al., "Introduction to Algorithms", matrix-chain multiplication.
 
+    Args:
+        tensors: a sequence of matrices of one dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (n_0, n_1), (n_1, n_2), ..., (n_k-1, n_k) give (n_0, n_k), without the sizes of vectors.
+
     Raises:
+        TypeError: one is not a tensor.
         RuntimeError: fewer than two tensors, or sizes that do not fit.
     """
     ts = list(tensors)
@@ -583,7 +773,21 @@ def multi_dot(tensors, *, out=None):
 
 @casts("float32")
 def cholesky_solve(input, input2, upper=False, *, out=None):
-    """X with ``A X = input``, from the Cholesky factor input2 (or upper factor) of A."""
+    """X with ``A X = input``, from the Cholesky factor input2 (or upper factor) of A.
+
+    Args:
+        input: right-hand sides, float32 or float64.
+        input2: Cholesky factors, triangular, of the same dtype.
+        upper: they are upper triangles.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        input (*, n, k), input2 (*, n, n); the result has input's.
+
+    Raises:
+        TypeError: ``input`` or ``input2`` is not a tensor.
+        RuntimeError: the matrices are not square or singular, or the sizes do not fit.
+    """
     check_tensor("cholesky_solve", "input", input, 1)
     check_tensor("cholesky_solve", "input2", input2, 2)
     a = transposed(input2).matmul(input2) if upper else input2.matmul(transposed(input2))
@@ -595,8 +799,9 @@ def cholesky_inverse(input, upper=False, *, out=None):
     """The inverse of the matrix whose Cholesky factor (lower, or upper) is input.
 
     Args:
-        input: Cholesky factors, triangular.
+        input: Cholesky factors, triangular, float32 or float64.
         upper: they are upper triangles.
+        out: tensor to write the result to, or None.
 
     Shape:
         (*, n, n); the result has the same.
@@ -612,7 +817,24 @@ def cholesky_inverse(input, upper=False, *, out=None):
 
 
 def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
-    """``linalg.lu_solve``: X with ``A X = B`` from what ``linalg.lu_factor`` gives."""
+    """``linalg.lu_solve``: X with ``A X = B`` from what ``linalg.lu_factor`` gives.
+
+    Args:
+        LU, pivots: as ``linalg.lu_factor`` gives them, (*, n, n) and (*, n) int32.
+        B: right-hand sides, of LU's dtype.
+        left: whether A stands on the left.
+        adjoint: solve with A transposed.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        B (*, n, k), or with ``left=False`` (*, k, n); the result has B's.
+
+    Raises:
+        TypeError: ``LU``, ``pivots`` or ``B`` is not a tensor.
+        LinAlgError: A is singular.
+        RuntimeError: the sizes or dtypes do not fit, or a pivot is out of range.
+    """
+    check_tensors("linalg.lu_solve", LU=LU, pivots=pivots, B=B)
     p, lower, upper = lu_unpack(LU, pivots)
     a = p.matmul(lower).matmul(upper)
     return solve(transposed(a) if adjoint else a, B, left=left, out=out)
@@ -620,13 +842,42 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
 
 @casts("float32")
 def lu_solve(input, LU_data, LU_pivots, *, out=None):
-    """``lu_solve(b, LU_data, LU_pivots)``: X with ``A X = b``."""
+    """X with ``A X = input``, from the LU factorization of A: ``lu_solve(b, LU_data, LU_pivots)``.
+
+    Args:
+        input: right-hand sides (*, n, k).
+        LU_data, LU_pivots: as ``linalg.lu_factor`` gives them, (*, n, n) and (*, n) int32.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        LinAlgError: A is singular.
+        RuntimeError: the sizes or dtypes do not fit, or a pivot is out of range.
+    """
+    check_tensors("lu_solve", input=input, LU_data=LU_data, LU_pivots=LU_pivots)
     return linalg_lu_solve(LU_data, LU_pivots, input, out=out)
 
 
 @casts("float32")
 def tensorinv(input, ind=2, *, out=None):
-    """The inverse of the linear map that tensordot with input makes: the first ``ind`` dimensions against the rest."""
+    """The inverse of the linear map that tensordot with input makes: the first ``ind`` dimensions against the rest.
+
+    Args:
+        input: float32 or float64; the product of its first ``ind`` sizes is that of the others.
+        ind: how many dimensions, at least 1.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (a_1, ..., a_ind, b_1, ..., b_k) gives (b_1, ..., b_k, a_1, ..., a_ind).
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        LinAlgError: the map is singular.
+        RuntimeError: ``ind`` is not positive, or the sizes do not fit.
+    """
     check_tensor("tensorinv", "input", input, 1)
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', got {ind}")
@@ -641,7 +892,22 @@ def tensorinv(input, ind=2, *, out=None):
 
 @casts("float32")
 def tensorsolve(input, other, dims=None, *, out=None):
-    """X with ``tensordot(input, X, X.ndim) = other``; ``dims`` of input are moved to its end first."""
+    """X with ``tensordot(input, X, X.ndim) = other``; ``dims`` of input are moved to its end first.
+
+    Args:
+        input: float32 or float64, with the sizes of other first.
+        other: of input's dtype.
+        dims: dimensions of input to move to its end, or None.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        input (b_1, ..., b_k, x_1, ..., x_l), other (b_1, ..., b_k) give (x_1, ..., x_l).
+
+    Raises:
+        TypeError: ``input`` or ``other`` is not a tensor.
+        LinAlgError: the map is singular.
+        RuntimeError: the sizes or dtypes do not fit.
+    """
     check_tensor("tensorsolve", "input", input, 1)
     check_tensor("tensorsolve", "other", other, 2)
     if dims is not None:
@@ -657,6 +923,7 @@ def vecdot(x, y, *, dim=-1, out=None):
     Args:
         x, y: tensors of one dtype; their shapes broadcast.
         dim: the dimension that is summed over.
+        out: tensor to write the result to, or None.
 
     Shape:
         (*, n) and (*, n) give (*).
@@ -674,10 +941,14 @@ def vecdot(x, y, *, dim=-1, out=None):
 def trace(input):
     """The sum of a matrix's diagonal.
 
+    Args:
+        input: a matrix of any dtype.
+
     Shape:
         (n, m) gives ().
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: the input is not 2-D.
     """
     check_tensor("trace", "input", input, 1)
@@ -687,19 +958,56 @@ def trace(input):
 
 
 def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
-    """``linalg.diagonal``: a view of the diagonals of the last two dimensions."""
+    """``linalg.diagonal``: a view of the diagonals, of the last two dimensions by default.
+
+    Args:
+        A: tensor of any dtype with at least two dimensions.
+        offset: 0 the main diagonal, positive above it, negative below.
+        dim1, dim2: the two dimensions of the matrices.
+
+    Shape:
+        that of A without ``dim1`` and ``dim2``, and the diagonal's length as the last size.
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: both dimensions are the same.
+    """
+    check_tensor("linalg.diagonal", "A", A, 1)
     return A.diagonal(offset, dim1, dim2)
 
 
 def matmul(input, other, *, out=None):
-    """``linalg.matmul``: the matrix product."""
+    """``linalg.matmul``: the matrix product ``y[i, j] = sum_k input[i, k] * other[k, j]``; see ``tnn.matmul``.
+
+    Args:
+        input, other: tensors of at least one dimension and of one dtype; dimensions before the last two broadcast.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        (*, n, k) and (*, k, m) give (*, n, m); vectors give up their dimension.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: sizes or dtypes do not fit.
+    """
+    check_tensors("linalg.matmul", input=input, other=other)
     return into(out, input.matmul(other))
 
 
 def vander(x, N=None, increasing=False):
     """The Vandermonde matrix of x: column powers falling from N - 1 to 0, or rising.
 
+    Args:
+        x: (n,), of any dtype.
+        N: number of columns; None: n.
+        increasing: whether the powers rise.
+
+    Shape:
+        output (n, N).
+
     Raises:
+        TypeError: ``x`` is not a tensor.
         RuntimeError: x is not 1-D.
     """
     check_tensor("vander", "x", x, 1)
@@ -710,13 +1018,26 @@ def vander(x, N=None, increasing=False):
 
 
 def linalg_vander(x, *, N=None):
-    """``linalg.vander``: ``V[..., i, j] = x[..., i] ** j`` for j < N (default: as many as x has elements)."""
+    """``linalg.vander``: ``V[..., i, j] = x[..., i] ** j`` for j < N (default: as many as x has elements).
+
+    Args:
+        x: tensor of any dtype; a number counts as one element.
+        N: number of columns, at least 2.
+
+    Shape:
+        (*, n) gives (*, n, N).
+
+    Raises:
+        TypeError: ``x`` is not a tensor.
+        RuntimeError: N, or the number of elements in its place, is below 2.
+    """
+    check_tensor("linalg.vander", "x", x, 1)
     if not x._data.ndim:
         x = x.reshape(1)
-    n = x._data.shape[-1] if N is None else N
-    ones = x.new_ones((*x.shape, 1))
+    n = x._data.shape[-1] if N is None else as_int(N)
     if n <= 1:
-        return ones.narrow(-1, 0, n)
+        raise RuntimeError(f"linalg.vander: N must be greater than 1, got {n}")
+    ones = x.new_ones((*x.shape, 1))
     from .joining import cat
 
     powers = x.unsqueeze(-1).expand((*x.shape, n - 1)).cumprod(-1)
@@ -725,13 +1046,20 @@ def linalg_vander(x, *, N=None):
 
 @half_as_float32
 def cov(input, *, correction=1, fweights=None, aweights=None):
-    """The covariance of variables (rows) over observations (columns).
+    """The covariance of variables (rows) over observations (columns): ``C[i, j] = sum_k w_k (x_ik - m_i) (x_jk - m_j) /
+    n``.
 
     Args:
-        correction: 1 divides by n - 1.
-        fweights: how often each observation was made, integers. aweights: relative weights.
+        input: (variables, observations), or (observations,).
+        correction: what is taken from the number of observations to divide by.
+        fweights: how often each observation was made, integers (observations,).
+        aweights: relative weights (observations,), floating point.
+
+    Shape:
+        output (variables, variables), or ().
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: more than 2 dimensions, or weights that do not fit.
     """
     check_tensor("cov", "input", input, 1)
@@ -747,6 +1075,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     w = None
     for name, t in (("fweights", fweights), ("aweights", aweights)):
         if t is not None:
+            check_tensor("cov", name, t)
             if t._data.ndim > 1 or t.numel() != n:
                 raise RuntimeError(
                     f"cov(): expected {name} to have one element for each of {n} observations, got {list(t.shape)}"
@@ -775,7 +1104,19 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 
 
 def corrcoef(input):
-    """The correlation coefficients of variables (rows) over observations (columns), within [-1, 1]."""
+    """The correlation coefficients ``C_ij / sqrt(C_ii C_jj)`` of variables (rows) over observations (columns), within
+    [-1, 1].
+
+    Args:
+        input: (variables, observations), or (observations,).
+
+    Shape:
+        output (variables, variables), or ().
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: more than 2 dimensions.
+    """
     c = cov(input)
     if not c._data.ndim:
         return c / c
@@ -797,11 +1138,21 @@ def svd_lowrank(A, q=6, niter=2, M=None):
     """About the first q singular values and vectors ``(U, S, V)`` of A, or of A - M.
 
     Args:
+        A: matrices (*, m, n), floating point.
         q: how many, a little more than the rank that is looked for.
         niter: rounds of power iteration; more are more precise.
+        M: what is taken from A, of a shape that broadcasts to A's; or None.
+
+    Returns:
+        a tuple (U, S, V) of (*, m, q), (*, q) and (*, n, q).
+
+    Raises:
+        TypeError: ``A`` is not a tensor.
+        RuntimeError: the shapes do not fit.
 
     N. Halko et al., "Finding structure with randomness" (2009).
     """
+    check_tensor("svd_lowrank", "A", A, 1)
     A = A if M is None else A - M
     wide = A.shape[-2] < A.shape[-1]
     tall = transposed(A) if wide else A
@@ -815,9 +1166,20 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     """About the first q principal components ``(U, S, V)`` of observations (rows): :func:`svd_lowrank` of A less the
     columns' means.
 
+    Args:
+        A: matrices (*, m, n), floating point.
+        q: how many; None: 6, or as many as there are.
+        center: whether the columns' means are taken off.
+        niter: rounds of power iteration; more are more precise.
+
+    Returns:
+        a tuple (U, S, V) of (*, m, q), (*, q) and (*, n, q).
+
     Raises:
+        TypeError: ``A`` is not a tensor.
         ValueError: q is not between 0 and the smaller dimension, or niter is negative.
     """
+    check_tensor("pca_lowrank", "A", A, 1)
     least = min(A.shape[-2:])
     q = min(6, least) if q is None else q
     if not 0 <= q <= least:

@@ -308,9 +308,18 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
 
 @casts("keep")
 def mv(input, vec, *, out=None):
-    """The product of a matrix (n, m) and a vector (m,): (n,).
+    """The product of a matrix and a vector: ``y[i] = sum_j input[i, j] * vec[j]``.
+
+    Args:
+        input: (n, m).
+        vec: (m,), of the matrix's dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output (n,).
 
     Raises:
+        TypeError: ``input`` or ``vec`` is not a tensor.
         RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ.
     """
     check_tensor("mv", "input", input, 1)
@@ -332,9 +341,20 @@ def mv(input, vec, *, out=None):
 def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * (mat @ vec)``, ``input`` broadcast to (n,).
 
+    Args:
+        input: broadcasts to (n,).
+        mat, vec: (n, m) and (m,), of one dtype.
+        beta, alpha: numbers.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output (n,).
+
     Raises:
+        TypeError: ``input``, ``mat`` or ``vec`` is not a tensor.
         RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ.
     """
+    check_tensor("addmv", "input", input, 1)
     check_tensor("addmv", "mat", mat, 2)
     check_tensor("addmv", "vec", vec, 3)
     if mat._data.ndim != 2 or vec._data.ndim != 1 or input._data.ndim > 1:
@@ -355,9 +375,17 @@ class Dot(Node):
 
 @half_as_float32(autocast="keep")
 def dot(input, tensor, *, out=None):
-    """The sum of the products of two vectors of one length.
+    """The sum of the products of two vectors: ``sum_i input[i] * tensor[i]``.
+
+    Args:
+        input, tensor: (n,) both, of one dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output ().
 
     Raises:
+        TypeError: an operand is not a tensor.
         RuntimeError: an operand is not a vector, or lengths or dtypes differ.
     """
     check_tensor("dot", "input", input, 1)
@@ -385,14 +413,35 @@ def dot(input, tensor, *, out=None):
 
 
 def vdot(input, other, *, out=None):
-    """As :func:`dot`: there are no complex numbers here."""
+    """The sum of the products of two vectors, ``sum_i input[i] * other[i]``: as :func:`dot`, there being no complex
+    numbers.
+
+    Args:
+        input, other: (n,) both, of one dtype.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output ().
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: an operand is not a vector, or lengths or dtypes differ.
+    """
     return dot(input, other, out=out)
 
 
 def outer(input, vec2, *, out=None):
     """``y[i, j] = input[i] * vec2[j]`` for two vectors.
 
+    Args:
+        input, vec2: (n,) and (m,); their dtypes are promoted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output (n, m).
+
     Raises:
+        TypeError: an operand is not a tensor.
         RuntimeError: an operand is not a vector.
     """
     for argument, t in (("input", input), ("vec2", vec2)):
@@ -403,14 +452,36 @@ def outer(input, vec2, *, out=None):
 
 
 def ger(input, vec2, *, out=None):
-    """As :func:`outer`."""
+    """``y[i, j] = input[i] * vec2[j]`` for two vectors.
+
+    Args:
+        input, vec2: (n,) and (m,); their dtypes are promoted.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output (n, m).
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: an operand is not a vector.
+    """
     return outer(input, vec2, out=out)
 
 
 def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * outer(vec1, vec2)``; where beta is 0, ``input`` is ignored.
 
+    Args:
+        input: broadcasts to (n, m).
+        vec1, vec2: (n,) and (m,).
+        beta, alpha: numbers.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        output (n, m).
+
     Raises:
+        TypeError: ``input``, ``vec1`` or ``vec2`` is not a tensor.
         RuntimeError: an operand is not a vector, or ``input`` does not broadcast.
     """
     check_tensor("addr", "input", input, 1)

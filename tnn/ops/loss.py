@@ -164,11 +164,16 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 
     Args:
         input, target: floating-point tensors of one shape (else broadcast, with a warning).
+        size_average, reduce: old forms of ``reduction``, with a warning.
         reduction: 'mean', 'sum' or 'none'.
         weight: a factor for each element; the mean is then divided by the weights' sum.
 
+    Shape:
+        both (*); the result is (), or (*) with 'none'.
+
     Raises:
-        ValueError: unknown reduction.
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
         RuntimeError: the shapes do not fit.
     """
     reduction = reduction_of(size_average, reduce, reduction)
@@ -178,7 +183,22 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """The squared error ``(x - t) ** 2``; arguments as for :func:`l1_loss`."""
+    """The squared error ``(x - t) ** 2``.
+
+    Args:
+        input, target: floating-point tensors of one shape (else broadcast, with a warning).
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+        weight: a factor for each element; the mean is then divided by the weights' sum.
+
+    Shape:
+        both (*); the result is (), or (*) with 'none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     return _regression(
         "mse_loss", kernels.MSE, "MseLoss", input, target, 0.0, reduction, lambda x, t: (x - t) * (x - t), weight
@@ -190,9 +210,17 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     1504.08083).
 
     Args:
+        input, target: floating-point tensors of one shape (else broadcast, with a warning).
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
         beta: where the parabola ends; 0 gives :func:`l1_loss`.
 
+    Shape:
+        both (*); the result is (), or (*) with 'none'.
+
     Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
         RuntimeError: ``beta`` is negative, or the shapes do not fit.
     """
     reduction = reduction_of(size_average, reduce, reduction)
@@ -252,12 +280,17 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     """``-(t log x + (1 - t) log(1 - x))`` for probabilities x; a logarithm counts as at least -100.
 
     Args:
-        input, target: tensors of one shape; the input's elements lie in [0, 1].
+        input, target: floating-point tensors of one shape; the input's elements lie in [0, 1].
         weight: a factor for each element, broadcast.
+        size_average, reduce: old forms of ``reduction``, with a warning.
         reduction: 'mean', 'sum' or 'none'.
 
+    Shape:
+        both (*); the result is (), or (*) with 'none'.
+
     Raises:
-        ValueError: the shapes differ.
+        TypeError: an argument is not a tensor.
+        ValueError: the shapes differ, or another reduction.
         RuntimeError: an element of the input lies outside [0, 1], or the dtypes differ.
     """
     reduction = reduction_of(size_average, reduce, reduction)
@@ -288,10 +321,19 @@ def binary_cross_entropy_with_logits(
     """:func:`binary_cross_entropy` of ``sigmoid(x)``, stable for large x: ``(1 - t) x + softplus(-x)``.
 
     Args:
+        input, target: floating-point tensors of one shape.
+        weight: a factor for each element, broadcast.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
         pos_weight: a factor for the positive part, broadcast: ``(1 - t) x + (1 + (pos_weight - 1) t) softplus(-x)``.
 
+    Shape:
+        both (*); the result is (), or (*) with 'none'.
+
     Raises:
-        ValueError: the shapes differ.
+        TypeError: an argument is not a tensor.
+        ValueError: the shapes differ, or another reduction.
+        RuntimeError: a weight does not broadcast.
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensor("binary_cross_entropy_with_logits", "input", input, 1)
@@ -326,7 +368,11 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     """The Kullback-Leibler divergence ``t (log t - x)`` of log-probabilities x from t (0 where t is 0).
 
     Args:
-        reduction: also 'batchmean': the sum divided by the first size, which is the mathematical mean.
+        input: log-probabilities x, floating point.
+        target: probabilities t, of the input's shape.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum', 'none' or 'batchmean': the sum divided by the first size, which is the mathematical
+            mean.
         log_target: t holds log-probabilities: ``exp(t) (t - x)``.
 
     Shape:
@@ -365,9 +411,13 @@ def poisson_nll_loss(
     eps)``.
 
     Args:
+        input: rates x or their logarithms, floating point.
+        target: counts t, of the input's shape.
         log_input: x is the logarithm of the rate.
         full: add Stirling's term ``t log t - t + log(2 pi t) / 2`` where t > 1.
+        size_average, reduce: old forms of ``reduction``, with a warning.
         eps: keeps the logarithm finite.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
         Both (*), or shapes that broadcast; the result is (), or (*) with 'none'.
@@ -400,10 +450,18 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     """The negative log-likelihood under a normal distribution: ``(log v + (x - t) ** 2 / v) / 2``, v = max(var, eps).
 
     Args:
+        input: means x, floating point.
+        target: observations t, of the input's shape.
         var: the variance, a number, or a tensor of the input's shape, or one with a last size of 1 or without it.
         full: add ``log(2 pi) / 2``.
+        eps: least variance.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        both (*); the result is (), or (*) with 'none'.
 
     Raises:
+        TypeError: ``input`` or ``target`` is not a tensor, or ``var`` neither that nor a number.
         ValueError: ``var`` is negative or of a shape that does not fit, or the reduction is unknown.
     """
     check_tensor("gaussian_nll_loss", "input", input, 1)

@@ -68,9 +68,16 @@ def multi_margin_loss(
         input: (N, C) or (C,), floating point.
         target: (N,) or (), int64 in [0, C).
         p: 1 or 2.
+        margin: a number.
         weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        output (), or (N,) with 'none'.
 
     Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
         ValueError: another p, or unknown reduction.
         RuntimeError: a target lies outside [0, C), or the shapes do not fit.
     """
@@ -130,8 +137,15 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     Args:
         input: (N, C) or (C,), floating point.
         target: of the input's shape, int64: a row's target classes come first, then -1.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        output (), or (N,) with 'none'.
 
     Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: unknown reduction.
         RuntimeError: a target lies outside [-1, C), or the shapes do not fit.
     """
     reduction = reduction_of(size_average, reduce, reduction)
@@ -158,7 +172,18 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     """``-1/C sum_c w_c (t_c log sigmoid(x_c) + (1 - t_c) log sigmoid(-x_c))`` for each row x of (N, C).
 
     Args:
+        input, target: (N, C) or (C,), floating point.
         weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        output (), or (N,) with 'none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: unknown reduction.
+        RuntimeError: the shapes do not fit.
     """
     from .activation import logsigmoid
 
@@ -231,10 +256,18 @@ def cosine_embedding_loss(
     """``1 - cos(x1, x2)`` where the target is 1, ``max(0, cos(x1, x2) - margin)`` where it is -1.
 
     Args:
-        input1, input2: (N, D) or (D,).
-        target: (N,) or ().
+        input1, input2: (N, D) or (D,), floating point.
+        target: (N,) or (), of 1 and -1.
+        margin: a number.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        output (), or that of ``target`` with 'none'.
 
     Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: unknown reduction.
         RuntimeError: the shapes do not fit.
     """
     reduction = reduction_of(size_average, reduce, reduction)
@@ -268,10 +301,20 @@ def triplet_margin_loss(
     """``max(0, d(a, p) - d(a, n) + margin)`` with d the p-norm distance (Balntas, Riba et al., 2016).
 
     Args:
+        anchor, positive, negative: (N, D) or (D,), floating point.
+        margin: a number above 0.
+        p: the norm's degree.
+        eps: keeps the gradient finite where vectors are equal.
         swap: use ``d(p, n)`` in place of ``d(a, n)`` where it is smaller.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        output (), or (N,) with 'none'.
 
     Raises:
-        ValueError: the margin is not positive.
+        TypeError: an argument is not a tensor.
+        ValueError: the margin is not positive, or unknown reduction.
         RuntimeError: the inputs differ in their number of dimensions.
     """
     from .distance import pairwise_distance
@@ -303,7 +346,23 @@ def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
 def triplet_margin_with_distance_loss(
     anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
 ):  # fmt: skip
-    """:func:`triplet_margin_loss` with a distance of the caller's (default: ``pairwise_distance``)."""
+    """``max(0, d(a, p) - d(a, n) + margin)`` with a distance d of the caller's.
+
+    Args:
+        anchor, positive, negative: (N, D) or (D,), floating point.
+        distance_function: takes two of them and returns (N,); None: ``pairwise_distance``.
+        margin: a number above 0.
+        swap: use ``d(p, n)`` in place of ``d(a, n)`` where it is smaller.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        output (), or (N,) with 'none'.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: the margin is not positive, or unknown reduction.
+        RuntimeError: the inputs differ in their number of dimensions.
+    """
     from .distance import pairwise_distance
 
     reduction = reduction_of(None, None, reduction)

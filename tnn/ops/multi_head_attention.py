@@ -289,7 +289,7 @@ def multi_head_attention_forward(
     parameters of its own.
 
     Args:
-        query: (L, N, E) or (L, E).
+        query: (L, N, E) or (L, E), floating point.
         key, value: (S, N, Ek) and (S, N, Ev), or without N.
         embed_dim_to_check: what E has to be.
         num_heads: number of heads; divides E.
@@ -299,10 +299,12 @@ def multi_head_attention_forward(
         add_zero_attn: add one more key and value of zeros.
         dropout_p: probability of a weight to be dropped, if ``training``.
         out_proj_weight, out_proj_bias: (E, E) and (E,) or None.
+        training: whether to drop weights.
         key_padding_mask: (N, S) or (S,): keys to leave out (bool, True), or numbers to add to their scores.
         need_weights: return the weights too, at the cost of holding them.
         attn_mask: (L, S) or (N * num_heads, L, S): pairs to leave out (bool, True), or numbers to add.
-        use_separate_proj_weight: use q_proj_weight (E, E), k_proj_weight (E, Ek) and v_proj_weight (E, Ev) instead.
+        use_separate_proj_weight: use the three weights that follow instead.
+        q_proj_weight, k_proj_weight, v_proj_weight: (E, E), (E, Ek) and (E, Ev), or None.
         static_k, static_v: (N * num_heads, S, E / num_heads), used in place of projected keys and values.
         average_attn_weights: return the mean of the heads' weights.
         is_causal: says that ``attn_mask`` is the causal one, which saves looking at it.

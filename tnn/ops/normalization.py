@@ -121,15 +121,18 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     variance.
 
     Args:
+        input: tensor of a floating-point dtype.
         normalized_shape: a tuple of the sizes of those dimensions.
         weight, bias: tensors of that shape, or None.
+        eps: is added to the variance.
 
     Shape:
         (*, normalized_shape); the output has the input's.
 
     Raises:
-        RuntimeError: the input does not end in ``normalized_shape``, or weight or bias has another shape.
-        TypeError: ``normalized_shape`` is not a tuple.
+        TypeError: ``input`` is not a tensor, or ``normalized_shape`` not a tuple.
+        RuntimeError: the input does not end in ``normalized_shape``, weight or bias has another shape, or a dtype does
+            not fit.
 
     J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016).
     """
@@ -140,6 +143,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Divides by the root mean square over the last dimensions: ``y = x / sqrt(mean(x^2) + eps) * weight``.
 
     Args:
+        input: tensor of a floating-point dtype.
         normalized_shape: a tuple of the sizes of those dimensions.
         weight: a tensor of that shape, or None.
         eps: None is the machine epsilon of the input's dtype.
@@ -149,6 +153,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
     Raises:
         RuntimeError: the input does not end in ``normalized_shape``, or weight has another shape.
+        TypeError: ``input`` or ``weight`` is not a tensor.
 
     B. Zhang and R. Sennrich, "Root mean square layer normalization" (2019).
     """
@@ -230,9 +235,11 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalizes each sample's groups of channels: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
     Args:
+        input: tensor of a floating-point dtype.
         num_groups: groups that the channels are divided into; mean and biased variance are taken over a group's
             channels and positions.
         weight, bias: of (C,), or None.
+        eps: is added to the variance.
 
     Shape:
         (N, C) or (N, C, ...); the output has the input's.
@@ -240,6 +247,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     Raises:
         RuntimeError: fewer than 2 dimensions, C is not a multiple of num_groups, or weight or bias is not of (C,).
         ValueError: a group has a single value.
+        TypeError: ``input``, ``weight`` or ``bias`` is not a tensor.
 
     Y. Wu and K. He, "Group normalization" (2018).
     """
@@ -275,9 +283,13 @@ def instance_norm(
     """Normalizes each channel of each sample: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
     Args:
+        input: tensor of a floating-point dtype.
         running_mean, running_var: of (C,), or None. With ``use_input_stats`` they are moved by ``momentum`` towards the
             averages over the batch of mean and unbiased variance, else they are the statistics.
         weight, bias: of (C,), or None.
+        use_input_stats: take the statistics of the input.
+        momentum: share of the new statistics in the running ones.
+        eps: is added to the variance.
 
     Shape:
         (N, C, ...); the output has the input's.
@@ -285,6 +297,7 @@ def instance_norm(
     Raises:
         ValueError: a channel has a single position.
         RuntimeError: wrong number of elements, or no running statistics where they are needed.
+        TypeError: ``input`` is not a tensor.
 
     D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization" (2016).
     """
@@ -380,11 +393,17 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
 
     The sum goes over ``size`` channels, from ``c - size // 2`` on; channels outside count as 0.
 
+    Args:
+        input: tensor of a floating-point dtype.
+        size: how many channels.
+        alpha, beta, k: numbers.
+
     Shape:
         (N, C, ...), at least 3-D; the output has the input's.
 
     Raises:
         ValueError: the input has fewer than 3 dimensions, or size is not positive.
+        TypeError: ``input`` is not a tensor.
 
     A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet classification with deep convolutional neural networks" (2012).
     """
@@ -447,10 +466,18 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """Divides by the p-norm along ``dim``: ``y = x / max(||x||_p, eps)``.
 
     Args:
+        input: tensor of a floating-point dtype.
         p: exponent of the norm.
         dim: an int or a tuple of ints.
+        eps: least norm to divide by.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: the dtype is not a floating-point one.
     """
     check_tensor("normalize", "input", input, 1)

@@ -97,9 +97,19 @@ def vector_norm(input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     """``(sum |input|^ord)^(1/ord)`` over the dimensions ``dim``, or of the flattened tensor.
 
     Args:
+        x: tensor of a floating-point dtype.
         ord: any number; 0 counts what is not 0, inf and -inf are the largest and smallest absolute value.
+        dim: a dimension, a tuple of them, or None for all elements.
+        keepdim: keep the dimensions with size 1.
+        dtype: cast x to this dtype first.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``x`` without the dimensions.
 
     Raises:
+        TypeError: ``x`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: the dtype is not a floating-point one, or there is no element where the norm needs one.
     """
     return into(out, _vector_norm(input, ord, dim, keepdim, dtype))
@@ -109,11 +119,21 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
     """A norm of matrices, which lie in the two dimensions ``dim``.
 
     Args:
+        A: tensor of at least two dimensions, float32 or float64.
         ord: ``'fro'`` (Frobenius), ``'nuc'`` (sum of the singular values), inf, -inf (largest, smallest row sum of
             absolute values), 1, -1 (column sum), 2, -2 (largest, smallest singular value).
+        dim: the two dimensions of the matrices.
+        keepdim: keep the dimensions with size 1.
+        dtype: cast A to this dtype first.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``A`` without the two dimensions.
 
     Raises:
-        RuntimeError: not a float tensor of at least 2 dimensions, or another order.
+        TypeError: ``A`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: not a float tensor of at least 2 dimensions, not two dimensions, or another order.
     """
     check_tensor("linalg.matrix_norm", "input", input, 1)
     if input._data.ndim < 2:
@@ -166,8 +186,21 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=Non
     Without ``ord`` it is the 2-norm of the flattened tensor, or over ``dim``. With ``ord``: :func:`vector_norm` where
     ``dim`` is one dimension (or the input 1-D), :func:`matrix_norm` where it is two (or the input 2-D).
 
+    Args:
+        A: tensor of a floating-point dtype.
+        ord: None, or an order of :func:`vector_norm` or :func:`matrix_norm`.
+        dim: None, one dimension or two.
+        keepdim: keep the dimensions with size 1.
+        out: tensor to write the result to, or None.
+        dtype: cast A to this dtype first.
+
+    Shape:
+        that of ``A`` without the dimensions.
+
     Raises:
-        RuntimeError: an order without dimensions for a tensor that is neither 1-D nor 2-D.
+        TypeError: ``A`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: an order without dimensions for a tensor that is neither 1-D nor 2-D, or no such order.
     """
     check_tensor("linalg.norm", "input", input, 1)
     dims = (dim,) if isinstance(dim, int) else dim
@@ -190,13 +223,22 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=Non
 
 
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The p-norm of a tensor: over ``dim``, or of the flattened tensor.
+    """The p-norm ``(sum |x|^p)^(1/p)`` of a tensor: over ``dim``, or of the flattened tensor.
 
     Args:
+        input: tensor of a floating-point dtype.
         p: a number, ``'fro'`` (the 2-norm) or ``'nuc'`` (nuclear norm of matrices); None is ``'fro'``.
         dim: an int or a tuple of ints; exactly two for ``'nuc'``, at most two for ``'fro'``.
+        keepdim: keep the dimensions with size 1.
+        out: tensor to write the result to, or None.
+        dtype: cast the input to this dtype first.
+
+    Shape:
+        that of ``input`` without the dimensions.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
         RuntimeError: the dtype is not a floating-point one, or an order that does not exist.
     """
     check_tensor("norm", "input", input, 1)
@@ -214,7 +256,19 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
 
 
 def dist(input, other, p=2):
-    """The p-norm of ``input - other``, which may be broadcast."""
+    """The p-norm of ``input - other``, which may be broadcast.
+
+    Args:
+        input, other: tensors of floating point; their shapes broadcast.
+        p: the norm's degree.
+
+    Shape:
+        output ().
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: the shapes do not broadcast, or the dtype is not a floating-point one.
+    """
     check_tensor("dist", "input", input, 1)
     check_tensor("dist", "other", other, 2)
     return norm(input - other, p)
@@ -224,8 +278,20 @@ def dist(input, other, p=2):
 def renorm(input, p, dim, maxnorm, *, out=None):
     """Scales each slice along ``dim`` whose p-norm is above ``maxnorm`` down to that norm.
 
+    Args:
+        input: tensor of at least two dimensions, of floating point.
+        p: the norm's degree, above 0.
+        dim: the slices along this dimension are scaled.
+        maxnorm: the largest norm that a slice may have.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
-        RuntimeError: p or maxnorm is negative, or the input has fewer than 2 dimensions.
+        TypeError: ``input`` is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: fewer than two dimensions, ``p`` is not positive, or ``maxnorm`` is negative.
     """
     check_tensor("renorm", "input", input, 1)
     if p <= 0:

@@ -308,47 +308,124 @@ def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     Args:
         input: (N, C, L) or (C, L), floating point.
         kernel_size, stride, padding, dilation: an int or a tuple of one int; stride defaults to kernel_size.
-        ceil_mode: round the number of windows up.
-        return_indices: also return where in the signal each maximum lies (int64).
+        ceil_mode: round the numbers of windows up.
+        return_indices: also return where each maximum lies (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, L) or (C, L) with ``floor((n
+            + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1`` windows for each size n.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: rank, dtype or sizes do not fit.
     """
     return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The maximum of each window of an image: as :func:`max_pool1d`, on (N, C, H, W) or (C, H, W).
+    """The maximum of each window of an image, padding counting as -inf; the places are flat in it.
 
-    The indices are flat in the image, ``h * W + w``.
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        kernel_size, stride, padding, dilation: an int or a tuple of two; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        return_indices: also return where each maximum lies (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, H, W) or (C, H, W) with
+            ``floor((n + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
     return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @casts("float32")
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The maximum of each window of a volume: as :func:`max_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """The maximum of each window of a volume, padding counting as -inf; the places are flat in it.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        kernel_size, stride, padding, dilation: an int or a tuple of three; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        return_indices: also return where each maximum lies (int64).
+
+    Returns:
+        the maxima, or with ``return_indices`` a tuple of them and their places, of (N, C, D, H, W) or (C, D, H, W) with
+            ``floor((n + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool1d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """:func:`max_pool1d` that returns (values, indices)."""
+    """The maximum of each window of a signal and where it lies, as a tuple.
+
+    Args:
+        input: (N, C, L) or (C, L), floating point.
+        kernel_size, stride, padding, dilation: an int or a tuple of one int; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, L) or (C, L) with ``floor((n + 2 padding - dilation
+            (kernel_size - 1) - 1) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """:func:`max_pool2d` that returns (values, indices)."""
+    """The maximum of each window of an image and where it lies, as a tuple.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        kernel_size, stride, padding, dilation: an int or a tuple of two; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, H, W) or (C, H, W) with ``floor((n + 2 padding - dilation
+            (kernel_size - 1) - 1) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """:func:`max_pool3d` that returns (values, indices)."""
+    """The maximum of each window of a volume and where it lies, as a tuple.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        kernel_size, stride, padding, dilation: an int or a tuple of three; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        return_indices: not used.
+
+    Returns:
+        a tuple of the maxima and their places, of (N, C, D, H, W) or (C, D, H, W) with ``floor((n + 2 padding -
+            dilation (kernel_size - 1) - 1) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
@@ -360,10 +437,14 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     Args:
         input: (N, C, L) or (C, L), floating point.
         kernel_size, stride, padding: an int or a tuple of one int; stride defaults to kernel_size.
-        ceil_mode: round the number of windows up.
-        count_include_pad: whether the divisor counts the padding.
+        ceil_mode: round the numbers of windows up.
+        count_include_pad: whether padding counts as zeros in the mean, or not at all.
+
+    Shape:
+        output (N, C, L) or (C, L) with ``floor((n + 2 padding - kernel_size) / stride) + 1`` windows for each size n.
 
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: rank, dtype or sizes do not fit.
     """
     return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
@@ -372,9 +453,22 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):  # fmt: skip
-    """The mean of each window of an image: as :func:`avg_pool1d`, on (N, C, H, W) or (C, H, W).
+    """The mean of each window of an image.
 
-    ``divisor_override`` replaces the window's size as the divisor.
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        kernel_size, stride, padding: an int or a tuple of two; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        count_include_pad: whether padding counts as zeros in the mean, or not at all.
+        divisor_override: replaces the window's size as the divisor.
+
+    Shape:
+        output (N, C, H, W) or (C, H, W) with ``floor((n + 2 padding - kernel_size) / stride) + 1`` windows for each
+        size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
     return _avg_pool(
         "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -385,7 +479,23 @@ def avg_pool2d(
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):  # fmt: skip
-    """The mean of each window of a volume: as :func:`avg_pool2d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """The mean of each window of a volume.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        kernel_size, stride, padding: an int or a tuple of three; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+        count_include_pad: whether padding counts as zeros in the mean, or not at all.
+        divisor_override: replaces the window's size as the divisor.
+
+    Shape:
+        output (N, C, D, H, W) or (C, D, H, W) with ``floor((n + 2 padding - kernel_size) / stride) + 1`` windows for
+        each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _avg_pool(
         "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
@@ -400,22 +510,59 @@ def _lp_pool(function, nd, pool, input, norm_type, kernel_size, stride, ceil_mod
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window: ``y = (sum over the window of x ** p) ** (1 / p)``, on (N, C, L) or (C, L).
+    """The p-norm of each window of a signal: ``y = (sum over the window of x ** p) ** (1 / p)``.
 
     Args:
+        input: (N, C, L) or (C, L), floating point.
         norm_type: p.
-        kernel_size, stride, ceil_mode: as for :func:`avg_pool1d`.
+        kernel_size, stride: an int or a tuple of one int; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+
+    Shape:
+        output (N, C, L) or (C, L) with ``floor((n - kernel_size) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
     return _lp_pool("lp_pool1d", 1, avg_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window of an image: as :func:`lp_pool1d`, on (N, C, H, W) or (C, H, W)."""
+    """The p-norm of each window of an image: ``y = (sum over the window of x ** p) ** (1 / p)``.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        norm_type: p.
+        kernel_size, stride: an int or a tuple of two; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+
+    Shape:
+        output (N, C, H, W) or (C, H, W) with ``floor((n - kernel_size) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _lp_pool("lp_pool2d", 2, avg_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window of a volume: as :func:`lp_pool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """The p-norm of each window of a volume: ``y = (sum over the window of x ** p) ** (1 / p)``.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        norm_type: p.
+        kernel_size, stride: an int or a tuple of three; stride defaults to kernel_size.
+        ceil_mode: round the numbers of windows up.
+
+    Shape:
+        output (N, C, D, H, W) or (C, D, H, W) with ``floor((n - kernel_size) / stride) + 1`` windows for each size n.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+    """
     return _lp_pool("lp_pool3d", 3, avg_pool3d, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -487,25 +634,59 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
     """Puts each value back where max pooling found it, and zeros elsewhere.
 
     Args:
-        input: (N, C, L) or (C, L), the maxima.
-        indices: int64, of the input's shape, as ``max_pool1d(..., return_indices=True)`` gives them.
-        kernel_size, stride, padding: those of the pooling.
-        output_size: the size before pooling, where rounding leaves it open.
+        input: (N, C, L) or (C, L), floating point.
+        indices: places, flat in a signal, int64, of the input's shape.
+        kernel_size, stride, padding: those of the pooling; stride defaults to kernel_size.
+        output_size: the sizes to give; None: ``(n - 1) stride - 2 padding + kernel_size`` for each size n.
+
+    Shape:
+        output (N, C, L) or (C, L).
 
     Raises:
-        RuntimeError: an index lies outside the output, or shapes or dtypes do not fit.
+        TypeError: ``input`` or ``indices`` is not a tensor.
         ValueError: ``output_size`` does not fit.
+        RuntimeError: rank, dtype or sizes do not fit, or an index is out of range.
     """
     return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
 @casts("float32")
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """As :func:`max_unpool1d`, on (N, C, H, W) or (C, H, W)."""
+    """Puts each value back where max pooling found it in an image, and zeros elsewhere.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating point.
+        indices: places, flat in an image, int64, of the input's shape.
+        kernel_size, stride, padding: those of the pooling; stride defaults to kernel_size.
+        output_size: the sizes to give; None: ``(n - 1) stride - 2 padding + kernel_size`` for each size n.
+
+    Shape:
+        output (N, C, H, W) or (C, H, W).
+
+    Raises:
+        TypeError: ``input`` or ``indices`` is not a tensor.
+        ValueError: ``output_size`` does not fit.
+        RuntimeError: rank, dtype or sizes do not fit, or an index is out of range.
+    """
     return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
 @casts("float32")
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """As :func:`max_unpool1d`, on (N, C, D, H, W) or (C, D, H, W)."""
+    """Puts each value back where max pooling found it in a volume, and zeros elsewhere.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating point.
+        indices: places, flat in a volume, int64, of the input's shape.
+        kernel_size, stride, padding: those of the pooling; stride defaults to kernel_size.
+        output_size: the sizes to give; None: ``(n - 1) stride - 2 padding + kernel_size`` for each size n.
+
+    Shape:
+        output (N, C, D, H, W) or (C, D, H, W).
+
+    Raises:
+        TypeError: ``input`` or ``indices`` is not a tensor.
+        ValueError: ``output_size`` does not fit.
+        RuntimeError: rank, dtype or sizes do not fit, or an index is out of range.
+    """
     return _max_unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)

@@ -170,12 +170,12 @@ def lstm(*args):
     """Layers of long short-term memory: see :class:`tnn.nn.LSTM`, which also gives the equations.
 
     Args:
-        input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first: for padded sequences;
-            ``hx`` is (h0, c0), ``params`` the list of weights in the module's order.
-        data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional: for packed ones.
+        args: ``input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first`` for padded
+            sequences, or ``data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional`` for
+            packed ones; ``hx`` is (h0, c0), ``params`` the list of weights in the module's order.
 
     Returns:
-        (output, hn, cn).
+        (output, hn, cn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden) twice.
 
     Raises:
         RuntimeError: shapes, dtypes or batch sizes do not fit.
@@ -184,21 +184,53 @@ def lstm(*args):
 
 
 def gru(*args):
-    """Layers of gated recurrent units: see :class:`tnn.nn.GRU`. Arguments and errors as :func:`lstm`; ``hx`` is h0.
+    """Layers of gated recurrent units: see :class:`tnn.nn.GRU`, which also gives the equations.
+
+    Args:
+        args: ``input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first`` for padded
+            sequences, or ``data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional`` for
+            packed ones; ``hx`` is h0, ``params`` the list of weights in the module's order.
 
     Returns:
-        (output, hn).
+        (output, hn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden).
+
+    Raises:
+        RuntimeError: shapes, dtypes or batch sizes do not fit.
     """
     return _several_layers("gru", Gru, args)
 
 
 def rnn_tanh(*args):
-    """Layers of an Elman network with tanh: see :class:`tnn.nn.RNN`. Arguments and results as :func:`gru`."""
+    """Layers of an Elman network with tanh: see :class:`tnn.nn.RNN`, which also gives the equations.
+
+    Args:
+        args: ``input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first`` for padded
+            sequences, or ``data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional`` for
+            packed ones; ``hx`` is h0, ``params`` the list of weights in the module's order.
+
+    Returns:
+        (output, hn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden).
+
+    Raises:
+        RuntimeError: shapes, dtypes or batch sizes do not fit.
+    """
     return _several_layers("rnn_tanh", RnnTanh, args)
 
 
 def rnn_relu(*args):
-    """Layers of an Elman network with relu: see :class:`tnn.nn.RNN`. Arguments and results as :func:`gru`."""
+    """Layers of an Elman network with relu: see :class:`tnn.nn.RNN`, which also gives the equations.
+
+    Args:
+        args: ``input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first`` for padded
+            sequences, or ``data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional`` for
+            packed ones; ``hx`` is h0, ``params`` the list of weights in the module's order.
+
+    Returns:
+        (output, hn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden).
+
+    Raises:
+        RuntimeError: shapes, dtypes or batch sizes do not fit.
+    """
     return _several_layers("rnn_relu", RnnRelu, args)
 
 
@@ -230,6 +262,7 @@ def _cell(function, kind, input, hx, w_ih, w_hh, b_ih, b_hh):
     hidden = w_hh._data.shape[1]
     for number, t in enumerate(hx):
         if t is not None:
+            check_tensor(function, "hx", t)
             _check_cell_state(number, input, t, hidden)
     group = w_ih, w_hh, b_ih, b_hh, None
     _check_dtypes(function, input, *hx, *group)
@@ -269,19 +302,61 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 @casts("first")
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """One step of gated recurrent units: see :class:`tnn.nn.GRUCell`. Gates r, z, n; errors as lstm_cell's."""
+    """One step of gated recurrent units: see :class:`tnn.nn.GRUCell`, which also gives the equations.
+
+    Args:
+        input: (B, inputs), floating point.
+        hx: (B, hidden), of the same dtype.
+        w_ih, w_hh: (3 hidden, inputs) and (3 hidden, hidden), the gates in the order r, z, n.
+        b_ih, b_hh: (3 hidden,), or None.
+
+    Shape:
+        output (B, hidden).
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        RuntimeError: shapes or dtypes do not fit.
+    """
     return _cell("gru_cell", Gru, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]
 
 
 @casts("lower")
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """``tanh(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`. Errors as lstm_cell's."""
+    """``tanh(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`.
+
+    Args:
+        input: (B, inputs), floating point.
+        hx: (B, hidden), of the same dtype.
+        w_ih, w_hh: (hidden, inputs) and (hidden, hidden).
+        b_ih, b_hh: (hidden,), or None.
+
+    Shape:
+        output (B, hidden).
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        RuntimeError: shapes or dtypes do not fit.
+    """
     check_tensor("rnn_tanh_cell", "hx", hx, 2)
     return _cell("rnn_tanh_cell", RnnTanh, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]
 
 
 @casts("lower")
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """``relu(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`. Errors as lstm_cell's."""
+    """``relu(input W_ih^T + b_ih + hx W_hh^T + b_hh)``: see :class:`tnn.nn.RNNCell`.
+
+    Args:
+        input: (B, inputs), floating point.
+        hx: (B, hidden), of the same dtype.
+        w_ih, w_hh: (hidden, inputs) and (hidden, hidden).
+        b_ih, b_hh: (hidden,), or None.
+
+    Shape:
+        output (B, hidden).
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        RuntimeError: shapes or dtypes do not fit.
+    """
     check_tensor("rnn_relu_cell", "hx", hx, 2)
     return _cell("rnn_relu_cell", RnnRelu, input, (hx, None), w_ih, w_hh, b_ih, b_hh)[0]

@@ -229,10 +229,14 @@ def interpolate(
         recompute_scale_factor: use the ratio of the sizes in place of ``scale_factor``.
         antialias: widen the filter when shrinking ('bilinear' and 'bicubic').
 
+    Shape:
+        output the input's with other spatial sizes.
+
     Raises:
         ValueError: the arguments contradict each other.
         NotImplementedError: the mode does not fit the input's rank.
         RuntimeError: a size is not positive.
+        TypeError: ``input`` is not a tensor.
     """
     check_tensor("interpolate", "input", input, 1)
     if input.dtype is uint8:  # pixels: in the interpolating modes rounded, and kept from overflow
@@ -277,13 +281,45 @@ def interpolate(
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """The old name of :func:`interpolate`."""
+    """The old name of :func:`interpolate`, which gives the equation.
+
+    Args:
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point or uint8.
+        size: the output's spatial sizes, an int or a tuple; or
+        scale_factor: their ratio to the input's.
+        mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear' or 'area'.
+        align_corners: whether the corner elements keep their places.
+
+    Shape:
+        output the input's with other spatial sizes.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: the arguments contradict each other.
+        NotImplementedError: the mode does not fit the input's rank.
+        RuntimeError: a size is not positive.
+    """
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input, size=None, scale_factor=None):
-    """The old name of :func:`interpolate` in mode 'nearest'."""
+    """The old name of :func:`interpolate` in mode 'nearest': each output takes the input that covers it.
+
+    Args:
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point or uint8.
+        size: the output's spatial sizes, an int or a tuple; or
+        scale_factor: their ratio to the input's.
+
+    Shape:
+        output the input's with other spatial sizes.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: the arguments contradict each other.
+        NotImplementedError: the mode does not fit the input's rank.
+        RuntimeError: a size is not positive.
+    """
     warnings.warn(
         "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
     )
@@ -291,7 +327,22 @@ def upsample_nearest(input, size=None, scale_factor=None):
 
 
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """The old name of :func:`interpolate` in mode 'bilinear' with aligned corners."""
+    """The old name of :func:`interpolate` in mode 'bilinear' with aligned corners.
+
+    Args:
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point or uint8.
+        size: the output's spatial sizes, an int or a tuple; or
+        scale_factor: their ratio to the input's.
+
+    Shape:
+        output the input's with other spatial sizes.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        ValueError: the arguments contradict each other.
+        NotImplementedError: the mode does not fit the input's rank.
+        RuntimeError: a size is not positive.
+    """
     warnings.warn(
         "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
     )
@@ -301,7 +352,15 @@ def upsample_bilinear(input, size=None, scale_factor=None):
 def pixel_shuffle(input, upscale_factor):
     """(..., C r^2, H, W) to (..., C, H r, W r): channels become pixels (Shi et al., arXiv 1609.05158).
 
+    Args:
+        input: tensor of any dtype with at least 3 dimensions.
+        upscale_factor: r, an int.
+
+    Shape:
+        (..., C r^2, H, W) to (..., C, H r, W r).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: fewer than 3 dimensions, a factor that is not positive, or channels that it does not divide.
     """
     check_tensor("pixel_shuffle", "input", input, 1)
@@ -327,7 +386,15 @@ def pixel_shuffle(input, upscale_factor):
 def pixel_unshuffle(input, downscale_factor):
     """(..., C, H r, W r) to (..., C r^2, H, W): the inverse of :func:`pixel_shuffle`.
 
+    Args:
+        input: tensor of any dtype with at least 3 dimensions.
+        downscale_factor: r, an int.
+
+    Shape:
+        (..., C, H r, W r) to (..., C r^2, H, W).
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: fewer than 3 dimensions, a factor that is not positive, or sizes that it does not divide.
     """
     check_tensor("pixel_unshuffle", "input", input, 1)
@@ -353,7 +420,15 @@ def pixel_unshuffle(input, downscale_factor):
 def channel_shuffle(input, groups):
     """Interleaves the channels of ``groups`` groups (Zhang et al., ShuffleNet, arXiv 1707.01083).
 
+    Args:
+        input: (N, C, ...), of any dtype.
+        groups: an int that divides C.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: fewer than 3 dimensions, or groups that do not divide the channels.
     """
     check_tensor("channel_shuffle", "input", input, 1)

@@ -48,7 +48,17 @@ def _no_gradient(node_class, out, *parameters):
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probability at its place in ``input`` (or ``p``, a number), else 0; of the dtype of ``input``.
 
+    Args:
+        input: probabilities in [0, 1], floating point; with ``p`` any tensor.
+        p: a number in [0, 1], or None.
+        generator: where the numbers come from; the default generator if None.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: a probability is outside [0, 1].
         NotImplementedError: ``input`` holds integers.
     """
@@ -61,7 +71,15 @@ def bernoulli(input, p=None, *, generator=None, out=None):
 def poisson(input, generator=None):
     """Poisson numbers with the rates in ``input``, of its dtype.
 
+    Args:
+        input: rates, not negative, floating point.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        that of ``input``.
+
     Raises:
+        TypeError: ``input`` is not a tensor.
         RuntimeError: a rate is negative.
         NotImplementedError: ``input`` is not of a floating-point dtype.
     """
@@ -92,9 +110,11 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     """Categories drawn with the weights in ``input``.
 
     Args:
-        input: weights >= 0, of shape [categories] or [rows, categories]; they need not add up to 1.
+        input: weights >= 0, of shape [categories] or [rows, categories]; they need not add up to 1; floating point.
         num_samples: how many to draw (from each row).
         replacement: whether a category may be drawn more than once.
+        generator: where the numbers come from; the default generator if None.
+        out: tensor to write the result to, or None.
 
     Returns:
         int64 numbers of categories, [num_samples] or [rows, num_samples].
@@ -102,6 +122,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     Raises:
         RuntimeError: more samples than categories without replacement; weights that are negative, not finite or all
             zero; another number of dimensions or dtype.
+        TypeError: ``input`` is not a tensor.
     """
     check_tensor("multinomial", "input", input, 1)
     g = generator_of("multinomial", generator)
@@ -147,7 +168,19 @@ def rand(
     Args:
         size: the shape: integers, or one sequence of them.
         generator: where the numbers come from; the default generator if None.
-        out, dtype, layout, device, requires_grad, pin_memory: as :func:`tnn.zeros`.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, or another device than the CPU.
+        NotImplementedError: the dtype is not a floating-point one.
 
     >>> import tnn
     >>> _ = tnn.manual_seed(0)
@@ -169,7 +202,25 @@ def rand(
 def randn(
     *size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **kw
 ):
-    """Normal numbers of mean 0 and variance 1; arguments as :func:`rand`."""
+    """Normal numbers of mean 0 and variance 1.
+
+    Args:
+        size: the shape: integers, or one sequence of them.
+        generator: where the numbers come from; the default generator if None.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
+
+    Raises:
+        TypeError: a size is not an integer.
+        RuntimeError: a size is negative, or another device than the CPU.
+        NotImplementedError: the dtype is not a floating-point one.
+    """
     return _new("randn", normal_, (), size, kw, generator, out, dtype, device, requires_grad)
 
 
@@ -205,9 +256,17 @@ def randint(*args, generator=None, out=None, dtype=None, layout=None, device=Non
     """``randint(high, size)`` or ``randint(low, high, size)``: integers of [low, high), int64 by default.
 
     Args:
-        low, high: integers; low is 0 by default.
-        size: a sequence of integers.
-        generator, out, dtype, layout, device, requires_grad: as :func:`rand`.
+        args: high and size; or low, high and size: integers, and a sequence of them, also by these names; low is 0 by
+            default.
+        generator: where the numbers come from; the default generator if None.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, int64 by default.
+        layout: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output ``size``.
 
     Raises:
         RuntimeError: low >= high, or out of the dtype's range.
@@ -235,6 +294,18 @@ def randperm(
     pin_memory=False,
 ):
     """The integers 0 ... n - 1 in random order, int64 by default.
+
+    Args:
+        n: an integer.
+        generator: where the numbers come from; the default generator if None.
+        out: a tensor to write to, which takes the shape.
+        dtype: the element type, int64 by default.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (n,).
 
     Raises:
         RuntimeError: n is negative, or too large for the dtype.
@@ -311,7 +382,25 @@ def rand_like(
     memory_format=None,
     pin_memory=False,
 ):
-    """Uniform numbers of [0, 1) with the shape and dtype of ``input``."""
+    """Uniform numbers of [0, 1) with the shape and dtype of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        generator: where the numbers come from; the default generator if None.
+        dtype: the element type, by default that of ``input``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: another device than the CPU.
+        NotImplementedError: the dtype is not a floating-point one.
+    """
     return _new_like("rand_like", uniform_, (), input, dtype, device, requires_grad, memory_format, generator)
 
 
@@ -326,7 +415,25 @@ def randn_like(
     memory_format=None,
     pin_memory=False,
 ):
-    """Normal numbers of mean 0 and variance 1 with the shape and dtype of ``input``."""
+    """Normal numbers of mean 0 and variance 1 with the shape and dtype of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        generator: where the numbers come from; the default generator if None.
+        dtype: the element type, by default that of ``input``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: another device than the CPU.
+        NotImplementedError: the dtype is not a floating-point one.
+    """
     return _new_like("randn_like", normal_, (), input, dtype, device, requires_grad, memory_format, generator)
 
 
@@ -334,7 +441,25 @@ def randint_like(
     input, *args, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, **kw
 ):
     """``randint_like(input, high)`` or ``randint_like(input, low, high)``: integers of [low, high) with the shape and
-    dtype of ``input``."""
+    dtype of ``input``.
+
+    Args:
+        input: the tensor to follow.
+        args: high; or low and high: integers, also by these names; low is 0 by default.
+        generator: where the numbers come from; the default generator if None.
+        dtype: the element type, by default that of ``input``.
+        layout: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+        memory_format: ``tnn.contiguous_format``: row-major order; else the order of ``input``.
+
+    Shape:
+        that of ``input``.
+
+    Raises:
+        TypeError: ``input`` is not a tensor, or a bound not an integer.
+        RuntimeError: low >= high, or out of the dtype's range.
+    """
     kw.pop("pin_memory", None)
     ends = _ends("randint_like", args, kw)
     if kw:

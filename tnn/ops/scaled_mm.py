@@ -147,7 +147,16 @@ def scaled_grouped_mm(
 ):  # fmt: skip
     """:func:`grouped_mm` of float8 matrices with a scale for each row of ``mat_a`` and column of ``mat_b``.
 
-    Args: as for :func:`scaled_mm` (RowWise alone, no bias) and for :func:`grouped_mm` (``offs``).
+    Args:
+        mat_a, mat_b: float8_e4m3fn or float8_e5m2, as in :func:`grouped_mm`.
+        scale_a, scale_b: float32, what the stored numbers are multiplied by.
+        scale_recipe_a, scale_recipe_b: ``ScalingType.RowWise``.
+        swizzle_a, swizzle_b: None or ``SwizzleType.NO_SWIZZLE``.
+        bias: None.
+        offs: where each group ends in the grouped dimension, int32.
+        output_dtype: the result's dtype.
+        contraction_dim: empty.
+        use_fast_accum: accepted.
 
     Shape:
         The scales have their operand's shape without the dimension that is summed over; for two 2-D operands, where it

@@ -36,16 +36,18 @@ def hann_window(
     """Hann's window: ``w_k = (1 - cos(2 pi k / N)) / 2``.
 
     Args:
-        window_length: how many numbers.
-        periodic: N is ``window_length``, as spectra need it; else ``window_length - 1``, which is symmetric.
-        dtype: a floating-point dtype.
-        layout, device, pin_memory, requires_grad: as :func:`zeros`.
+        window_length: N, not negative.
+        periodic: one period of a periodic function; False: symmetric, N being one less in the equation.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
 
     Shape:
-        (window_length,).
+        output (window_length,).
 
     Raises:
-        RuntimeError: a negative length, or a dtype that is not of floating point.
+        RuntimeError: ``window_length`` is negative, or the dtype is not a floating-point one.
 
     >>> import tnn
     >>> tnn.hann_window(4)
@@ -58,21 +60,67 @@ def hamming_window(
     window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,
 ):  # fmt: skip
-    """Hamming's window: ``w_k = alpha - beta cos(2 pi k / N)``. Arguments, shape and errors as :func:`hann_window`."""
+    """Hamming's window: ``w_k = alpha - beta cos(2 pi k / N)``.
+
+    Args:
+        window_length: N, not negative.
+        periodic: one period of a periodic function; False: symmetric, N being one less in the equation.
+        alpha, beta: numbers.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (window_length,).
+
+    Raises:
+        RuntimeError: ``window_length`` is negative, or the dtype is not a floating-point one.
+    """
     return _cosines("hamming_window", window_length, periodic, (alpha, -beta), dtype, device, requires_grad)
 
 
 def blackman_window(
     window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):  # fmt: skip
-    """Blackman's window: ``w_k = 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)``; see :func:`hann_window`."""
+    """Blackman's window: ``w_k = 0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)``.
+
+    Args:
+        window_length: N, not negative.
+        periodic: one period of a periodic function; False: symmetric, N being one less in the equation.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (window_length,).
+
+    Raises:
+        RuntimeError: ``window_length`` is negative, or the dtype is not a floating-point one.
+    """
     return _cosines("blackman_window", window_length, periodic, (0.42, -0.5, 0.08), dtype, device, requires_grad)
 
 
 def bartlett_window(
     window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ):  # fmt: skip
-    """Bartlett's triangle: ``w_k = 1 - |2 k / N - 1|``. Arguments, shape and errors as :func:`hann_window`."""
+    """Bartlett's triangle: ``w_k = 1 - |2 k / N - 1|``.
+
+    Args:
+        window_length: N, not negative.
+        periodic: one period of a periodic function; False: symmetric, N being one less in the equation.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (window_length,).
+
+    Raises:
+        RuntimeError: ``window_length`` is negative, or the dtype is not a floating-point one.
+    """
     d, n = _checked("bartlett_window", window_length, dtype, device)
     k = arange(n, dtype=dtypes.float64) * (2 / max(n if periodic else n - 1, 1))
     out = 1 - (k - 1).abs() if n != 1 else k + 1
@@ -83,7 +131,23 @@ def kaiser_window(
     window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,
 ):  # fmt: skip
-    """Kaiser's window: ``w_k = I0(beta sqrt(1 - (2 k / N - 1)^2)) / I0(beta)``; see :func:`hann_window`."""
+    """Kaiser's window: ``w_k = I0(beta sqrt(1 - (2 k / N - 1)^2)) / I0(beta)``.
+
+    Args:
+        window_length: N, not negative.
+        periodic: one period of a periodic function; False: symmetric, N being one less in the equation.
+        beta: how narrow it is.
+        dtype: the element type, by default ``tnn.get_default_dtype()``.
+        layout, pin_memory: ignored.
+        device: the CPU.
+        requires_grad: whether gradients are computed for it.
+
+    Shape:
+        output (window_length,).
+
+    Raises:
+        RuntimeError: ``window_length`` is negative, or the dtype is not a floating-point one.
+    """
     d, n = _checked("kaiser_window", window_length, dtype, device)
     k = arange(n, dtype=dtypes.float64) * (2 / max(n if periodic else n - 1, 1)) - 1
     top = (beta * (1 - k * k).clamp_min(0.0).sqrt()).i0()
