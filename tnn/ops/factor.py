@@ -332,7 +332,7 @@ def eigvalsh(input, UPLO="L", *, out=None):
     """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`.
 
     Args:
-        A: symmetric matrices, float32 or float64.
+        input: symmetric matrices, float32 or float64.
         UPLO: which triangle is read, ``'L'`` or ``'U'``.
         out: tensor to write the result to, or None.
 
@@ -340,7 +340,7 @@ def eigvalsh(input, UPLO="L", *, out=None):
         (*, n, n) gives (*, n).
 
     Raises:
-        TypeError: ``A`` is not a tensor.
+        TypeError: ``input`` is not a tensor.
         LinAlgError: there was no convergence.
         RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64.
     """
@@ -673,7 +673,7 @@ def householder_product(input, tau, *, out=None):
     k = tau._data.shape[-1] if tau._data.ndim else 0
     if m < n or tau._data.shape != (*input._data.shape[:-2], k) or k > n or tau._data.dtype != input._data.dtype:
         raise RuntimeError(
-            "linalg.householder_product: expected input (*, m, n) with m >= n, and tau (*, k) with n >= k of its dtype, "
+            "linalg.householder_product: expected input (*, m, n) with m >= n, tau (*, k) with n >= k, and one dtype, "
             f"got {list(input._data.shape)} of {input.dtype} and {list(tau._data.shape)} of {tau.dtype}"
         )
     v = input.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=input._data.dtype))

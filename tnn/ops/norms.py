@@ -97,18 +97,18 @@ def vector_norm(input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     """``(sum |input|^ord)^(1/ord)`` over the dimensions ``dim``, or of the flattened tensor.
 
     Args:
-        x: tensor of a floating-point dtype.
+        input: tensor of a floating-point dtype.
         ord: any number; 0 counts what is not 0, inf and -inf are the largest and smallest absolute value.
         dim: a dimension, a tuple of them, or None for all elements.
         keepdim: keep the dimensions with size 1.
-        dtype: cast x to this dtype first.
+        dtype: cast input to this dtype first.
         out: tensor to write the result to, or None.
 
     Shape:
-        that of ``x`` without the dimensions.
+        that of ``input`` without the dimensions.
 
     Raises:
-        TypeError: ``x`` is not a tensor.
+        TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
         RuntimeError: the dtype is not a floating-point one, or there is no element where the norm needs one.
     """
@@ -119,19 +119,19 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
     """A norm of matrices, which lie in the two dimensions ``dim``.
 
     Args:
-        A: tensor of at least two dimensions, float32 or float64.
+        input: tensor of at least two dimensions, float32 or float64.
         ord: ``'fro'`` (Frobenius), ``'nuc'`` (sum of the singular values), inf, -inf (largest, smallest row sum of
             absolute values), 1, -1 (column sum), 2, -2 (largest, smallest singular value).
         dim: the two dimensions of the matrices.
         keepdim: keep the dimensions with size 1.
-        dtype: cast A to this dtype first.
+        dtype: cast input to this dtype first.
         out: tensor to write the result to, or None.
 
     Shape:
-        that of ``A`` without the two dimensions.
+        that of ``input`` without the two dimensions.
 
     Raises:
-        TypeError: ``A`` is not a tensor.
+        TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
         RuntimeError: not a float tensor of at least 2 dimensions, not two dimensions, or another order.
     """
@@ -187,18 +187,18 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=Non
     ``dim`` is one dimension (or the input 1-D), :func:`matrix_norm` where it is two (or the input 2-D).
 
     Args:
-        A: tensor of a floating-point dtype.
+        input: tensor of a floating-point dtype.
         ord: None, or an order of :func:`vector_norm` or :func:`matrix_norm`.
         dim: None, one dimension or two.
         keepdim: keep the dimensions with size 1.
         out: tensor to write the result to, or None.
-        dtype: cast A to this dtype first.
+        dtype: cast input to this dtype first.
 
     Shape:
-        that of ``A`` without the dimensions.
+        that of ``input`` without the dimensions.
 
     Raises:
-        TypeError: ``A`` is not a tensor.
+        TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
         RuntimeError: an order without dimensions for a tensor that is neither 1-D nor 2-D, or no such order.
     """

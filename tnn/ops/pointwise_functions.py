@@ -185,7 +185,14 @@ def heaviside(input, values, *, out=None):
 
     Args:
         input, values: tensors of one dtype; their shapes broadcast.
-        out: tensor to write the result to.
+        out: tensor to write the result to, or None.
+
+    Shape:
+        that to which the operands broadcast, in their dtype.
+
+    Raises:
+        TypeError: an operand is not a tensor.
+        RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
     return _heaviside(input, values, out=out)
 
