@@ -28,7 +28,11 @@ class ReLU(_Inplace):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of any dtype but bool; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: it is of bool type.
 
     >>> import tnn
     >>> tnn.nn.ReLU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -45,12 +49,15 @@ class Hardtanh(Module):
     Args:
         min_val, max_val: the limits.
         inplace: overwrite the input.
+        min_value, max_value: old names of ``min_val`` and ``max_val``, with a warning.
 
     Shape:
-        Any shape; the output has the same.
+        any, of any dtype but bool; the output has the same.
 
     Raises:
         AssertionError: ``max_val`` is not larger than ``min_val``.
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is of bool type.
 
     >>> import tnn
     >>> tnn.nn.Hardtanh()(tnn.tensor([-3.0, 0.5, 2.0]))
@@ -83,7 +90,11 @@ class ReLU6(Hardtanh):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of any dtype but bool; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is of bool type.
 
     >>> import tnn
     >>> tnn.nn.ReLU6()(tnn.tensor([-1.0, 3.0, 8.0]))
@@ -105,7 +116,11 @@ class LeakyReLU(Module):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.LeakyReLU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -135,10 +150,15 @@ class PReLU(Module):
         device, dtype: of the weights.
 
     Shape:
-        Any shape, with ``num_parameters`` channels if that is not 1; the output has the same.
+        any, of a floating-point dtype, with ``num_parameters`` channels if that is not 1; the output has the same.
 
     Attributes:
         weight: Parameter of shape (num_parameters,).
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
+        RuntimeError: its dtype is not that of the weights, or the number of channels differs.
 
     >>> import tnn
     >>> tnn.nn.PReLU()(tnn.tensor([-1.0, 0.0, 2.0])).detach()
@@ -174,7 +194,12 @@ class RReLU(Module):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
+        RuntimeError: ``lower`` is larger than ``upper``.
 
     >>> import tnn
     >>> tnn.nn.RReLU(0.1, 0.3).eval()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -205,7 +230,11 @@ class Threshold(Module):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of any dtype but bool; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is of bool type.
     """
 
     __constants__ = ["threshold", "value", "inplace"]
@@ -231,7 +260,11 @@ class ELU(Module):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.ELU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -260,7 +293,12 @@ class CELU(Module):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
+        RuntimeError: ``alpha`` is 0.
 
     >>> import tnn
     >>> tnn.nn.CELU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -289,7 +327,11 @@ class SELU(_Inplace):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.SELU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -307,7 +349,12 @@ class GELU(Module):
         approximate: ``"none"``, or ``"tanh"`` for ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))``.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
+        RuntimeError: ``approximate`` is another word.
 
     >>> import tnn
     >>> tnn.nn.GELU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -334,7 +381,11 @@ class SiLU(_Inplace):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.SiLU()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -352,7 +403,11 @@ class Mish(_Inplace):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.Mish()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -370,7 +425,11 @@ class Hardsigmoid(_Inplace):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.Hardsigmoid()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -388,7 +447,11 @@ class Hardswish(_Inplace):
         inplace: overwrite the input.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.Hardswish()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -406,7 +469,11 @@ class Hardshrink(Module):
         lambd: the bound.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.Hardshrink()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -433,7 +500,12 @@ class Softshrink(Module):
         lambd: the bound, not negative.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
+        RuntimeError: ``lambd`` is negative.
 
     >>> import tnn
     >>> tnn.nn.Softshrink()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -461,7 +533,11 @@ class Softplus(Module):
         threshold: above it the function is taken as linear.
 
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.Softplus()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -485,8 +561,14 @@ class Softplus(Module):
 class Softsign(Module):
     r"""``x / (1 + |x|)``.
 
+    Args:
+        args, kwargs: not used.
+
     Shape:
-        Any shape; the output has the same.
+        any; integers are computed in the default floating-point dtype; the output has the same shape.
+
+    Raises:
+        TypeError: the input is not a tensor.
 
     >>> import tnn
     >>> tnn.nn.Softsign()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -500,8 +582,14 @@ class Softsign(Module):
 class Tanhshrink(Module):
     r"""``x - tanh(x)``.
 
+    Args:
+        args, kwargs: not used.
+
     Shape:
-        Any shape; the output has the same.
+        any; integers are computed in the default floating-point dtype; the output has the same shape.
+
+    Raises:
+        TypeError: the input is not a tensor.
 
     >>> import tnn
     >>> tnn.nn.Tanhshrink()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -513,10 +601,16 @@ class Tanhshrink(Module):
 
 
 class Tanh(Module):
-    r"""Hyperbolic tangent.
+    r"""Hyperbolic tangent ``(e^x - e^-x) / (e^x + e^-x)``.
+
+    Args:
+        args, kwargs: not used.
 
     Shape:
-        Any shape; the output has the same.
+        any; integers are computed in the default floating-point dtype; the output has the same shape.
+
+    Raises:
+        TypeError: the input is not a tensor.
 
     >>> import tnn
     >>> tnn.nn.Tanh()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -530,8 +624,14 @@ class Tanh(Module):
 class Sigmoid(Module):
     r"""Logistic function ``1 / (1 + e^-x)``.
 
+    Args:
+        args, kwargs: not used.
+
     Shape:
-        Any shape; the output has the same.
+        any; integers are computed in the default floating-point dtype; the output has the same shape.
+
+    Raises:
+        TypeError: the input is not a tensor.
 
     >>> import tnn
     >>> tnn.nn.Sigmoid()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -545,8 +645,15 @@ class Sigmoid(Module):
 class LogSigmoid(Module):
     r"""``log(1 / (1 + e^-x))``, without overflow.
 
+    Args:
+        args, kwargs: not used.
+
     Shape:
-        Any shape; the output has the same.
+        any, of a floating-point dtype; the output has the same.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
 
     >>> import tnn
     >>> tnn.nn.LogSigmoid()(tnn.tensor([-1.0, 0.0, 2.0]))
@@ -564,7 +671,13 @@ class GLU(Module):
         dim: the dimension that is halved.
 
     Shape:
-        Any shape with an even size along ``dim``; the output has half of it.
+        any with an even size along ``dim``, of a floating-point dtype; the output has half of it.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        NotImplementedError: it is not of a floating-point dtype.
+        RuntimeError: the input has no dimensions, or an odd size along ``dim``.
+        IndexError: there is no such dimension.
 
     >>> import tnn
     >>> tnn.nn.GLU()(tnn.tensor([-1.0, 2.0, 0.0, 0.0]))

@@ -21,6 +21,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         cutoffs: where the clusters begin, increasing, within (0, n_classes).
         div_value: how much smaller each cluster's projection is than the one before.
         head_bias: whether the head has a bias.
+        device: the CPU.
+        dtype: of the weights.
 
     Shape:
         input: (N, in_features) or (in_features,); target: (N,) or (), int64 in [0, n_classes).

@@ -37,7 +37,11 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
         output_size: an int or a tuple of one int; None keeps a dimension's size.
 
     Shape:
-        (N, C, L) or (C, L); the spatial sizes become ``output_size``.
+        (N, C, L) or (C, L), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -52,7 +56,11 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
         return_indices: also return where each maximum lies.
 
     Shape:
-        (N, C, L) or (C, L); the spatial sizes become ``output_size``.
+        (N, C, L) or (C, L), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -68,7 +76,11 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
         output_size: an int or a tuple of two ints; None keeps a dimension's size.
 
     Shape:
-        (N, C, H, W) or (C, H, W); the spatial sizes become ``output_size``.
+        (N, C, H, W) or (C, H, W), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -83,7 +95,11 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
         return_indices: also return where each maximum lies.
 
     Shape:
-        (N, C, H, W) or (C, H, W); the spatial sizes become ``output_size``.
+        (N, C, H, W) or (C, H, W), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -99,7 +115,11 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
         output_size: an int or a tuple of three ints; None keeps a dimension's size.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); the spatial sizes become ``output_size``.
+        (N, C, D, H, W) or (C, D, H, W), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -114,7 +134,11 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
         return_indices: also return where each maximum lies.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); the spatial sizes become ``output_size``.
+        (N, C, D, H, W) or (C, D, H, W), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -150,7 +174,12 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
         return_indices: also return where each maximum lies.
 
     Shape:
-        (N, C, H, W) or (C, H, W); the spatial sizes become ``output_size``.
+        (N, C, H, W) or (C, H, W), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        ValueError: neither or both of output_size and output_ratio are given, or a ratio is out of range.
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     _dims = 2
@@ -171,7 +200,12 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
         return_indices: also return where each maximum lies.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); the spatial sizes become ``output_size``.
+        (N, C, D, H, W) or (C, D, H, W), floating point; the spatial sizes become ``output_size``.
+
+    Raises:
+        ValueError: neither or both of output_size and output_ratio are given, or a ratio is out of range.
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     _dims = 3

@@ -148,13 +148,17 @@ class BatchNorm1d(_BatchNorm):
         momentum: weight of the newest batch; None averages over all batches alike.
         affine: have a learnable weight and bias.
         track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
         bias: with ``affine``, have a bias.
 
     Shape:
-        (N, C) or (N, C, L); the output has the input's.
+        (N, C) or (N, C, L), floating point; the output has the input's.
 
     Raises:
+        TypeError: the input is not a tensor.
         ValueError: the input has another number of dimensions, or training with one value for each feature.
+        RuntimeError: it has another number of channels than ``num_features``, or an integer dtype.
 
     S. Ioffe and C. Szegedy, "Batch normalization" (2015).
     """
@@ -165,10 +169,26 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """:class:`BatchNorm1d` for images: each channel is normalized over the batch and all positions.
+    """Normalizes each channel over the batch and all positions of images: ``y = (x - mean) / sqrt(var + eps) * weight +
+    bias``; see :class:`BatchNorm1d`.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the newest batch; None averages over all batches alike.
+        affine: have a learnable weight and bias.
+        track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
 
     Shape:
-        (N, C, H, W); the output has the input's.
+        (N, C, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the input has another number of dimensions, or training with one value for each channel.
+        RuntimeError: it has another number of channels than ``num_features``, or an integer dtype.
     """
 
     def _check_input_dim(self, input):
@@ -177,10 +197,26 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """:class:`BatchNorm1d` for volumes: each channel is normalized over the batch and all positions.
+    """Normalizes each channel over the batch and all positions of volumes: ``y = (x - mean) / sqrt(var + eps) * weight
+    + bias``; see :class:`BatchNorm1d`.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the newest batch; None averages over all batches alike.
+        affine: have a learnable weight and bias.
+        track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
 
     Shape:
-        (N, C, D, H, W); the output has the input's.
+        (N, C, D, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the input has another number of dimensions, or training with one value for each channel.
+        RuntimeError: it has another number of channels than ``num_features``, or an integer dtype.
     """
 
     def _check_input_dim(self, input):
@@ -189,36 +225,100 @@ class BatchNorm3d(_BatchNorm):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """A :class:`BatchNorm1d` that takes ``num_features`` from its first input."""
+    """A :class:`BatchNorm1d` that takes ``num_features`` from its first input.
+
+    Args:
+        eps: added to the variance.
+        momentum: weight of the newest batch; None averages over all batches alike.
+        affine: have a learnable weight and bias.
+        track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
+
+    Shape:
+        (N, C) or (N, C, L), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the input has another number of dimensions, or training with one value for each channel.
+    """
 
     cls_to_become = BatchNorm1d
     _check_input_dim = BatchNorm1d._check_input_dim
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """A :class:`BatchNorm2d` that takes ``num_features`` from its first input."""
+    """A :class:`BatchNorm2d` that takes ``num_features`` from its first input.
+
+    Args:
+        eps: added to the variance.
+        momentum: weight of the newest batch; None averages over all batches alike.
+        affine: have a learnable weight and bias.
+        track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
+
+    Shape:
+        (N, C, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the input has another number of dimensions, or training with one value for each channel.
+    """
 
     cls_to_become = BatchNorm2d
     _check_input_dim = BatchNorm2d._check_input_dim
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """A :class:`BatchNorm3d` that takes ``num_features`` from its first input."""
+    """A :class:`BatchNorm3d` that takes ``num_features`` from its first input.
+
+    Args:
+        eps: added to the variance.
+        momentum: weight of the newest batch; None averages over all batches alike.
+        affine: have a learnable weight and bias.
+        track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
+
+    Shape:
+        (N, C, D, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the input has another number of dimensions, or training with one value for each channel.
+    """
 
     cls_to_become = BatchNorm3d
     _check_input_dim = BatchNorm3d._check_input_dim
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalization whose statistics are those of all processes of a group; in a single process, ordinary ones.
+    """Batch normalization whose statistics are those of all processes of a group; in a single process, ordinary ones:
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
     Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the newest batch; None averages over all batches alike.
+        affine: have a learnable weight and bias.
+        track_running_stats: keep running statistics; without them the batch's are used in evaluation too.
+        device: the CPU.
+        dtype: of the parameters and statistics.
         process_group: the group that shares statistics (None: all processes).
 
     The others are those of :class:`BatchNorm1d`.
 
     Shape:
-        (N, C, ...), at least 2-D; the output has the input's.
+        (N, C, ...), at least 2-D, floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the input has fewer than two dimensions, or training with one value for each channel.
+        RuntimeError: it has fewer than two channels than ``num_features``, or an integer dtype.
     """
 
     def __init__(

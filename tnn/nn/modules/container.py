@@ -46,7 +46,14 @@ def key_value_pairs(name, values):
 
 
 class Container(Module):
-    """Deprecated: a module with the submodules that the keywords name. Subclass Module instead."""
+    """Deprecated: a module with the submodules that the keywords name. Subclass Module instead.
+
+    Args:
+        kwargs: submodules by name.
+
+    Raises:
+        TypeError: one is not a module.
+    """
 
     def __init__(self, **kwargs):
         warnings.warn(
@@ -110,6 +117,9 @@ class Sequential(_ModuleSequence):
 
     Args:
         args: the modules; or one OrderedDict of names and modules.
+
+    Raises:
+        TypeError: one is not a module.
 
     Example::
 
@@ -205,6 +215,10 @@ class ModuleList(_ModuleSequence):
     Args:
         modules: an iterable of modules.
 
+    Raises:
+        TypeError: an element is not a module.
+        IndexError: there is no such place.
+
     Example::
 
         >>> import tnn
@@ -269,6 +283,10 @@ class ModuleDict(Module):
 
     Args:
         modules: a mapping of names to modules, or an iterable of pairs.
+
+    Raises:
+        TypeError: a value is not a module, or ``modules`` neither a mapping nor an iterable of pairs.
+        KeyError: there is no such name.
 
     Example::
 
@@ -361,6 +379,10 @@ class ParameterList(Module):
     Args:
         values: an iterable of elements.
 
+    Raises:
+        TypeError: ``values`` is not iterable.
+        IndexError: there is no such place.
+
     Example::
 
         >>> import tnn
@@ -436,6 +458,10 @@ class ParameterDict(Module):
     Args:
         parameters: a mapping of strings to elements, or an iterable of pairs. A plain dict is sorted by key; an
             OrderedDict, a ParameterDict and pairs keep their order.
+
+    Raises:
+        TypeError: ``parameters`` is neither a mapping nor an iterable of pairs.
+        KeyError: there is no such name.
 
     Example::
 

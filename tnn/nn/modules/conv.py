@@ -263,18 +263,54 @@ class _LazyConv(LazyConv):
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A Conv1d that learns ``in_channels`` from its first input, and is a Conv1d from then on."""
+    """A Conv1d that learns ``in_channels`` from its first input, and is a Conv1d from then on.
+
+    Args:
+        out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype: as of
+            :class:`Conv1d`.
+
+    Shape:
+        as of :class:`Conv1d`.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError, ValueError: as of :class:`Conv1d`.
+    """
 
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A Conv2d that learns ``in_channels`` from its first input, and is a Conv2d from then on."""
+    """A Conv2d that learns ``in_channels`` from its first input, and is a Conv2d from then on.
+
+    Args:
+        out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype: as of
+            :class:`Conv2d`.
+
+    Shape:
+        as of :class:`Conv2d`.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError, ValueError: as of :class:`Conv2d`.
+    """
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A Conv3d that learns ``in_channels`` from its first input, and is a Conv3d from then on."""
+    """A Conv3d that learns ``in_channels`` from its first input, and is a Conv3d from then on.
+
+    Args:
+        out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype: as of
+            :class:`Conv3d`.
+
+    Shape:
+        as of :class:`Conv3d`.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError, ValueError: as of :class:`Conv3d`.
+    """
 
     cls_to_become = Conv3d

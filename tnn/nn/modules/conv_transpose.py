@@ -148,18 +148,54 @@ class _LazyConvTranspose(LazyConv):
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A ConvTranspose1d that learns ``in_channels`` from its first input, and is a ConvTranspose1d from then on."""
+    """A ConvTranspose1d that learns ``in_channels`` from its first input, and is a ConvTranspose1d from then on.
+
+    Args:
+        out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode, device, dtype:
+            as of :class:`ConvTranspose1d`.
+
+    Shape:
+        as of :class:`ConvTranspose1d`.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError, ValueError: as of :class:`ConvTranspose1d`.
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A ConvTranspose2d that learns ``in_channels`` from its first input, and is a ConvTranspose2d from then on."""
+    """A ConvTranspose2d that learns ``in_channels`` from its first input, and is a ConvTranspose2d from then on.
+
+    Args:
+        out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode, device, dtype:
+            as of :class:`ConvTranspose2d`.
+
+    Shape:
+        as of :class:`ConvTranspose2d`.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError, ValueError: as of :class:`ConvTranspose2d`.
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A ConvTranspose3d that learns ``in_channels`` from its first input, and is a ConvTranspose3d from then on."""
+    """A ConvTranspose3d that learns ``in_channels`` from its first input, and is a ConvTranspose3d from then on.
+
+    Args:
+        out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode, device, dtype:
+            as of :class:`ConvTranspose3d`.
+
+    Shape:
+        as of :class:`ConvTranspose3d`.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError, ValueError: as of :class:`ConvTranspose3d`.
+    """
 
     cls_to_become = ConvTranspose3d

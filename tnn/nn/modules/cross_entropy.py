@@ -11,11 +11,18 @@ class NLLLoss(_WeightedLoss):
 
     Args:
         weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
         ignore_index: a target that counts for nothing.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
-        input: (C,), (N, C) or (N, C, d1, ...); target: () , (N,) or (N, d1, ...); output: (), or the target's with
-        reduction='none'.
+        input: (C,), (N, C) or (N, C, d1, ...), floating point; target: () , (N,) or (N, d1, ...); output: (), or the
+        target's with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        IndexError: a target lies outside [0, C).
+        ValueError, RuntimeError: the shapes or dtypes do not fit, or another reduction.
     """
 
     __constants__ = ["ignore_index", "reduction"]
@@ -29,7 +36,23 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """The old name of :class:`NLLLoss` for images."""
+    """The old name of :class:`NLLLoss` for images: ``-w[t] x[t]`` for classes t under log-probabilities x.
+
+    Args:
+        weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        ignore_index: a target that counts for nothing.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        input: (C,), (N, C) or (N, C, d1, ...), floating point; target: () , (N,) or (N, d1, ...); output: (), or the
+        target's with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        IndexError: a target lies outside [0, C).
+        ValueError, RuntimeError: the shapes or dtypes do not fit, or another reduction.
+    """
 
 
 class CrossEntropyLoss(_WeightedLoss):
@@ -39,12 +62,19 @@ class CrossEntropyLoss(_WeightedLoss):
 
     Args:
         weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
         ignore_index: a target class that counts for nothing.
+        reduction: 'mean', 'sum' or 'none'.
         label_smoothing: e in [0, 1].
 
     Shape:
-        input: (C,), (N, C) or (N, C, d1, ...); target: () , (N,) or (N, d1, ...); output: (), or the target's with
-        reduction='none'.
+        input: (C,), (N, C) or (N, C, d1, ...), floating point; target: () , (N,) or (N, d1, ...); output: (), or the
+        target's with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        IndexError: a target lies outside [0, C).
+        ValueError, RuntimeError: the shapes or dtypes do not fit, or another reduction.
 
     >>> import tnn
     >>> loss = tnn.nn.CrossEntropyLoss()
@@ -70,7 +100,15 @@ class CrossEntropyLoss(_WeightedLoss):
 
 class LinearCrossEntropyOptions:
     """How PyTorch would cut :class:`LinearCrossEntropyLoss` into chunks. The values are kept and
-    have no effect here."""
+    have no effect here.
+
+    Args:
+        allow_retain_graph, batch_chunk_size, chunking_method, acc_dtype: kept.
+        acc_policy: 'accurate', 'balanced', 'compact' or 'auto'; kept.
+
+    Raises:
+        ValueError: another ``acc_policy``.
+    """
 
     def __init__(
         self, allow_retain_graph=False, batch_chunk_size=None, chunking_method="auto", acc_policy="auto", acc_dtype=None
@@ -85,18 +123,27 @@ class LinearCrossEntropyOptions:
 
 
 class LinearCrossEntropyLoss(Module):
-    """:class:`CrossEntropyLoss` of a linear layer's output, the layer being part of the loss.
+    """The cross entropy of ``softmax(linear(x))`` with classes or distributions, the layer being part of the loss: see
+    :class:`CrossEntropyLoss`.
 
     Args:
         in_features: the size of an input sample.
         num_classes: C.
         out_features: the further sizes (d1, ..., dK) of a K-dimensional loss.
         bias: whether the layer has a bias.
+        device: the CPU.
+        dtype: of the layer.
         weight, reduction, ignore_index, label_smoothing: as for :class:`CrossEntropyLoss`.
+        options: how PyTorch would cut the work into chunks; without effect.
 
     Shape:
         input: (in_features,) or (N, in_features); target: () , (N,) or (N, d1, ...), or distributions (C,) or (N,
             C, d1, ...).
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        IndexError: a target lies outside [0, C).
+        ValueError, RuntimeError: the shapes or dtypes do not fit.
     """
 
     __constants__ = ["num_classes", "out_features", "reduction", "ignore_index", "label_smoothing"]

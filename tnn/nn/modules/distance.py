@@ -12,7 +12,12 @@ class CosineSimilarity(Module):
         eps: the least norm.
 
     Shape:
-        inputs whose shapes broadcast; output: their shape without ``dim``.
+        inputs whose shapes broadcast, floating point; output: their shape without ``dim``.
+
+    Raises:
+        TypeError: an input is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: the shapes do not broadcast.
     """
 
     __constants__ = ["dim", "eps"]
@@ -35,7 +40,11 @@ class PairwiseDistance(Module):
         keepdim: keep the last dimension, with size 1.
 
     Shape:
-        inputs: (N, D) or (D,); output: (N,) or (), or with a last size of 1.
+        inputs: (N, D) or (D,), floating point; output: (N,) or (), or with a last size of 1.
+
+    Raises:
+        TypeError: an input is not a tensor.
+        RuntimeError: the shapes do not broadcast.
     """
 
     __constants__ = ["norm", "eps", "keepdim"]

@@ -44,13 +44,22 @@ class Dropout(_DropoutNd):
 
 
 class Dropout1d(_DropoutNd):
-    """Drops whole channels with probability p: one draw for each, in training mode.
+    """Drops whole channels with probability p, in training mode: ``y_nc = x_nc m_nc / (1 - p)`` with one draw m for
+    each.
 
-    From: Tompson et al., Efficient object localization using convolutional networks, 2015. Args and errors as
-    :class:`Dropout`.
+    From: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
+    Args:
+        p: probability of a channel to be dropped.
+        inplace: write to the input.
 
     Shape:
-        (N, C, L) or (C, L).
+        (N, C, L) or (C, L), floating point; the output has the input's.
+
+    Raises:
+        ValueError: p is not within [0, 1].
+        TypeError: the input is not a tensor.
+        RuntimeError: it holds integers, or has neither 2 nor 3 dimensions.
     """
 
     def forward(self, input):
@@ -58,13 +67,22 @@ class Dropout1d(_DropoutNd):
 
 
 class Dropout2d(_DropoutNd):
-    """Drops whole channels with probability p: one draw for each, in training mode.
+    """Drops whole channels with probability p, in training mode: ``y_nc = x_nc m_nc / (1 - p)`` with one draw m for
+    each.
 
-    From: Tompson et al., Efficient object localization using convolutional networks, 2015. Args and errors as
-    :class:`Dropout`.
+    From: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
+    Args:
+        p: probability of a channel to be dropped.
+        inplace: write to the input.
 
     Shape:
-        (N, C, H, W) or (N, C, L).
+        (N, C, H, W) or (N, C, L), floating point; the output has the input's.
+
+    Raises:
+        ValueError: p is not within [0, 1].
+        TypeError: the input is not a tensor.
+        RuntimeError: it holds integers, or has less than two dimensions.
     """
 
     def forward(self, input):
@@ -72,13 +90,22 @@ class Dropout2d(_DropoutNd):
 
 
 class Dropout3d(_DropoutNd):
-    """Drops whole channels with probability p: one draw for each, in training mode.
+    """Drops whole channels with probability p, in training mode: ``y_nc = x_nc m_nc / (1 - p)`` with one draw m for
+    each.
 
-    From: Tompson et al., Efficient object localization using convolutional networks, 2015. Args and errors as
-    :class:`Dropout`.
+    From: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
+    Args:
+        p: probability of a channel to be dropped.
+        inplace: write to the input.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W).
+        (N, C, D, H, W) or (C, D, H, W), floating point; the output has the input's.
+
+    Raises:
+        ValueError: p is not within [0, 1].
+        TypeError: the input is not a tensor.
+        RuntimeError: it holds integers, or has less than one dimension.
     """
 
     def forward(self, input):
@@ -89,11 +116,19 @@ class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean 0 and variance 1, for networks with SELU activations, in training mode.
 
     ``y_i = a (x_i m_i - c (1 - m_i)) + a c p``, ``c = 1.7580993408473766``, ``a = ((c^2 p + 1) (1 - p))^(-1/2)``. From:
-    Klambauer et al., Self-normalizing neural networks, 2017. Args and errors as :class:`Dropout`; ``inplace`` has no
-    effect.
+    Klambauer et al., Self-normalizing neural networks, 2017.
+
+    Args:
+        p: probability of an element to be dropped.
+        inplace: without effect.
 
     Shape:
-        Any; the output has the input's.
+        any, floating point; the output has the input's.
+
+    Raises:
+        ValueError: p is not within [0, 1].
+        TypeError: the input is not a tensor.
+        RuntimeError: it holds integers.
     """
 
     def forward(self, input):
@@ -101,12 +136,19 @@ class AlphaDropout(_DropoutNd):
 
 
 class FeatureAlphaDropout(_DropoutNd):
-    """Alpha dropout of whole features: one draw for each [n, c], in training mode.
+    """Alpha dropout of whole features: one draw for each [n, c], in training mode; see :class:`AlphaDropout`.
 
-    Args and errors as :class:`AlphaDropout`.
+    Args:
+        p: probability of a feature to be dropped.
+        inplace: without effect.
 
     Shape:
-        (N, C, ...).
+        (N, C, ...), floating point; the output has the input's.
+
+    Raises:
+        ValueError: p is not within [0, 1].
+        TypeError: the input is not a tensor.
+        RuntimeError: it holds integers, or has fewer than two dimensions.
     """
 
     def forward(self, input):

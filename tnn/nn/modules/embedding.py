@@ -49,9 +49,17 @@ class Embedding(_Table):
         max_norm, norm_type: rows that are looked up are scaled down to this norm, in place.
         scale_grad_by_freq: divide gradients by how often a row is looked up.
         sparse: give the weight sparse gradients (for SGD, SparseAdam and Adagrad).
+        device: the CPU.
+        dtype: of the weight.
 
     Shape:
         input: (*), integers in [0, V); output: (*, D).
+
+    Raises:
+        TypeError: the input is not a tensor.
+        IndexError: an index is out of range.
+        RuntimeError: the indices are not int64 or int32.
+        AssertionError: ``padding_idx`` is out of range.
 
     >>> import tnn
     >>> tnn.nn.Embedding(10, 3)(tnn.tensor([[1, 2], [4, 5]])).shape
@@ -123,9 +131,17 @@ class EmbeddingBag(_Table):
         include_last_offset: offsets has one more element, the last bag's end.
         padding_idx: a row that does not count.
         max_norm, norm_type, scale_grad_by_freq, sparse: as for :class:`Embedding`.
+        device: the CPU.
+        dtype: of the weight.
 
     Shape:
         input: (B, n), or (n,) with offsets (B,); output: (B, D).
+
+    Raises:
+        TypeError: the input is not a tensor.
+        IndexError: an index is out of range.
+        RuntimeError: the indices are not int64 or int32.
+        ValueError: shapes or offsets do not fit, or another mode.
     """
 
     __constants__ = [
