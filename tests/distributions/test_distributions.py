@@ -39,6 +39,37 @@ DRAWN = [
         -2.16645,
     ),
     (lambda: D.RelaxedOneHotCategorical(0.5, t(0.2, 0.8)), [0.29413, 0.70587], -0.72439),
+    (lambda: D.HalfNormal(t(1.0, 2.0)), [0.1468, 1.57228], [-0.23657, -1.22795]),
+    (lambda: D.HalfCauchy(t(1.0, 2.0)), [0.83056, 1.72241], [-0.97621, -1.69957]),
+    (lambda: D.Weibull(t(1.0, 2.0), 1.5), [0.47526, 0.93526], [-0.29412, -0.9875]),
+    (lambda: D.Pareto(t(1.0, 2.0), t(3.0, 4.0)), [1.1154, 2.16646], [0.66175, 0.29342]),
+    (lambda: D.InverseGamma(t(3.0, 2.5), t(1.0, 2.0)), [0.41084, 0.56464], [0.43104, -0.09341]),
+    (lambda: D.LogisticNormal(t(0.0, 1.0), t(1.0, 0.5)), [0.30155, 0.55952, 0.13893], 2.28874),
+    (lambda: D.Kumaraswamy(t(1.0, 2.0), t(3.0, 4.0)), [0.18824, 0.57642], [0.68152, 0.31695]),
+    (
+        lambda: D.TransformedDistribution(D.Normal(t(0.0, 1.0), 1.0), [D.TanhTransform(cache_size=1)]),
+        [-0.14575, 0.94535],
+        [-0.90824, 1.01345],
+    ),
+    (
+        lambda: D.TransformedDistribution(
+            D.Normal(t(0.0, 1.0), 1.0), [D.AffineTransform(1.0, t(2.0, -3.0)), D.SigmoidTransform()]
+        ),
+        [0.66961, 0.01264],
+        [-0.11432, 2.0573],
+    ),
+    (
+        lambda: D.TransformedDistribution(D.Independent(D.Normal(t(0.0, 1.0), 1.0), 1), D.ExpTransform()),
+        [0.86347, 5.96639],
+        -3.79701,
+    ),
+    (
+        lambda: D.TransformedDistribution(
+            D.Uniform(t(0.0), 1.0), [D.SigmoidTransform().inv, D.AffineTransform(1.0, 2.0)]
+        ),
+        [1.27984],
+        [-2.08433],
+    ),
 ]
 
 
@@ -130,3 +161,95 @@ def test_modules_of_single_classes():
     from tnn.distributions.normal import Normal
 
     assert (Categorical, MultivariateNormal, Normal) == (D.Categorical, D.MultivariateNormal, D.Normal)
+
+
+TRANSFORMS = [
+    (lambda: D.ExpTransform(), (2,)), (lambda: D.PowerTransform(2.5), (2,)), (lambda: D.SigmoidTransform(), (2,)),
+    (lambda: D.SoftplusTransform(), (2,)), (lambda: D.TanhTransform(), (2,)),
+    (lambda: D.AffineTransform(1.0, -2.0), (2,)), (lambda: D.AffineTransform(t(1.0, 2.0), t(-2.0, 3.0)), (2,)),
+    (lambda: D.StickBreakingTransform(), (3,)), (lambda: D.ReshapeTransform((4,), (2, 2)), (4,)),
+    (lambda: D.ComposeTransform([D.AffineTransform(0.0, 2.0), D.TanhTransform()]), (2,)),
+    (lambda: D.IndependentTransform(D.ExpTransform(), 1), (2,)), (lambda: D.TanhTransform().inv.inv, (2,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make, shape", TRANSFORMS)
+def test_transforms(make, shape):
+    f = make()
+    x = tnn.tensor(np.random.RandomState(0).uniform(0.2, 0.9, shape), requires_grad=True)
+    y = f(x)
+    assert tuple(y.shape) == tuple(f.forward_shape(shape)) and tuple(f.inverse_shape(y.shape)) == shape
+    np.testing.assert_allclose(f.inv(y).tolist(), x.tolist(), rtol=1e-6)
+    jacobian = tnn.autograd.functional.jacobian(f, x.detach())
+    size = tnn.linalg.slogdet(jacobian.reshape(y.numel(), x.numel())[: x.numel()]).logabsdet
+    given = f.log_abs_det_jacobian(x, y)
+    np.testing.assert_allclose(given.sum().item(), size.item(), atol=1e-6)
+    np.testing.assert_allclose(f.inv.log_abs_det_jacobian(y, x).tolist(), (-given).tolist())
+    assert f.bijective and f.inv.inv is f and f == make() and f != D.AbsTransform()
+    assert bool(f.domain.check(x).all()) and bool(f.codomain.check(y).all())
+
+
+def test_transformed():
+    cached = D.TanhTransform(cache_size=1)
+    x = t(20.0)
+    assert cached.inv(cached(x)) is x and math.isinf(D.TanhTransform().inv(cached(x)).item())
+    assert D.ExpTransform().with_cache()._cache_size == 1 and repr(D.ExpTransform().inv) == (
+        "_InverseTransform(ExpTransform())"
+    )
+    base = D.Normal(tnn.zeros(2, 3), 1.0)
+    d = D.TransformedDistribution(D.Independent(base, 1), [D.AffineTransform(0.0, 2.0, event_dim=1), D.ExpTransform()])
+    assert (d.batch_shape, d.event_shape, d.support.event_dim) == ((2,), (3,), 1) and d.has_rsample
+    assert d.expand((4, 2)).sample((5,)).shape == (5, 4, 2, 3)
+    wide = D.TransformedDistribution(D.Normal(tnn.zeros(1), 1.0), D.AffineTransform(tnn.zeros(3), 1.0))
+    assert wide.batch_shape == (3,) and wide.sample().shape == (3,)
+    turned = D.TransformedDistribution(D.Normal(0.0, 1.0), D.AffineTransform(1.0, -2.0))
+    np.testing.assert_allclose(turned.cdf(t(1.0, 3.0)).tolist(), [0.5, D.Normal(0.0, 1.0).cdf(t(1.0)).item()])
+    np.testing.assert_allclose(turned.icdf(t(0.3)).item(), 1 + 2 * D.Normal(0.0, 1.0).icdf(t(0.3)).item(), rtol=1e-5)
+    loc = tnn.zeros(2, requires_grad=True)
+    d = D.TransformedDistribution(D.Normal(loc, 1.0), [cached])
+    d.log_prob(d.rsample()).sum().backward()
+    assert loc.grad.abs().sum() > 0
+    p, q = (D.TransformedDistribution(D.Normal(m, 1.0), D.ExpTransform()) for m in (0.0, 2.0))
+    assert D.kl_divergence(p, q).item() == D.kl_divergence(p.base_dist, q.base_dist).item() == 2.0
+    with pytest.raises(NotImplementedError):
+        D.kl_divergence(p, turned)
+    for bad in (
+        lambda: D.TransformedDistribution(base, 3), lambda: D.ReshapeTransform((2,), (3,)), lambda: D.Transform(2),
+        lambda: D.TransformedDistribution(D.Normal(0.0, 1.0), D.StickBreakingTransform()), lambda: D.HalfNormal(-1.0),
+        lambda: D.HalfNormal(1.0).log_prob(t(-1.0)), lambda: D.Pareto(1.0, 1.0).log_prob(t(0.5)),
+    ):  # fmt: skip
+        with pytest.raises(ValueError):
+            bad()
+
+
+def test_moments_of_transformed():
+    # PyTorch 2.13's
+    for d, mean, variance, entropy in (
+        (D.HalfNormal(2.0), 1.595769, 1.453521, 1.418939), (D.Weibull(2.0, 1.5), 1.805491, 1.502762, 1.480087),
+        (D.Pareto(2.0, 3.0), 3.0, 3.0, 0.927868), (D.InverseGamma(3.0, 2.0), 1.0, 1.0, 0.695158),
+        (D.Kumaraswamy(2.0, 3.0), 0.457143, 0.041020, -0.208426),
+    ):  # fmt: skip
+        given = d.mean.item(), d.variance.item(), d.entropy().item()
+        np.testing.assert_allclose(given, (mean, variance, entropy), rtol=2e-5)
+    assert math.isnan(D.Kumaraswamy(0.5, 3.0).mode.item()) and D.Pareto(2.0, 3.0).mode.item() == 2.0
+    np.testing.assert_allclose(D.Weibull(2.0, 1.5).mode.item(), 2 * (1 / 3) ** (2 / 3), rtol=1e-6)
+    np.testing.assert_allclose(D.HalfCauchy(2.0).icdf(D.HalfCauchy(2.0).cdf(t(1.5))).item(), 1.5, rtol=1e-5)
+    np.testing.assert_allclose(D.LogNormal(1.0, 2.0).icdf(t(0.3)).item(), math.exp(1 + 2 * -0.5244005), rtol=1e-5)
+
+
+def test_tools_for_other_distributions():
+    from tnn.distributions.utils import lazy_property, logits_to_probs, probs_to_logits
+
+    class Once:
+        calls = 0
+
+        @lazy_property
+        def value(self):
+            self.calls += 1
+            return 3
+
+    once = Once()
+    assert once.value == once.value == 3 and once.calls == 1
+    np.testing.assert_allclose(logits_to_probs(probs_to_logits(t(0.2, 0.8))).tolist(), [0.2, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(logits_to_probs(probs_to_logits(t(0.2), True), True).tolist(), [0.2], rtol=1e-6)
+    assert math.isfinite(probs_to_logits(t(0.0)).item())

@@ -7,7 +7,7 @@ import re
 import sys
 from types import ModuleType
 
-from . import constraints, kl
+from . import constraints, kl, transforms, utils
 from .continuous import (
     Beta,
     Cauchy,
@@ -35,12 +35,25 @@ from .discrete import (
 from .distribution import Distribution
 from .kl import kl_divergence, register_kl
 from .multivariate import Independent, MixtureSameFamily, MultivariateNormal
+from .transformed import (
+    HalfCauchy,
+    HalfNormal,
+    InverseGamma,
+    Kumaraswamy,
+    LogisticNormal,
+    Pareto,
+    TransformedDistribution,
+    Weibull,
+)
+from .transforms import *  # noqa: F403
 
 __all__ = [
     "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Dirichlet", "Distribution", "Exponential",
-    "Gamma", "Geometric", "Gumbel", "Independent", "Laplace", "LogNormal", "MixtureSameFamily", "MultivariateNormal",
-    "Normal", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Poisson", "RelaxedOneHotCategorical",
-    "StudentT", "Uniform", "constraints", "kl", "kl_divergence", "register_kl",
+    "Gamma", "Geometric", "Gumbel", "HalfCauchy", "HalfNormal", "Independent", "InverseGamma", "Kumaraswamy",
+    "Laplace", "LogNormal", "LogisticNormal", "MixtureSameFamily", "MultivariateNormal", "Normal",
+    "OneHotCategorical", "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "RelaxedOneHotCategorical",
+    "StudentT", "TransformedDistribution", "Uniform", "Weibull", "constraints", "kl", "kl_divergence",
+    "register_kl", "transforms", "utils", *transforms.__all__,
 ]  # fmt: skip
 
 
@@ -48,7 +61,7 @@ def _modules_of_one() -> None:
     """The modules from which programs import single classes: ``from tnn.distributions.normal import Normal``."""
     for name in __all__:
         value = globals()[name]
-        if isinstance(value, type) and value is not Distribution:
+        if isinstance(value, type) and issubclass(value, Distribution) and value is not Distribution:
             own = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("student_t", "studentT")
             module = sys.modules.setdefault(f"{__name__}.{own}", ModuleType(f"{__name__}.{own}", value.__doc__))
             setattr(module, name, value)

@@ -3,7 +3,8 @@
 from typing import Any
 
 __all__ = [
-    "Constraint", "boolean", "greater_than", "greater_than_eq", "half_open_interval", "integer_interval", "interval",
+    "Constraint", "boolean", "greater_than", "greater_than_eq", "half_open_interval", "independent",
+    "integer_interval", "interval",
     "lower_cholesky", "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite",
     "positive_integer", "real", "real_vector", "simplex", "unit_interval",
 ]  # fmt: skip
@@ -48,6 +49,18 @@ def greater_than(lower_bound) -> Constraint:
 def greater_than_eq(lower_bound) -> Constraint:
     """x >= lower_bound."""
     return Constraint(f"GreaterThanEq(lower_bound={lower_bound})", lambda x: x >= lower_bound)
+
+
+def independent(base_constraint: Constraint, reinterpreted_batch_ndims: int) -> Constraint:
+    """The constraint for events of that many more dimensions: all elements satisfy it."""
+    n = reinterpreted_batch_ndims
+    if not n:
+        return base_constraint
+    name = f"IndependentConstraint({base_constraint!r}, {n})"
+    return Constraint(
+        name, lambda x: base_constraint.check(x).flatten(-n).all(-1), base_constraint.event_dim + n,
+        base_constraint.is_discrete,
+    )  # fmt: skip
 
 
 def _is_simplex(x):

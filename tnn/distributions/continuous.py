@@ -129,6 +129,9 @@ class LogNormal(Distribution):
     def cdf(self, value):
         return self.base_dist.cdf(value.log())
 
+    def icdf(self, value):
+        return self.base_dist.icdf(value).exp()
+
     def entropy(self):
         return self.base_dist.entropy() + self.loc
 
@@ -567,6 +570,9 @@ class Cauchy(Distribution):
 
     def cdf(self, value):
         return pointwise_unary.atan((value - self.loc) / self.scale) / math.pi + 0.5
+
+    def icdf(self, value):
+        return (math.pi * (value - 0.5)).tan() * self.scale + self.loc
 
     def entropy(self):
         return math.log(4 * math.pi) + self.scale.log()

@@ -11,6 +11,7 @@ from .continuous import Beta, Dirichlet, Exponential, Gamma, Laplace, LogNormal,
 from .discrete import Bernoulli, Categorical, OneHotCategorical, Poisson
 from .distribution import Distribution
 from .multivariate import Independent, MultivariateNormal
+from .transformed import TransformedDistribution
 
 _RULES: dict[tuple[type, type], Any] = {}
 
@@ -136,3 +137,10 @@ def _independent(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("KL of Independent distributions of different event dimensions")
     return p._summed(kl_divergence(p.base_dist, q.base_dist))
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _transformed(p, q):
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError("KL of distributions with different transforms")
+    return kl_divergence(p.base_dist, q.base_dist)
