@@ -170,3 +170,37 @@ def test_layer_in_float16(case):
         assert all(t.grad is None or t.grad.dtype is dtype for t in (*inputs, *layer.parameters()))
         outs.append(out.detach().float().numpy())
     np.testing.assert_allclose(*outs, rtol=4e-3, atol=4e-3 * max(1.0, float(np.abs(outs[1]).max(initial=0))))
+
+
+MIXED = [
+    ("F.linear", (2, 3), (4, 3)), ("F.linear", (2, 3), (4, 3), (4,)), ("F.conv1d", (1, 2, 5), (3, 2, 2)),
+    ("F.conv2d", (1, 2, 5, 5), (3, 2, 2, 2), (3,)), ("F.conv_transpose2d", (1, 2, 5, 5), (2, 3, 2, 2)),
+    ("T.mm", (2, 3), (3, 2)), ("T.bmm", (1, 2, 3), (1, 3, 2)), ("T.matmul", (2, 3), (3, 2)), ("T.mv", (2, 3), (3,)),
+    ("T.dot", (3,), (3,)), ("T.addmm", (2, 2), (2, 3), (3, 2)), ("T.baddbmm", (1, 2, 2), (1, 2, 3), (1, 3, 2)),
+    ("T.addmv", (2,), (2, 3), (3,)), ("F.bilinear", (2, 3), (2, 3), (2, 3, 3)), ("F.prelu", (2, 3), (3,)),
+    ("T.cdist", (2, 3), (2, 3)), ("T.conv_tbc", (3, 1, 2), (2, 2, 2), (2,)), ("T.linalg.cross", (3,), (3,)),
+    ("T.linalg.vecdot", (3,), (3,)), ("F.grid_sample", (1, 1, 2, 2), (1, 2, 2, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, first, rest", [(n, s[0], s[1:]) for n, *s in MIXED])
+def test_half_precision_beside_another_dtype_is_refused(name, first, rest):
+    function = eval(name, {"T": T, "F": T.nn.functional})
+    for a, b in ((T.bfloat16, T.float32), (T.float32, T.float16), (T.bfloat16, T.float16)):
+        with pytest.raises(RuntimeError, match="dtype"):
+            function(T.ones(first, dtype=a), *(T.ones(shape, dtype=b) for shape in rest))
+    with T.autocast("cpu"):
+        if name.startswith("F.linear"):
+            assert function(T.ones(first, dtype=T.bfloat16), *map(T.ones, rest)).dtype is T.bfloat16
+
+
+def test_mixed_dtypes_that_fit():
+    F = T.nn.functional
+    logits, shares = T.zeros(2, 4), T.full((2, 4), 0.25, dtype=T.float64)
+    for dtype, result in ((T.float64, T.float64), (T.bfloat16, T.float32)):
+        loss = F.cross_entropy(logits, shares.to(dtype))
+        assert loss.dtype is result
+        np.testing.assert_allclose(loss.item(), np.log(4), rtol=1e-6)
+    assert F.cross_entropy(logits.double(), shares.float()).dtype is T.float64
+    assert F.rms_norm(T.ones(2, 3), (3,), T.ones(3, dtype=T.bfloat16)).dtype is T.float32
+    assert F.rms_norm(T.ones(2, 3), (3,), T.ones(3, dtype=T.float64)).dtype is T.float32

@@ -160,10 +160,12 @@ def half_as_float32(fn=None, *, autocast=None, alike=False):
     """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once.
 
     ``autocast`` is the operation's policy inside an autocast region, see :mod:`tnn.autocast`. ``alike``: a tensor of
-    half precision beside one of another floating-point dtype raises.
+    half precision beside one of another floating-point dtype raises, among all arguments (True) or those named.
     """
     if autocast is not None:
         return lambda fn: _half_with_policy(half_as_float32(fn, alike=alike), fn, autocast, alike)
+    if fn is None:
+        return lambda fn: half_as_float32(fn, alike=alike)
 
     @functools.wraps(fn)
     def op(*args, **kwargs):
@@ -192,10 +194,22 @@ def _half_with_policy(half, fn, policy, alike):
     return op
 
 
+def _dtypes_of(fn, names, args, kwargs):
+    place = fn.__code__.co_varnames.index
+    given = (args[place(name)] if place(name) < len(args) else kwargs.get(name) for name in names)
+    return [t.dtype for t in given if isinstance(t, Tensor)]
+
+
+def _check_alike(fn, found):
+    if len(set(found)) > 1:
+        names = " and ".join(dict.fromkeys(d.torch_name for d in found))
+        raise RuntimeError(f"{fn.__name__.strip('_')}: tensors must have the same dtype, but got {names}")
+
+
 def _in_float32(fn, args, kwargs, alike=False):
     found = [a.dtype for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.dtype.is_floating_point]
-    if alike and len(set(found)) > 1:
-        raise RuntimeError(f"{fn.__name__}: expected tensors of one dtype, got {' and '.join(map(str, set(found)))}")
+    if alike:
+        _check_alike(fn, found if alike is True else _dtypes_of(fn, alike, args, kwargs))
     target = functools.reduce(dtypes.promote_types, found)
 
     def up(a):

@@ -618,7 +618,7 @@ class PreluKernel(Rule):
         return wrap(run2(kernels.prelu_backward_weight, g._data, a._data))
 
 
-@half_as_float32(autocast="lower")
+@half_as_float32(autocast="lower", alike=True)
 def prelu(input, weight):
     """x for positive x, else weight * x, with a learned weight for all or for each channel (He et al., 2015).
 

@@ -81,7 +81,7 @@ def _documented(nd, sizes, kernel):
 
     def decorate(fn):
         fn.__doc__ = (fn.__doc__ or "") + _DOC.format(nd=nd, sizes=sizes, kernel=kernel)
-        return half_as_float32(autocast="lower")(fn)
+        return half_as_float32(autocast="lower", alike=True)(fn)
 
     return decorate
 

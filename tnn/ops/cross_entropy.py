@@ -256,7 +256,7 @@ def _small_classes(input, target, reduction):
     return out
 
 
-@half_as_float32(autocast="float32", alike=True)
+@half_as_float32(autocast="float32", alike=("input", "weight"))
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):  # fmt: skip
@@ -267,7 +267,7 @@ def cross_entropy(
 
     Args:
         input: logits (C,), (N, C) or (N, C, d1, ...), floating point.
-        target: classes (), (N,) or (N, d1, ...), integers in [0, C); or distributions of the input's shape and dtype.
+        target: classes (), (N,) or (N, d1, ...), integers in [0, C); or distributions of the input's shape.
         weight: (C,), a factor for each class.
         ignore_index: a target class that counts for nothing.
         reduction: 'mean' (over the weights of the target classes; over the batch for distributions), 'sum' or 'none'.
@@ -300,12 +300,12 @@ def cross_entropy(
     soft = target._data.dtype.kind == "f" or (target._data.shape == input._data.shape and input._data.ndim > 1)
     n, c, positions = _positions(input._data.shape if input._data.ndim else (0,))
     if soft:
-        if target._data.dtype != input._data.dtype:
+        if target._data.dtype.kind != "f":
             raise RuntimeError(
-                "Expected floating point type for target with class probabilities, equal to the "
-                f"input's {input.dtype}, "
-                f"got {target.dtype}"
+                f"Expected floating point type for target with class probabilities, got {target.dtype.torch_name}"
             )
+        if target._data.dtype != input._data.dtype:
+            input, target = input.double(), target.double()
         if target._data.shape != input._data.shape:
             raise RuntimeError(
                 f"cross_entropy_loss: target with class probabilities must have the input's shape "

@@ -177,7 +177,7 @@ _MODES = {
 _MANY = 25  # rows from which on Euclidean distances come from a matrix product unless told otherwise
 
 
-@half_as_float32(autocast="float32")
+@half_as_float32(autocast="float32", alike=True)
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """The p-norm distances between all rows of two matrices, in batches.
 

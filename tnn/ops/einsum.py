@@ -5,7 +5,7 @@ import string
 from functools import lru_cache
 
 from ..tensor import Tensor
-from ._common import check_tensor, into, numpy_names, wrap_dim
+from ._common import check_same_dtype, check_tensor, into, numpy_names, wrap_dim
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
@@ -366,7 +366,7 @@ def cross(input, other, dim=None, *, out=None):
     """The cross product of vectors of 3 elements that lie along ``dim`` (None: the first dimension of size 3).
 
     Args:
-        input, other: tensors whose shapes broadcast; their dtypes are promoted.
+        input, other: tensors of one dtype whose shapes broadcast.
         dim: the dimension of size 3, or None.
         out: tensor to write the result to, or None.
 
@@ -380,6 +380,7 @@ def cross(input, other, dim=None, *, out=None):
     """
     check_tensor("cross", "input", input, 1)
     check_tensor("cross", "other", other, 2)
+    check_same_dtype("linalg.cross", input=input, other=other)
     if input.ndim != other.ndim:
         raise RuntimeError(
             f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}"
@@ -403,7 +404,7 @@ def linalg_cross(input, other, *, dim=-1, out=None):
     """``linalg.cross``: the cross product of vectors of 3 elements along ``dim``.
 
     Args:
-        input, other: tensors whose shapes broadcast; their dtypes are promoted.
+        input, other: tensors of one dtype whose shapes broadcast.
         dim: the dimension of size 3.
         out: tensor to write the result to, or None.
 

@@ -249,7 +249,7 @@ def _bounds(input, offsets, include_last_offset):
     return o if include_last_offset else np.append(o, n)
 
 
-@half_as_float32
+@half_as_float32(alike=True)
 def embedding_bag(
     input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
     per_sample_weights=None, include_last_offset=False, padding_idx=None,

@@ -102,7 +102,7 @@ def _sample_backward(grad, input, grid, options, for_input, for_grid):
     return wrap(gx.reshape(input._data.shape)), wrap(gg[..., : grid._data.shape[-1]].reshape(grid._data.shape))
 
 
-@half_as_float32(autocast="float32")
+@half_as_float32(autocast="float32", alike=True)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """The input's values at the points of a grid.
 

@@ -17,7 +17,17 @@ from ..kernels import _gemm
 from ..kernels import linalg as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, check_tensor, check_tensors, dense, half_as_float32, into, recording, wrap_dim
+from ._common import (
+    F32,
+    check_same_dtype,
+    check_tensor,
+    check_tensors,
+    dense,
+    half_as_float32,
+    into,
+    recording,
+    wrap_dim,
+)
 from .factor import (
     LinAlgError,
     Lstsq,
@@ -934,6 +944,7 @@ def vecdot(x, y, *, dim=-1, out=None):
     """
     check_tensor("linalg_vecdot", "x", x, 1)
     check_tensor("linalg_vecdot", "y", y, 2)
+    check_same_dtype("linalg.vecdot", x=x, y=y)
     return into(out, (x * y).sum(dim))
 
 

@@ -133,7 +133,7 @@ class Mm(Node):
         return ga, gb
 
 
-@half_as_float32(autocast="lower")
+@half_as_float32(autocast="lower", alike=True)
 def mm(input, mat2, *, out=None):
     """The matrix product ``y[i, j] = sum_k input[i, k] mat2[k, j]``.
 
@@ -218,7 +218,7 @@ def _with_added(kind, product, input, a, b, shape, alpha, beta, function):
     return result
 
 
-@half_as_float32(autocast="lower")
+@half_as_float32(autocast="lower", alike=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * (mat1 @ mat2)``; where beta is 0, ``input`` is ignored, NaN included.
 
@@ -246,7 +246,7 @@ class Bmm(Node):
         return ga, gb
 
 
-@half_as_float32(autocast="lower")
+@half_as_float32(autocast="lower", alike=True)
 def bmm(input, mat2, *, out=None):
     """The product of each pair of matrices in two batches.
 
@@ -267,7 +267,7 @@ def bmm(input, mat2, *, out=None):
     return result if out is None else into(out, result)
 
 
-@half_as_float32(autocast="lower")
+@half_as_float32(autocast="lower", alike=True)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * bmm(batch1, batch2)``; where beta is 0, ``input`` is ignored.
 
@@ -373,7 +373,7 @@ class Dot(Node):
         return (grad * b if self.needs(0) else None), (grad * a if self.needs(1) else None)
 
 
-@half_as_float32(autocast="keep")
+@half_as_float32(autocast="keep", alike=True)
 def dot(input, tensor, *, out=None):
     """The sum of the products of two vectors: ``sum_i input[i] * tensor[i]``.
 
@@ -699,7 +699,7 @@ def _linear_data(input, weight, bias):
     return y if x.ndim == 2 else y.reshape((*shape[:-1], n))
 
 
-@half_as_float32
+@half_as_float32(alike=True)
 def _linear_slow(input, weight, bias):
     """Any other shape and dtype."""
     _check_dtypes("linear", input, weight)
@@ -721,7 +721,7 @@ def _linear_slow(input, weight, bias):
     return y if bias is None else y + bias
 
 
-@half_as_float32(autocast="keep")
+@half_as_float32(autocast="keep", alike=True)
 def bilinear(input1, input2, weight, bias=None):
     """``y[..., o] = sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o]``.
 

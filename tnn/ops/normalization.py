@@ -12,6 +12,8 @@ from ..kernels import normalization as kernels
 from ..kernels._pool import empty
 from ..tensor import Size, Tensor, wrap
 from ._common import (
+    F32,
+    F64,
     HALF,
     check_floating,
     check_tensor,
@@ -161,6 +163,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     if eps is None:
         # half precisions are computed in float32, and that is whose epsilon counts
         eps = dtypes.finfo(dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32).eps
+    if isinstance(weight, Tensor) and weight.dtype.is_floating_point and input._data.dtype in (F32, F64):
+        weight = weight.to(input.dtype)
     return _layer_norm("rms_norm", input, normalized_shape, weight, None, eps, FusedRmsNorm)
 
 
