@@ -172,7 +172,7 @@ def test_layer_in_float16(case):
     np.testing.assert_allclose(*outs, rtol=4e-3, atol=4e-3 * max(1.0, float(np.abs(outs[1]).max(initial=0))))
 
 
-MIXED = [
+UNALIKE = [
     ("F.linear", (2, 3), (4, 3)), ("F.linear", (2, 3), (4, 3), (4,)), ("F.conv1d", (1, 2, 5), (3, 2, 2)),
     ("F.conv2d", (1, 2, 5, 5), (3, 2, 2, 2), (3,)), ("F.conv_transpose2d", (1, 2, 5, 5), (2, 3, 2, 2)),
     ("T.mm", (2, 3), (3, 2)), ("T.bmm", (1, 2, 3), (1, 3, 2)), ("T.matmul", (2, 3), (3, 2)), ("T.mv", (2, 3), (3,)),
@@ -183,7 +183,7 @@ MIXED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name, first, rest", [(n, s[0], s[1:]) for n, *s in MIXED])
+@pytest.mark.parametrize("name, first, rest", [(n, s[0], s[1:]) for n, *s in UNALIKE])
 def test_half_precision_beside_another_dtype_is_refused(name, first, rest):
     function = eval(name, {"T": T, "F": T.nn.functional})
     for a, b in ((T.bfloat16, T.float32), (T.float32, T.float16), (T.bfloat16, T.float16)):
