@@ -9,7 +9,7 @@ import numpy as np
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..tensor import Tensor
-from . import around, native, steps
+from . import around, effects, native, steps
 from .records import Call, Decide, Fill, KernelCall, Ref
 from .traced import Traced
 
@@ -135,8 +135,9 @@ class Plan:
                 continue
             if t._hooks is not None or t._node is not None:
                 raise Unsuitable("a tensor from outside has hooks or a history")
+        written = {id(r.buffer): r.buffer for operation in self.operations for r in effects.written(operation)}
         for operation in self.operations:
-            if operation.early and any(b.kind == "outside" for b in operation.buffers()):
+            if operation.early and any(b.kind == "outside" and _touches(b, written) for b in operation.buffers()):
                 raise Unsuitable("how the call goes on depends on computed data")
 
     # -- what remains afterwards
@@ -338,6 +339,10 @@ def _ordered(operations):
         if not (isinstance(op, Fill) and used[id(op.target.buffer)] == 1 and not op.target.buffer.output)
     ]  # fmt: skip
     return [op for op in kept if op.early] + [op for op in kept if not op.early]
+
+
+def _touches(buffer, others):
+    return any(effects.clash(buffer, other) for other in others.values())
 
 
 def _address_at(number):

@@ -36,7 +36,7 @@ _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like"}
 _WRITERS = {"put", "put_along_axis", "place", "putmask", "fill_diagonal"}
 _BY_CONTENT = {"nonzero", "flatnonzero", "argwhere", "unique", "compress", "extract", "repeat", "bincount", "histogram"}
 # Kernels that may advance a generator: everything that they draw is in the state that they are given.
-_DRAWING = {"tnn.kernels.dropout", "tnn.kernels.attention"}
+_DRAWING = {"dropout_forward", "bernoulli_forward", "note_states"}
 # Methods of Tensor that hand its memory out.
 _LEAVING = ("numpy", "__array__", "__dlpack__", "untyped_storage", "storage", "data_ptr", "set_", "map_", "apply_")
 # Constants larger than this are not checked for changes, but refused.
@@ -296,7 +296,7 @@ class Recorder:
         if not isinstance(value, np.ndarray):
             return value
         if value is self.generator._state:
-            if dispatcher.py_func.__module__ not in _DRAWING:
+            if dispatcher.py_func.__name__ not in _DRAWING:
                 self.fail("random numbers are drawn other than by dropout")
             self.draws = True
             known = self.constants.get(id(value))
