@@ -331,6 +331,33 @@ for rate in (0.1, 0.0):
     )
     add(f"step two-layer encoder d=128 16x64 dropout {rate}", "attention", encoder_step(rate))
 
+# -- chains: what a compiler can fuse ------------------------------------------------------------------------------
+
+
+def gated(lib):
+    """A chain of elementwise operations with a broadcast row."""
+    gelu, sigmoid = lib.nn.functional.gelu, lib.sigmoid
+    return lambda x, y, w: gelu(x * y + w) * sigmoid(x) - 2.5
+
+
+def clipped(lib):
+    """A chain of cheap elementwise operations, which memory binds."""
+    return lambda x, y, w: ((x * 2.0 + w).relu() * y + 1.0).clamp(0.0, 3.0) + x
+
+
+def feed_forward(lib):
+    """A gated perceptron with GELU, as in transformers, and a residual."""
+    nn = lib.nn
+    up, gate, down = nn.Linear(256, 512), nn.Linear(256, 512), nn.Linear(512, 256)
+    return lambda x: x + down(nn.functional.gelu(gate(x)) * up(x)) * 0.5
+
+
+only("chain gelu 512x1024", "chain", gated, (512, 1024), (512, 1024), (1024,))
+only("chain relu 512x1024", "chain", clipped, (512, 1024), (512, 1024), (1024,))
+only("chain relu 512x1024", "chain", clipped, (512, 1024), (512, 1024), (1024,), dtype="float64")
+only("chain relu 8", "chain", clipped, (8,), (8,), (8,))
+only("chain gated MLP 256-512-256 batch 512", "chain", feed_forward, (512, 256))
+
 # -- optimizers, whole steps, inference ----------------------------------------------------------------------------
 
 for name, states, options in (

@@ -3,7 +3,7 @@
     python perf/versus.py                              every row, with PyTorch in this environment (extra ``peers``)
     python perf/versus.py --peer-python PATH           PyTorch in another environment
     python perf/versus.py --only gemm,relu --threads 1 --json out.json --fail-under 1.0
-    python perf/versus.py --peer torch.compile         whole steps, compiled by PyTorch
+    python perf/versus.py --peer torch.compile         whole steps and chains, compiled by PyTorch
     python perf/versus.py --ours tnn.compile --peer torch.compile
     python perf/versus.py --peer onnxruntime           inference, of models exported by PyTorch
 
@@ -29,7 +29,7 @@ TURN_SECONDS = 0.06
 
 
 # Which rows a peer is asked unless --only says otherwise: a part of their names.
-ROWS = {"torch": "*", "torch.compile": "step *", "onnxruntime": "inference *"}
+ROWS = {"torch": "*", "torch.compile": "step *,chain *", "onnxruntime": "inference *"}
 
 
 class NotAvailable(RuntimeError):
@@ -259,7 +259,7 @@ def main(argv=None):
     theirs = Peer(args.peer_python, args.peer, args.threads)
     print(f"{processor()}, {args.threads} thread(s); ratio: {args.peer}'s time / {args.ours}'s, above 1 tnn is faster")
     rows, missing, failed = [], [], []
-    for case in choose(CASES, args.only or ("step *" if args.ours == "tnn.compile" else ROWS[args.peer])):
+    for case in choose(CASES, args.only or (ROWS["torch.compile"] if args.ours == "tnn.compile" else ROWS[args.peer])):
         try:
             row = compare(case, ours, theirs, args.turns)
         except NotAvailable as e:

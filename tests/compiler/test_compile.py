@@ -430,6 +430,49 @@ def test_what_cannot_be_replayed(function, why, capsys):
         assert next(ITERATOR) == steps + 7
 
 
+def test_targets_from_outside_the_call():
+    def left(compiled):
+        tnn.manual_seed(3)
+        model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Dropout2d(0.5), nn.Flatten(), nn.Linear(4 * 36, 4))
+        opt = adam(model.parameters())
+        x, y = batch(0, (6, 1, 8, 8))
+
+        def step():
+            opt.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            opt.step()
+            return loss
+
+        run = tnn.compile(step) if compiled else step
+        losses = [bits(run()) for _ in range(4)]
+        y[0] = 4  # out of range: seen before anything is written
+        before = [bits(p) for p in model.parameters()]
+        with pytest.raises(IndexError, match="out of bounds"):
+            run()
+        assert [bits(p) for p in model.parameters()] == before
+        y[0] = 1
+        losses.append(bits(run()))
+        return losses, run
+
+    mine, run = left(True)
+    assert mine == left(False)[0]
+    assert run.reason is None
+
+
+def test_a_branch_on_what_the_call_writes():
+    counter = tnn.zeros(3)
+
+    @tnn.compile
+    def count(x):
+        counter.add_(x)
+        return x + 1 if counter.sum() > 10 else x - 1
+
+    for i in range(8):
+        y = count(tnn.ones(3))
+        assert y.tolist() == ([2.0] if 3 * (i + 1) > 10 else [0.0]) * 3
+
+
 def test_a_branch_is_guarded():
     run = tnn.compile(branch)
     for _ in range(4):

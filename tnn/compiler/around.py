@@ -14,6 +14,7 @@ from ..autograd.anomaly_mode import state as anomaly
 from ..autograd.autocast import active as autocast_active
 from ..autograd.grad_mode import mode
 from ..autograd.node import RemovableHandle
+from ..kernels import _pool
 from ..random import current_generator
 from ..tensor import Tensor, wrap
 
@@ -26,9 +27,10 @@ class Names:
 
     def __init__(self):
         self.space = {
-            "Tensor": Tensor, "wrap": wrap, "mode": mode, "new": np.empty, "getrefcount": sys.getrefcount,
-            "handles": RemovableHandle, "autocast": autocast_active, "anomaly": anomaly, "CHANGED": CHANGED,
-            "OTHERWISE": OTHERWISE, "current_generator": current_generator, "default_dtype": dtypes.get_default_dtype,
+            "Tensor": Tensor, "wrap": wrap, "mode": mode, "new": np.empty, "lend": _pool.empty,
+            "getrefcount": sys.getrefcount, "handles": RemovableHandle, "autocast": autocast_active,
+            "anomaly": anomaly, "CHANGED": CHANGED, "OTHERWISE": OTHERWISE, "current_generator": current_generator,
+            "default_dtype": dtypes.get_default_dtype,
         }  # fmt: skip
         self._known = {}
 
@@ -151,7 +153,9 @@ def _places(plan, names):
         lines.append(f"table[{i}] = id(d{i})")
     for i, buffer in enumerate(plan.fresh):
         shape, dtype = buffer.array.shape, names.of(buffer.array.dtype, "dtype")
-        lines += [f"r{i} = new({shape}, {dtype})", f"table[{plan.n_arguments + i}] = id(r{i})"]
+        # not so gradients below: a view of an array from the pool does not hold the array
+        make = "lend" if buffer.nbytes >= _pool.SMALL else "new"
+        lines += [f"r{i} = {make}({shape}, {dtype})", f"table[{plan.n_arguments + i}] = id(r{i})"]
     for i, grad in enumerate(plan.grads):
         owner = names.of(grad.owner, "t")
         lines += [  # the array of the last time, unless somebody else holds it

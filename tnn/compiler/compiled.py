@@ -37,12 +37,12 @@ _of_thread = _OfThread()
 class _Kind:
     """What is known of calls with arguments of one kind."""
 
-    __slots__ = ("calls", "recordings", "plans", "reason", "final", "held", "misses")
+    __slots__ = ("calls", "recordings", "plans", "reason", "final", "held", "misses", "plain")
 
     def __init__(self, held):
         self.calls = self.recordings = self.misses = 0
         self.plans, self.reason = [], None
-        self.final = False
+        self.final = self.plain = False  # plain: without fusion
         self.held = held
 
 
@@ -180,7 +180,7 @@ class Compiled:
                     checks = watch.checks(self._function)
                     if watch.problem is not None:
                         raise Unsuitable(recorder.failure or watch.problem)
-                    plan = Plan(recorder, result, checks)
+                    plan = Plan(recorder, result, checks, not kind.plain)
                     _check_survivors(recorder, result, plan)
                     kind.plans.append(plan)
                 except Unsuitable as error:
@@ -217,6 +217,9 @@ class Compiled:
         elif wrong is None:
             plan.trusted = True
             self.reason = "compared with a replay; the next call is replayed"
+        elif plan.fused:
+            kind.plain, kind.plans = True, []
+            self.reason = f"a replay with fused kernels came out otherwise: {wrong}"
         else:
             kind.reason, kind.final = f"a replay came out otherwise: {wrong}", True
             kind.plans = []
@@ -333,8 +336,8 @@ def _passing(reason):
 
 def _check_survivors(recorder, result, plan):
     """Raises Unsuitable where a tensor made in the call is kept by somebody."""
-    known = {id(g) for g in (owner._grad for owner in (x.owner for x in plan.grads))}
-    for leaf in leaves(result):
+    known = set()
+    for leaf in [*(grad.owner._grad for grad in plan.grads), *leaves(result)]:
         if isinstance(leaf, Tensor):
             known.add(id(leaf))
             if leaf._base is not None:
@@ -368,7 +371,18 @@ def _put(arrays, contents):
 
 
 def _same(a, b):
-    return a.shape == b.shape and a.dtype == b.dtype and np.array(a).tobytes() == np.array(b).tobytes()
+    """Whether two arrays hold the same bits; of a NaN neither sign nor payload count, which arithmetic leaves open."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if np.array(a).tobytes() == np.array(b).tobytes():
+        return True
+    return a.dtype.kind == "f" and a.dtype.itemsize >= 4 and _numbers(a).tobytes() == _numbers(b).tobytes()
+
+
+def _numbers(a):
+    out = np.array(a)
+    out[np.isnan(out)] = np.nan
+    return out
 
 
 def _difference(plan, outputs, arguments, result, outside, after):

@@ -9,7 +9,12 @@ WRITES = {
     "first_invalid": (), "target_weight": (3,), "total_forward": (2,), "nll_forward": (4,), "nll_backward": (5,),
     "cross_entropy_forward": (5, 6), "cross_entropy_backward": (9,),
     "sgd": (0,), "sgd_momentum": (0, 2), "adam": (0, 2, 3), "amsgrad": (0, 2, 3, 4),
-    "dropout_backward": (2,),
+    "dropout_forward": (0, 2, 3), "dropout_backward": (2,), "bernoulli_forward": (0, 1), "masked": (3,),
+    "layer_norm_forward": (1, 4, 5), "layer_norm_backward": (5, 6, 7), "batch_norm_reduce": (2, 3, 4, 5),
+    "batch_norm_apply": (1,), "batch_norm_backward": (7,), "sum_rows": (1,), "sum_columns": (1,),
+    "max_pool_forward": (1, 2), "max_pool_backward": (2,), "avg_pool_forward": (1,), "avg_pool_backward": (1,),
+    "conv_forward": (3,), "conv_backward_input": (3,), "conv_backward_weight": (2,),
+    "softmax_rows_forward": (1,), "softmax_rows_backward": (2,),
 }  # fmt: skip
 
 
@@ -24,29 +29,10 @@ def written(operation):
     return []
 
 
-def read(operation):
-    """The refs that an operation may read."""
-    if isinstance(operation, KernelCall):
-        places = WRITES.get(operation.name)
-        if places is None:
-            return list(refs_in(operation.args))
-        return list(refs_in([a for i, a in enumerate(operation.args) if i not in places]))
-    if isinstance(operation, Fill):
-        return list(operation.addresses.values())
-    if isinstance(operation, Copy):
-        return [operation.source]
-    if isinstance(operation, AddNumber):
-        return [operation.target]
-    if isinstance(operation, Call):
-        return [*refs_in(operation.args), *refs_in(operation.kwargs)]
-    return [operation.source]
-
-
 def clash(a, b):
     """Whether two buffers may share memory. Arguments of later calls may lie anywhere outside."""
     if a is b:
         return True
-    kinds = {a.kind, b.kind}
-    if not kinds <= {"argument", "outside"}:
+    if a.alone or b.alone:
         return False
-    return "argument" in kinds or (a.start < b.stop and b.start < a.stop)
+    return "argument" in (a.kind, b.kind) or (a.start < b.stop and b.start < a.stop)

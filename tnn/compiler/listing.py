@@ -2,6 +2,7 @@
 around it behind."""
 
 from ..kernels._elementwise import KERNELS
+from .fusion import Fused
 from .records import AddNumber, Call, Copy, Decide, Fill, KernelCall, Ref, Scalar
 
 
@@ -14,6 +15,7 @@ class _Names:
         self.counts = dict.fromkeys("drgptc", 0)
         self.fresh = {id(b) for b in plan.fresh}
         self.grads = {id(g.buffer) for g in plan.grads}
+        self.chains = {}  # sources of generated loops, and their names
         self.loops = {address: k.name for k in KERNELS for address in (k.f32, k.f64) if address}
 
     def buffer(self, buffer):
@@ -30,6 +32,11 @@ class _Names:
             if letter in "dp" or letter in "rg":
                 self.notes.append(f"{name}: {buffer.array.dtype} {shape}")
         return name
+
+    def chain(self, operation):
+        """A generated loop's name."""
+        text = operation.text.partition("\n\n\n@entry")[0]
+        return self.chains.setdefault(text, f"chain_{len(self.chains)}")
 
     def value(self, value):
         """An argument of a call."""
@@ -52,6 +59,10 @@ class _Names:
 
 def _line(operation, names):
     value = names.value
+    if isinstance(operation, Fused):
+        given = [f"{name}={value(ref)}" for ref, name in operation.operands]
+        given += [f"p{k}={number!r}" for k, number in enumerate(operation.numbers)]
+        return f"{names.chain(operation)}({', '.join(given)})"
     if isinstance(operation, KernelCall):
         call = f"{operation.name}({', '.join(map(value, operation.args))})"
         return call if operation.expect is None else f"if {call} != {operation.expect}: return OTHERWISE"
@@ -78,8 +89,11 @@ def _line(operation, names):
 def listing(plan, name):
     """The text."""
     names = _Names(plan)
-    lines = [_line(operation, names) for operation in plan.operations]
-    out = [f"# {name}: {len(plan.operations)} operations, {plan.temporary_bytes} bytes of temporary memory"]
+    hidden = {id(op.args[1].buffer) for op in plan.operations if isinstance(op, Fused)}  # addresses for generated loops
+    shown = [op for op in plan.operations if not (isinstance(op, Fill) and id(op.target.buffer) in hidden)]
+    lines = [_line(operation, names) for operation in shown]
+    out = [f"# {name}: {len(shown)} operations, {plan.temporary_bytes} bytes of temporary memory"]
     out += [f"# {note}" for note in names.notes]
-    out += ["", *plan.sources, "def native():", *(f"    {line}" for line in lines), "", "# around it", plan.text]
+    chains = [text.replace("def chain(", f"def {name}(") + "\n" for text, name in names.chains.items()]
+    out += ["", *chains, "def native():", *(f"    {line}" for line in lines), "", "# around it", plan.text]
     return "\n".join(out)

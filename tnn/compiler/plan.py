@@ -1,5 +1,6 @@
 """From a recording to something that can be run again: order, memory, machine code, and what is left behind."""
 
+import contextlib
 import ctypes
 import threading
 from array import array
@@ -9,8 +10,8 @@ import numpy as np
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..tensor import Tensor
-from . import around, effects, native, steps
-from .records import Call, Decide, Fill, KernelCall, Ref
+from . import around, effects, fusion, native, steps
+from .records import Call, Copy, Decide, Fill, KernelCall, Ref
 from .traced import Traced
 
 _data, _grad = Tensor.__dict__["_data"], Tensor.__dict__["_grad"]
@@ -92,15 +93,15 @@ class Plan:
         recorder: the recording, finished.
         result: what the call returned, its tensors still traced.
         checks: what else has to stay as it is; see around.py.
+        fuse: whether to fuse kernels.
 
     Attributes:
         replay, stands, run: the functions that :func:`tnn.compiler.around.written` makes; ``text`` is their source.
     """
 
-    def __init__(self, recorder, result, checks):
+    def __init__(self, recorder, result, checks, fuse=True):
         if recorder.failure is not None:
             raise Unsuitable(recorder.failure)
-        self.sources = []  # of generated kernels
         self.trusted = False  # until a replay has come out as the call itself
         self.rules = recorder.rules
         self.generator = recorder.generator if recorder.draws else None
@@ -110,6 +111,9 @@ class Plan:
         self.guards = [(t, d, t._rg) for t, d, b in self.outside if b.kind == "outside"]
         self._plan_grads(recorder)
         self._plan_result(recorder, result)
+        self.fused = fuse
+        if fuse:
+            self._fuse()
         self.bumps = []
         for t, _, b in self.outside:
             n = 0 if t._version is None else t._version.n - recorder.versions[id(t)]
@@ -139,6 +143,11 @@ class Plan:
         for operation in self.operations:
             if operation.early and any(b.kind == "outside" and _touches(b, written) for b in operation.buffers()):
                 raise Unsuitable("how the call goes on depends on computed data")
+
+    def _fuse(self):
+        late = [op for op in self.operations if not op.early]
+        with contextlib.suppress(Exception):  # it is an improvement, no condition
+            self.operations = [op for op in self.operations if op.early] + fusion.improved(late)
 
     # -- what remains afterwards
 
@@ -337,6 +346,7 @@ def _ordered(operations):
     kept = [
         op for op in operations
         if not (isinstance(op, Fill) and used[id(op.target.buffer)] == 1 and not op.target.buffer.output)
+        and not (isinstance(op, Fill | Copy | Call) and op.target.size == 0)
     ]  # fmt: skip
     return [op for op in kept if op.early] + [op for op in kept if not op.early]
 

@@ -302,6 +302,7 @@ class Recorder:
             known = self.constants.get(id(value))
             if known is None:
                 known = self.constants[id(value)] = Traced(value, records.Buffer("outside", value), self)
+                known.buffer.alone = True
             return self.ref(known)
         if value.nbytes > _MOST:
             self.fail(f"kernel {dispatcher.py_func.__name__} gets a large array that was made outside the call")

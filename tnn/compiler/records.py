@@ -15,9 +15,10 @@ class Buffer:
         pristine: whether its content is the same in every call, so far.
         links: buffers whose addresses its content holds, at the places in ``marks`` (bytes from the start).
         place: the argument's number, for an argument.
+        alone: whether no other buffer can share its memory: a generator's state.
     """
 
-    __slots__ = ("kind", "array", "start", "stop", "nbytes", "pristine", "links", "marks", "place", "output")
+    __slots__ = ("kind", "array", "start", "stop", "nbytes", "pristine", "links", "marks", "place", "output", "alone")
 
     def __init__(self, kind, array, pristine=False, place=None):
         self.kind, self.array, self.pristine, self.place = kind, array, pristine, place
@@ -25,6 +26,7 @@ class Buffer:
         self.nbytes = self.stop - self.start
         self.links, self.marks = (), set()
         self.output = False  # whether it outlives the call
+        self.alone = kind in ("temporary", "constant")
 
     def link(self, ref, addresses):
         """Notes that a part of it, ``ref``, holds addresses: ``{position: ref}``."""

@@ -135,6 +135,12 @@ def _read(path: str) -> tuple[bytes, tuple[str, ...]] | None:
     return _texts[path]
 
 
+def adopt(path: str, text: str, *imported: str) -> None:
+    """Take generated source for the file at ``path``, which need not exist and imports the files ``imported``."""
+    _texts[path] = hashlib.sha256(text.encode()).digest(), imported
+    _stamps.pop(path, None)
+
+
 def source_stamp(path: str) -> str | None:
     """Hash over a source file and all files of this package that it imports, transitively; None without source."""
     if path not in _stamps:
