@@ -452,8 +452,7 @@ def test_targets_from_outside_the_call():
             run()
         assert [bits(p) for p in model.parameters()] == before
         y[0] = 1
-        losses.append(bits(run()))
-        return losses, run
+        return losses + [bits(run()) for _ in range(4)], run
 
     mine, run = left(True)
     assert mine == left(False)[0]

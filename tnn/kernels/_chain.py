@@ -29,7 +29,6 @@ from numba.extending import intrinsic
 
 from . import _cache
 from ._elementwise import _LOOP, _in_type
-from ._entry import pointer32, pointer64
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
 
@@ -50,14 +49,20 @@ def apart(typingctx, value, zero):
     return (value(value, types.int64), codegen) if isinstance(value, types.Float) else None
 
 
-@intrinsic
-def pointer8(typingctx, address):
-    """An address as a pointer to uint8."""
+def _pointer(kind):
+    """An intrinsic: an address as a pointer to elements of a type."""
 
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+    @intrinsic
+    def pointer(typingctx, address):
+        def codegen(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.uint8)(types.intp), codegen
+        return types.CPointer(kind)(types.int64), codegen
+
+    return pointer
+
+
+_POINTERS = {kind: _pointer(kind) for kind in (types.uint8, types.float32, types.float64)}
 
 
 @intrinsic
@@ -198,10 +203,11 @@ def chain(text, kernels, kind):
         path = os.path.join(_cache.KERNELS, "_chains", hashlib.sha256(text.encode()).hexdigest()[:16], "chain.py")
         _cache.adopt(path, text, __file__)
         linecache.cache[path] = len(text), None, text.splitlines(True), path
-        real, pointer = (types.float32, pointer32) if kind is np.float32 else (types.float64, pointer64)
+        real = types.float32 if kind is np.float32 else types.float64
         space = {
             "__name__": f"{__package__}._chain", "loop": _loop_without_aliases, "entry": njit(**_LOOP), "real": real,
-            "pointer": pointer, "pointer8": pointer8, "apart": apart, "masked": masked, "normalized": normalized,
+            "pointer": _POINTERS[real], "pointer8": _POINTERS[types.uint8], "apart": apart, "masked": masked,
+            "normalized": normalized,
             **{k: njit(**MATH)(_in_type(v.formula, kind)) for k, v in kernels.items()},
         }  # fmt: skip
         exec(compile(text, path, "exec"), space)
