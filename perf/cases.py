@@ -10,6 +10,7 @@ from math import prod
 
 from making import (
     CASES,
+    Attention,
     Case,
     Given,
     Output,
@@ -24,7 +25,9 @@ from making import (
     mlp,
     only,
     optimizer_step,
+    packed,
     sdpa,
+    steps,
     training_step,
     two_blocks,
     wide_mlp,
@@ -317,11 +320,34 @@ layer("rnn 64->128 32x40", "recurrent", lambda lib: Output(lib.nn.RNN(64, 128)),
 layer("lstm 32->32 16x20", "recurrent", lambda lib: Output(lib.nn.LSTM(32, 32, dtype=lib.float64)), (20, 16, 32),
       dtype="float64")  # fmt: skip
 
+for name, module, inner, options, shape in (
+    ("lstm 2 layers both ways 128->256 16x50", "LSTM", (128, 256, 2), {"bidirectional": True}, (50, 16, 128)),
+    ("lstm 512->512 8x32", "LSTM", (512, 512), {}, (32, 8, 512)),
+    ("lstm batch first 64->128 32x40", "LSTM", (64, 128), {"batch_first": True}, (32, 40, 64)),
+    ("gru 2 layers both ways 128->256 16x50", "GRU", (128, 256, 2), {"bidirectional": True}, (50, 16, 128)),
+):
+    layer(name, "recurrent", lambda lib, m=module, i=inner, o=options: Output(getattr(lib.nn, m)(*i, **o)), shape)
+for name in ("LSTMCell", "GRUCell"):
+    layer(f"{name} 64->128 32, 20 steps", "recurrent", steps(name, 64, 128, 20), (32, 64),
+          flops=20 * 2 * 32 * (64 + 128) * 128 * (4 if name == "LSTMCell" else 3))  # fmt: skip
+layer("lstm packed 64->128 32x40", "recurrent", packed(64, 128), (40, 32, 64),
+      flops=2 * (40 + 9) // 2 * 32 * (64 + 128) * 512)  # fmt: skip
+
 layer("sdpa 8x8x128x64", "attention", sdpa(), *[(8, 8, 128, 64)] * 3, flops=4 * 64 * 128 * 128 * 64)
 layer("sdpa causal 2x8x512x64", "attention", sdpa(causal=True), *[(2, 8, 512, 64)] * 3, flops=2 * 16 * 512 * 512 * 64)
 layer("sdpa 1x1x4x4", "attention", sdpa(), *[(1, 1, 4, 4)] * 3)
 layer("sdpa 1x4x64x64", "attention", sdpa(), *[(1, 4, 64, 64)] * 3, flops=4 * 4 * 64 * 64 * 64)
 layer("sdpa 2x4x128x64", "attention", sdpa(), *[(2, 4, 128, 64)] * 3, dtype="float64", flops=4 * 8 * 128 * 128 * 64)
+layer("sdpa masked 4x8x128x64", "attention", sdpa(mask=(128, 128)), *[(4, 8, 128, 64)] * 3,
+      flops=4 * 32 * 128 * 128 * 64)  # fmt: skip
+layer("sdpa 1x8x1024x64", "attention", sdpa(), *[(1, 8, 1024, 64)] * 3, flops=4 * 8 * 1024 * 1024 * 64)
+for width in (32, 80, 128):
+    layer(f"sdpa 4x4x128x{width}", "attention", sdpa(), *[(4, 4, 128, width)] * 3, flops=4 * 16 * 128 * 128 * width)
+layer("multihead 256 8 heads 16x64", "attention", lambda lib: Attention(lib, 256, 8), (16, 64, 256))
+layer("multihead cross masked 256 8 heads 16x64", "attention", lambda lib: Attention(lib, 256, 8, (64, 48)),
+      (16, 64, 256), (16, 48, 256))  # fmt: skip
+layer("decoder layer d=128 16x32", "attention",
+      lambda lib: lib.nn.TransformerDecoderLayer(128, 4, 512, 0.0, batch_first=True), (16, 32, 128), (16, 48, 128))
 for rate in (0.1, 0.0):
     layer(
         f"encoder layer d=128 16x64 dropout {rate}",

@@ -346,8 +346,61 @@ def encoder(lib):
     return nn.TransformerEncoder(nn.TransformerEncoderLayer(128, 4, 512, 0.0, batch_first=True), 2)
 
 
-def sdpa(causal=False):
-    """Scaled dot-product attention."""
-    return lambda lib: (
-        lambda q, k, v: lib.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    )
+def sdpa(causal=False, mask=None):
+    """Scaled dot-product attention; ``mask``: the shape of a mask of bools, four in five of them True."""
+
+    def build(lib):
+        attend, given = lib.nn.functional.scaled_dot_product_attention, mask and lib.rand(*mask) < 0.8
+        return lambda q, k, v: attend(q, k, v, attn_mask=given, is_causal=causal)
+
+    return build
+
+
+class Attention:
+    """Multi-head attention of a sequence to itself or to another one, without the weights; ``mask``: as for sdpa."""
+
+    def __init__(self, lib, width, heads, mask=None):
+        self.layer = lib.nn.MultiheadAttention(width, heads, batch_first=True)
+        self.parameters, self.modules = self.layer.parameters, self.layer.modules
+        self.mask = mask and lib.rand(*mask) > 0.8
+
+    def __call__(self, x, memory=None):
+        memory = x if memory is None else memory
+        return self.layer(x, memory, memory, attn_mask=self.mask, need_weights=False)[0]
+
+
+class Steps:
+    """A recurrent cell applied to the same input again and again."""
+
+    def __init__(self, cell, times):
+        self.cell, self.times = cell, times
+        self.parameters, self.modules = cell.parameters, cell.modules
+
+    def __call__(self, x):
+        state = None
+        for _ in range(self.times):
+            state = self.cell(x, state)
+        return state[0] if isinstance(state, tuple) else state
+
+
+def steps(name, inputs, hidden, times):
+    """A loop over a cell."""
+    return lambda lib: Steps(getattr(lib.nn, name)(inputs, hidden), times)
+
+
+class Packed:
+    """A recurrent layer on sequences of falling lengths."""
+
+    def __init__(self, lib, layer):
+        self.lib, self.layer = lib, layer
+        self.parameters, self.modules = layer.parameters, layer.modules
+
+    def __call__(self, x):
+        lengths = [x.shape[0] - i % x.shape[0] for i in range(x.shape[1])]
+        packed = self.lib.nn.utils.rnn.pack_padded_sequence(x, lengths)
+        return self.layer(packed)[0].data
+
+
+def packed(inputs, hidden):
+    """An LSTM on packed sequences."""
+    return lambda lib: Packed(lib, lib.nn.LSTM(inputs, hidden))

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import JIT
-from ._math import sigmoid, tanh
+from ._math_gates import gate, squash
 from ._simd import load, number, ptr, shift, store
 from .recurrent import add, before, copy, ended, pack, product
 
@@ -27,9 +27,9 @@ def _row(n, gates, q, old, h):
     """One row: gates, then h from the earlier h."""
     z, new = shift(gates, n), shift(gates, 2 * n)
     for j in range(2 * n):
-        store(gates, j, sigmoid(load(gates, j)))
+        store(gates, j, gate(load(gates, j)))
     for j in range(n):
-        store(new, j, tanh(load(new, j) + load(gates, j) * load(q, j)))
+        store(new, j, squash(load(new, j) + load(gates, j) * load(q, j)))
     for j in range(n):
         v = load(new, j)
         store(h, j, v + load(z, j) * (load(old, j) - v))

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import JIT
-from ._math import tanh
+from ._math_gates import squash
 from ._simd import load, number, ptr, store
 from .recurrent import add, before, copy, ended, pack, product
 
@@ -44,7 +44,7 @@ def _rows(gates, w, bias, mode, h0, starts, y, column, hn, reverse, relu, packed
                     store(h, j, zero if v < zero else v)
             else:
                 for j in range(hidden):
-                    store(h, j, tanh(load(g, j)))
+                    store(h, j, squash(load(g, j)))
         for r in range(ended(starts, t, reverse, lo, hi), hi):
             copy(hidden, ptr(y, (top + r) * ldy + column), ptr(hn, r * hidden))
 

@@ -1,5 +1,7 @@
 """One layer of a recurrent network over a whole sequence, in one or both directions, as a recorded operation."""
 
+from itertools import accumulate
+
 import numpy as np
 
 from ..autograd.grad_mode import mode
@@ -13,7 +15,6 @@ from .joining import cat, stack
 
 NOTHING = {k: np.empty((0, 0), k) for k in (F32, F64)}
 NO_BIAS = {k: np.empty(1, k) for k in (F32, F64)}
-NO_OFFSETS = 0, 0
 
 
 def weight_shapes(gates, inputs, hidden, out):
@@ -207,12 +208,12 @@ def _affine(x, w, b):
     return y if b is None else y + b
 
 
-def _work(packed, dtype, *sizes):
-    """Room for packed weights: (array, offsets of the second and third)."""
+def _work(packed, dtype, *sizes, more=()):
+    """Room for packed weights of these sizes and for ``more`` elements: (array, offsets of all but the first)."""
     if not packed:
-        return NO_BIAS[dtype], NO_OFFSETS
-    rooms = [room(k, n, dtype.itemsize) for k, n in sizes]
-    return empty(sum(rooms), dtype), (rooms[0], rooms[0] + (rooms[1] if len(rooms) > 1 else 0))
+        return NO_BIAS[dtype], (0,) * (len(sizes) + len(more) - 1)
+    rooms = [*(room(k, n, dtype.itemsize) for k, n in sizes), *more]
+    return empty(sum(rooms), dtype), tuple(accumulate(rooms))[:-1]
 
 
 class RnnTanh(_Layer):
@@ -266,8 +267,9 @@ class Lstm(_Layer):
         wr = w[4]
         m = empty((len(gates), n), y.dtype) if wr.size else NOTHING[y.dtype]
         chunks, packed = plan(steps, batch, 4 * n * out + wr.size)
-        sizes = (out, 4 * n), (n, out if wr.size else 0), (x.shape[1] if mode_in >= 0 else 0, 4 * n)
-        work, offsets = _work(packed, y.dtype, *sizes)
+        depth, side = (x.shape[1] + out, batch) if mode_in >= 0 else (out, 0)
+        sizes = (depth, 4 * n), (n, out if wr.size else 0)
+        work, offsets = _work(packed, y.dtype, *sizes, more=((side * depth + 15) // 16 * 16, 4 * n if side else 0))
         recurrent_lstm.lstm_forward(
             x, w[0], _bias(w[2], 0)[0], mode_in, gates, keep, w[1], wr, *_bias(w[3], 4), h, c0, starts, y, i * out, c,
             m, hn, cn, i == 1, packed, work, offsets, chunks,
