@@ -22,8 +22,8 @@ from ._simd import MR, NV, VECTOR_BYTES, load, number, shift, store, tile, vecto
 
 # Multiply-adds of a whole sequence below which it stays on the calling thread.
 SERIAL = 1 << 19
-# Sequences of a chunk, at least, and at least where there would be one chunk: every chunk reads all weights at each step,
-# so few sequences make that reading count. 512 -> 512, 8 sequences, two threads: 9.5 ms as one chunk, 6.6 as two.
+# Sequences of a chunk, at least, and at least where there would be one chunk: every chunk reads all weights at each
+# step, so few sequences make that reading count. 512 -> 512, 8 sequences, two threads: 9.5 ms as one chunk, 6.6 as two.
 LEAST_ROWS = 8
 FEWEST_ROWS = 4
 # How many chunks a large batch is cut into, at most.
@@ -31,8 +31,8 @@ MOST_CHUNKS = 16
 # Steps from which the weights are packed: for fewer, reading them as they lie costs less.
 PACK_STEPS = 4
 # The largest W_ih (elements) that is applied step by step, and the least batch; and a W_ih that is for larger batches,
-# whose chunks work longer on what they read. Two layers both ways, 128 -> 256, 16 sequences of 50 steps: 40 ms on one thread with a
-# product beforehand, 37 step by step.
+# whose chunks work longer on what they read. Two layers both ways, 128 -> 256, 16 sequences of 50 steps, one thread:
+# 40 ms with a product beforehand, 37 step by step.
 STEPWISE_WEIGHTS, STEPWISE_BATCH = 1 << 16, 8
 STEPWISE_LARGE_WEIGHTS, STEPWISE_LARGE_BATCH = 1 << 19, 16
 
@@ -68,8 +68,8 @@ def _pack_panel(k, n, w, wrs, wcs, dst, first, depth, j):
 
 @njit(parallel=True, **JIT)
 def pack_part(k, n, w, wrs, wcs, dst, first, depth):
-    """Writes w[p*wrs + j*wcs], p < k, j < n, to ``dst`` in panels of as many columns as a tile has and ``depth`` rows, of
-    which these are the rows from ``first`` on."""
+    """Writes w[p*wrs + j*wcs], p < k, j < n, to ``dst`` in panels of as many columns as a tile has and ``depth`` rows,
+    of which these are the rows from ``first`` on."""
     width = NV * vector_len(w)
     panels = (n + width - 1) // width
     if k * n < GRAIN:
