@@ -24,8 +24,10 @@ def test_settings_are_kept():
     with pytest.raises(RuntimeError):
         tnn.set_float32_matmul_precision("low")
     tnn.set_float32_matmul_precision("highest")
+    assert not tnn.are_deterministic_algorithms_enabled()
     tnn.use_deterministic_algorithms(True)
     assert tnn.are_deterministic_algorithms_enabled()
+    tnn.use_deterministic_algorithms(False)
     with pytest.raises(RuntimeError):
         tnn.set_default_device("cuda")
     assert tnn.inf == float("inf") and tnn.newaxis is None and tnn.typename(tnn.ones(1)) == "tnn.FloatTensor"

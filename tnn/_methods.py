@@ -122,7 +122,7 @@ OPERATORS = {
         "__iand__": "op_iand", "__ior__": "op_ior", "__ixor__": "op_ixor", "__ilshift__": "op_ilshift",
         "__irshift__": "op_irshift",
     },
-    "linear": {"__matmul__": "matmul", "__rmatmul__": "rmatmul"},
+    "linear": {"__matmul__": "op_matmul", "__rmatmul__": "op_rmatmul"},
     "indexing": {"__getitem__": "getitem", "__setitem__": "setitem"},
     "pointwise_select": {"where": "where_method"},
 }

@@ -513,6 +513,12 @@ class Tensor:
             raise ValueError(f"a copy is needed to convert {self.dtype} to {np.dtype(dtype)}")
         return self._data.astype(dtype)
 
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        """What NumPy's functions of tensors return: tensors again, uint8 for bool as in PyTorch."""
+        if array.dtype == np.bool_:
+            array = array.astype(np.uint8)
+        return wrap(np.asarray(array)) if array.dtype in dtypes.FROM_NUMPY else array
+
     def __dlpack__(self, **kwargs):
         if self._rg:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")

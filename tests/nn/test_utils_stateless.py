@@ -77,6 +77,13 @@ def test_names_that_do_not_fit():
     assert m.factor is own, "an error in forward does not leave the module changed"
 
 
+def test_skip_init_takes_no_random_numbers():
+    tnn.manual_seed(0)
+    want = tnn.rand(1).item()
+    tnn.manual_seed(0)
+    assert utils.skip_init(tnn.nn.Linear, 2, 3).weight.shape == (3, 2) and tnn.rand(1).item() == want
+
+
 def test_skip_init():
     m = utils.skip_init(Scale, 3.0)
     assert m.factor.shape == (1,) and m.factor.requires_grad

@@ -358,3 +358,24 @@ def test_out_of_no_elements_and_of_half_precision():
         out, m = tnn.zeros(2, 2, dtype=dtype), tnn.eye(2, dtype=dtype)
         assert tnn.mm(m, m, out=out) is out and out.tolist() == [[1.0, 0.0], [0.0, 1.0]]
         assert tnn.addmm(m, m, m, out=out) is out and out.tolist() == [[2.0, 0.0], [0.0, 2.0]]
+
+
+def test_numpys_arrays_beside_tensors():
+    # PyTorch's results: NumPy computes, and the result is a tensor again
+    t, n, i = tnn.tensor([1.0, 2.0]), np.array([3.0, 4.0]), tnn.tensor([1, 2])
+    for got, want in (
+        (t + n, [4.0, 6.0]), (t * n, [3.0, 8.0]), (t - n, [-2.0, -2.0]), (t / n, [1 / 3, 0.5]), (t**n, [1.0, 16.0]),
+        (n / t, [3.0, 2.0]), (t @ n, 11.0), (np.exp(i), np.exp([1.0, 2.0]).tolist()), (np.maximum(t, n), [3.0, 4.0]),
+    ):  # fmt: skip
+        assert isinstance(got, tnn.Tensor) and got.dtype is tnn.float64
+        np.testing.assert_allclose(got.tolist(), want)
+    assert np.add(t, 1).tolist() == [2.0, 3.0] and np.add(t, 1).dtype is tnn.float32
+    assert np.greater(t, 1).tolist() == [0, 1] and np.isnan(t).dtype is tnn.uint8
+    assert (t == n).tolist() == (n == t).tolist() == [False, False] and (t != n).dtype is tnn.bool
+    for scalar in (np.int64(3), np.int8(3), np.uint64(3)):
+        assert (i * scalar).tolist() == (scalar * i).tolist() == [3, 6] and (i * scalar).dtype is tnn.int64
+    for bad in (lambda: n + t, lambda: n * t, lambda: n - t, lambda: n**t, lambda: n @ t, lambda: t > n, lambda: t @ 3):
+        with pytest.raises(TypeError):
+            bad()
+    with pytest.raises(RuntimeError, match="requires grad"):
+        np.sin(t.requires_grad_())

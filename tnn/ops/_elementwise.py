@@ -169,7 +169,7 @@ def as_array(operand, np_dtype):
     with np.errstate(over="ignore"):
         if np_dtype.kind in "iu" and isinstance(operand, builtins.int | np.integer | np.bool_):
             bits = 8 * np_dtype.itemsize
-            return np.array(operand % (1 << bits), np.dtype(f"u{np_dtype.itemsize}")).astype(np_dtype)
+            return np.array(int(operand) % (1 << bits), np.dtype(f"u{np_dtype.itemsize}")).astype(np_dtype)
         return np.array(operand).astype(np_dtype)
 
 

@@ -580,9 +580,14 @@ def _one_batch(t, lead, n):
     return t.reshape((n, *shape[-2:]))
 
 
-def rmatmul(self, other):
+def op_matmul(self, other):
+    """``self @ other``."""
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def op_rmatmul(self, other):
     """``other @ self``."""
-    return matmul(other, self)
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
 # ---------------------------------------------------------------- layers

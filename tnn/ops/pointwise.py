@@ -484,7 +484,14 @@ fmin = binary_op(
 op_add, op_radd = operator(add), operator(add, True)
 op_sub, op_rsub = operator(sub), operator(sub, True)
 op_mul, op_rmul = operator(mul), operator(mul, True)
-op_truediv, op_rtruediv = operator(true_divide), operator(true_divide, True)
+op_truediv, _rtruediv = operator(true_divide), operator(true_divide, True)
+
+
+def op_rtruediv(self, other):
+    """``other / self``, where other may be an array of NumPy."""
+    return self.reciprocal() * other if isinstance(other, np.ndarray) else _rtruediv(self, other)
+
+
 op_floordiv, op_rfloordiv = operator(floor_divide), operator(floor_divide, True)
 op_mod, op_rmod = operator(remainder), operator(remainder, True)
 op_pow, op_rpow = operator(pow), operator(pow, True)

@@ -179,7 +179,19 @@ def bitwise_not(input, *, out=None):
 
 # ---------------------------------------------------------------------------------------------- operators
 
-op_eq, op_ne, op_lt, op_le, op_gt, op_ge = map(operator, (eq, ne, lt, le, gt, ge))
+def _equality(op):
+    """Its special method, which takes NumPy's arrays too."""
+    plain = operator(op)
+
+    def method(self, other):
+        return plain(self, wrap(other) if isinstance(other, np.ndarray) else other)
+
+    method.__name__, method.__doc__ = plain.__name__, plain.__doc__
+    return method
+
+
+op_eq, op_ne = _equality(eq), _equality(ne)
+op_lt, op_le, op_gt, op_ge = map(operator, (lt, le, gt, ge))
 op_and, op_or, op_xor = map(operator, (bitwise_and, bitwise_or, bitwise_xor))
 op_lshift, op_rshift = map(operator, (bitwise_left_shift, bitwise_right_shift))
 op_iand, op_ior, op_ixor = map(inplace_operator, (bitwise_and, bitwise_or, bitwise_xor))

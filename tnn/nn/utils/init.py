@@ -2,6 +2,7 @@
 
 import inspect
 
+from ...random import get_rng_state, set_rng_state
 from ..modules.module import Module
 
 __all__ = ["skip_init"]
@@ -10,7 +11,7 @@ __all__ = ["skip_init"]
 def skip_init(module_cls, *args, **kwargs):
     """A module whose parameters are uninitialised memory.
 
-    The module is constructed as ever and its initial values dropped; the random numbers that they took stay taken.
+    The module is constructed as ever, its initial values are dropped, and the generator goes on as if there were none.
 
     Args:
         module_cls: the class; its constructor must take ``device``.
@@ -24,4 +25,7 @@ def skip_init(module_cls, *args, **kwargs):
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError(f"Module must support a 'device' arg to skip initialization, {module_cls.__name__} does not")
     device = kwargs.pop("device", None)
-    return module_cls(*args, **kwargs).to_empty(device=device)
+    state = get_rng_state()
+    module = module_cls(*args, **kwargs).to_empty(device=device)
+    set_rng_state(state)
+    return module
