@@ -85,6 +85,9 @@ class ConvertMethods:
         Called as ``to(device=None, dtype=None, non_blocking=False)``, ``to(dtype, non_blocking=False)``,
         ``to(tensor, non_blocking=False)``, each with ``memory_format=``; the device must be the CPU.
 
+        Args:
+            args, kwargs: as above.
+
         Returns:
             the module.
 
@@ -103,23 +106,49 @@ class ConvertMethods:
         return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
 
     def type(self, dst_type):
-        """Converts all parameters and buffers, integer ones too, to a dtype, in place."""
+        """Converts all parameters and buffers, integer ones too, to a dtype, in place.
+
+        Args:
+            dst_type: the dtype, or a type's name.
+
+        Returns:
+            the module.
+
+        Raises:
+            TypeError: it is neither a dtype nor a type's name.
+        """
         return self._apply(lambda t: t.type(dst_type))
 
     def float(self):
-        """Converts floating-point parameters and buffers to float32, in place."""
+        """Converts floating-point parameters and buffers to float32, in place.
+
+        Returns:
+            the module.
+        """
         return self._to_dtype(dtypes.float32)
 
     def double(self):
-        """Converts floating-point parameters and buffers to float64, in place."""
+        """Converts floating-point parameters and buffers to float64, in place.
+
+        Returns:
+            the module.
+        """
         return self._to_dtype(dtypes.float64)
 
     def half(self):
-        """Converts floating-point parameters and buffers to float16, in place."""
+        """Converts floating-point parameters and buffers to float16, in place.
+
+        Returns:
+            the module.
+        """
         return self._to_dtype(dtypes.float16)
 
     def bfloat16(self):
-        """Converts floating-point parameters and buffers to bfloat16, in place."""
+        """Converts floating-point parameters and buffers to bfloat16, in place.
+
+        Returns:
+            the module.
+        """
         return self._to_dtype(dtypes.bfloat16)
 
     def to_empty(self, *, device, recurse=True):
@@ -128,6 +157,12 @@ class ConvertMethods:
         Args:
             device: None or the CPU.
             recurse: submodules too.
+
+        Returns:
+            the module.
+
+        Raises:
+            RuntimeError: another device than the CPU.
         """
         from ...kernels._pool import empty
         from ...tensor import wrap
@@ -136,7 +171,11 @@ class ConvertMethods:
         return self._apply(lambda t: t if is_lazy(t) else wrap(empty(tuple(t.shape), t.dtype.np)), recurse=recurse)
 
     def cpu(self):
-        """The module itself: its tensors are on the CPU."""
+        """The module itself: its tensors are on the CPU.
+
+        Returns:
+            the module.
+        """
         return self
 
     cuda = _no_device("cuda")
@@ -145,5 +184,9 @@ class ConvertMethods:
     mtia = _no_device("mtia")
 
     def share_memory(self):
-        """Moves parameters and buffers to shared memory, see ``Tensor.share_memory_``."""
+        """Moves parameters and buffers to shared memory, see ``Tensor.share_memory_``.
+
+        Returns:
+            the module.
+        """
         return self._apply(lambda t: t.share_memory_())

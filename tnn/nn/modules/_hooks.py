@@ -184,6 +184,9 @@ class HookMethods:
                 tuple).
             prepend: run before the hooks that are already there.
             with_kwargs: call ``hook(module, args, kwargs)``, which returns None or the pair of new args and kwargs.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
         """
         handle = RemovableHandle(self._forward_pre_hooks, hook, extra=(self._forward_pre_hooks_with_kwargs,))
         if with_kwargs:
@@ -200,6 +203,9 @@ class HookMethods:
             prepend: run before the hooks that are already there.
             with_kwargs: call ``hook(module, args, kwargs, output)``.
             always_call: run the hook also when the call raised; an exception of the hook is then only warned about.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
         """
         extra = (self._forward_hooks_with_kwargs, self._forward_hooks_always_called)
         handle = RemovableHandle(self._forward_hooks, hook, extra=extra)
@@ -218,6 +224,9 @@ class HookMethods:
             hook: ``grad_output`` is a tuple with None for outputs that are no tensors; what the hook returns, when
                 not None, replaces it.
             prepend: run before the hooks that are already there.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
         """
         handle = RemovableHandle(self._backward_pre_hooks, hook)
         if prepend:
@@ -244,6 +253,12 @@ class HookMethods:
         """Deprecated: calls ``hook(module, grad_input, grad_output)`` after the backward of the last operation of the
         module; use :meth:`register_full_backward_hook`.
 
+        Args:
+            hook: what it returns, when not None, replaces ``grad_input``.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+
         Raises:
             RuntimeError: a full backward hook was registered on this module.
         """
@@ -256,12 +271,26 @@ class HookMethods:
         return RemovableHandle(self._backward_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook):
-        """Calls ``hook(module, prefix, keep_vars)`` before this module's part of :meth:`state_dict` is collected."""
+        """Calls ``hook(module, prefix, keep_vars)`` before this module's part of :meth:`state_dict` is collected.
+
+        Args:
+            hook: called with these; what it returns is not used.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+        """
         return RemovableHandle(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
         """Calls ``hook(module, state_dict, prefix, local_metadata)`` after :meth:`state_dict`; it may change the
-        dictionary in place and must return None."""
+        dictionary in place and must return None.
+
+        Args:
+            hook: called with these.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+        """
         hook._from_public_api = True
         return RemovableHandle(self._state_dict_hooks, hook)
 
@@ -276,7 +305,14 @@ class HookMethods:
 
     def register_load_state_dict_pre_hook(self, hook):
         """Calls ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
-        before :meth:`load_state_dict` reads this module's part."""
+        before :meth:`load_state_dict` reads this module's part.
+
+        Args:
+            hook: called with these; it may change them in place.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+        """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
@@ -285,7 +321,14 @@ class HookMethods:
 
     def register_load_state_dict_post_hook(self, hook):
         """Calls ``hook(module, incompatible_keys)`` after this module's part was loaded; it may change the two lists in
-        place, before a strict load checks them, and must return None."""
+        place, before a strict load checks them, and must return None.
+
+        Args:
+            hook: called with these.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+        """
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
     def _get_backward_hooks(self):

@@ -38,6 +38,9 @@ class StateMethods:
     def set_extra_state(self, state):
         """Receives from :meth:`load_state_dict` what :meth:`get_extra_state` gave.
 
+        Args:
+            state: what it gave.
+
         Raises:
             RuntimeError: it was not overridden.
         """
@@ -60,12 +63,16 @@ class StateMethods:
         """The parameters and persistent buffers by dotted name, detached and sharing memory with the module.
 
         Args:
+            args: ``destination``, ``prefix`` and ``keep_vars`` by position, the old form.
             destination: a dictionary to write to; None makes an OrderedDict.
             prefix: put before every name.
             keep_vars: give the parameters themselves, not detached.
 
         Returns:
             ``destination``; its attribute ``_metadata`` holds each module's version.
+
+        Raises:
+            RuntimeError: a post hook returns something else than None.
         """
         if args:
             warnings.warn(

@@ -53,6 +53,9 @@ class TreeMethods:
     def get_parameter(self, target):
         """The parameter at a dotted path.
 
+        Args:
+            target: names of submodules and of the parameter, joined by dots.
+
         Raises:
             AttributeError: the path does not exist or does not lead to a parameter.
         """
@@ -65,6 +68,9 @@ class TreeMethods:
 
     def get_buffer(self, target):
         """The buffer at a dotted path.
+
+        Args:
+            target: names of submodules and of the buffer, joined by dots.
 
         Raises:
             AttributeError: the path does not exist or does not lead to a buffer.
@@ -123,7 +129,13 @@ class TreeMethods:
             yield buf
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """``(dotted name, buffer)`` pairs; arguments as of :meth:`named_parameters`."""
+        """``(dotted name, buffer)`` pairs.
+
+        Args:
+            prefix: put before every name.
+            recurse: those of submodules too.
+            remove_duplicate: a buffer that is shared comes once only.
+        """
         yield from self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
     def children(self):
@@ -169,6 +181,9 @@ class TreeMethods:
 
     def apply(self, fn):
         """Calls ``fn`` on every submodule and last on the module itself, as one does to initialise a model.
+
+        Args:
+            fn: a function of a module; what it returns is not used.
 
         Returns:
             the module.

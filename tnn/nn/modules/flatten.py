@@ -15,6 +15,11 @@ class Flatten(Module):
     Shape:
         ``(*, S_start, ..., S_end, *)`` to ``(*, S_start * ... * S_end, *)``.
 
+    Raises:
+        TypeError: the input is not a tensor.
+        IndexError: there is no such dimension.
+        RuntimeError: ``start_dim`` comes after ``end_dim``.
+
     Example::
 
         >>> import tnn

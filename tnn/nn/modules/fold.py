@@ -7,14 +7,19 @@ __all__ = ["Fold", "Unfold"]
 
 
 class Fold(Module):
-    """Sums columns of sliding blocks into images; the transpose of :class:`Unfold`.
+    """Sums columns of sliding blocks into images, the transpose of :class:`Unfold`: ``y[n, c, a s + i d - p, b s + j d
+    - p] += x[n, (c, i, j), (a, b)]``.
 
     Args:
         output_size: (H, W) of the images.
         kernel_size, dilation, padding, stride: of the sliding blocks, an int or a tuple of two.
 
     Shape:
-        (N, C kh kw, L) or (C kh kw, L) becomes (N, C, H, W) or (C, H, W).
+        (N, C kh kw, L) or (C kh kw, L), floating point, becomes (N, C, H, W) or (C, H, W).
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: the numbers, the shape or the dtype do not fit.
 
     >>> import tnn
     >>> tnn.nn.Fold(output_size=(4, 5), kernel_size=(2, 2))(tnn.randn(1, 3 * 2 * 2, 12)).shape
@@ -42,13 +47,18 @@ class Fold(Module):
 
 
 class Unfold(Module):
-    """Sliding blocks of images as columns.
+    """Sliding blocks of images as columns: ``y[n, (c, i, j), (a, b)] = x[n, c, a s + i d - p, b s + j d - p]``, zero
+    outside.
 
     Args:
         kernel_size, dilation, padding, stride: of the sliding blocks, an int or a tuple of two.
 
     Shape:
-        (N, C, H, W) or (C, H, W) becomes (N, C kh kw, L) or (C kh kw, L), L the number of blocks.
+        (N, C, H, W) or (C, H, W), floating point, becomes (N, C kh kw, L) or (C kh kw, L), L the number of blocks.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: the numbers, the shape or the dtype do not fit.
 
     >>> import tnn
     >>> tnn.nn.Unfold(kernel_size=(2, 3))(tnn.randn(2, 5, 3, 4)).shape

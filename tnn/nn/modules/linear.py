@@ -13,7 +13,13 @@ __all__ = ["Identity", "Linear", "NonDynamicallyQuantizableLinear", "Bilinear", 
 
 
 class Identity(Module):
-    """Returns its input. Arguments of the constructor are accepted and ignored.
+    """Returns its input: ``y = x``. Arguments of the constructor are accepted and ignored.
+
+    Args:
+        args, kwargs: not used.
+
+    Shape:
+        any, of any dtype; the output is the input.
 
     >>> import tnn
     >>> tnn.nn.Identity(54, unused=True)(tnn.ones(2)).shape
@@ -40,11 +46,15 @@ class Linear(Module):
         dtype: of the parameters; the default dtype if None.
 
     Shape:
-        (..., in_features) becomes (..., out_features).
+        (..., in_features), of the parameters' dtype, becomes (..., out_features).
 
     Attributes:
         weight: (out_features, in_features).
         bias: (out_features,) or None.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: its last size is not ``in_features``, or its dtype is not that of the parameters.
 
     >>> import tnn
     >>> tnn.nn.Linear(20, 30)(tnn.randn(128, 20)).shape
@@ -83,7 +93,18 @@ class Linear(Module):
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """A Linear that dynamic quantization leaves alone."""
+    """A Linear that dynamic quantization leaves alone: ``y = x W^T + b``.
+
+    Args:
+        in_features, out_features, bias, device, dtype: as of :class:`Linear`.
+
+    Shape:
+        (..., in_features) becomes (..., out_features).
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: its last size is not ``in_features``, or its dtype is not that of the parameters.
+    """
 
 
 class Bilinear(Module):
@@ -148,6 +169,13 @@ class LazyLinear(LazyModuleMixin, Linear):
 
     Args:
         out_features, bias, device, dtype: as Linear's.
+
+    Shape:
+        (..., in_features) becomes (..., out_features).
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: its dtype is not that of the parameters.
     """
 
     cls_to_become = Linear

@@ -26,7 +26,12 @@ class L1Loss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["reduction"]
@@ -45,7 +50,12 @@ class MSELoss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["reduction"]
@@ -60,8 +70,18 @@ class MSELoss(_Loss):
 class SmoothL1Loss(_Loss):
     """``d ** 2 / (2 beta)`` where ``d = |x - t| < beta``, else ``d - beta / 2`` (Girshick, arXiv 1504.08083).
 
+    Args:
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+        beta: where the parabola ends; 0 gives :class:`L1Loss`.
+
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit, or ``beta`` is negative.
     """
 
     __constants__ = ["reduction"]
@@ -82,7 +102,12 @@ class HuberLoss(_Loss):
         delta: where the square ends, positive.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction, or ``delta`` is not positive.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["delta", "reduction"]
@@ -100,9 +125,16 @@ class BCELoss(_WeightedLoss):
 
     Args:
         weight: a factor for each element, broadcast.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction, or the shapes differ.
+        RuntimeError: an element of the input lies outside [0, 1], or the dtypes differ.
     """
 
     __constants__ = ["reduction"]
@@ -115,14 +147,21 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """:class:`BCELoss` of ``sigmoid(x)``, stable for large x.
+    """:class:`BCELoss` of ``sigmoid(x)``, stable for large x: ``(1 - t) x + softplus(-x)``.
 
     Args:
         weight: a factor for each element, broadcast.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
         pos_weight: a factor for the positive part, broadcast.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction, or the shapes differ.
+        RuntimeError: a weight does not broadcast.
     """
 
     __constants__ = ["reduction"]
@@ -142,11 +181,17 @@ class KLDivLoss(_Loss):
     """The Kullback-Leibler divergence ``t (log t - x)`` of log-probabilities x from t.
 
     Args:
+        size_average, reduce: old forms of ``reduction``, with a warning.
         reduction: 'none', 'mean', 'sum' or 'batchmean' (the sum divided by the batch size).
         log_target: t holds log-probabilities.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["reduction"]
@@ -166,10 +211,17 @@ class PoissonNLLLoss(_Loss):
     Args:
         log_input: x is the logarithm of the rate.
         full: add Stirling's term.
+        size_average, reduce: old forms of ``reduction``, with a warning.
         eps: keeps the logarithm finite.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["log_input", "full", "eps", "reduction"]
@@ -192,9 +244,15 @@ class GaussianNLLLoss(_Loss):
     Args:
         full: add ``log(2 pi) / 2``.
         eps: the least variance.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; var: the same, or with a last size of 1 or without it; output:
+        (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: ``var`` is negative or of a shape that does not fit, or another reduction.
     """
 
     __constants__ = ["full", "eps", "reduction"]
@@ -215,7 +273,12 @@ class SoftMarginLoss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        input and target: one shape (*); output: () , or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["reduction"]
@@ -228,15 +291,22 @@ class SoftMarginLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """The negative log-probability of label sequences under all their alignments (Graves et al., ICML 2006).
+    """The negative log-probability ``-ln sum over alignments of prod_t p(t, label_t)`` of label sequences (Graves et
+    al., ICML 2006).
 
     Args:
         blank: the class that stands for no label.
+        reduction: 'mean', 'sum' or 'none'.
         zero_infinity: count losses of targets that do not fit as 0.
 
     Shape:
-        log_probs: (T, N, C) or (T, C); targets: (N, S) or all in a row; lengths: (N,) or (); output: (), or (N,) with
-        reduction='none'.
+        log_probs: (T, N, C) or (T, C), floating point; targets: (N, S) or all in a row, integers; lengths: (N,) or (),
+        integers; output: (), or (N,) with reduction='none'.
+
+    Raises:
+        TypeError: an argument is not a tensor, or lengths no integers.
+        RuntimeError: a length, a target or a shape does not fit.
+        ValueError: another reduction.
     """
 
     __constants__ = ["blank", "reduction"]

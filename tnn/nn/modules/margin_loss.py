@@ -11,9 +11,16 @@ class MultiMarginLoss(_WeightedLoss):
         p: 1 or 2.
         margin: the margin.
         weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
-        input: (N, C) or (C,); output: (), or (N,) with reduction='none'.
+        input: (N, C) or (C,), floating point; target: (N,) or (), int64; output: (), or (N,) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction, another p, or a weight that is no vector.
+        RuntimeError: the shapes do not fit, or a target lies outside [0, C).
     """
 
     __constants__ = ["p", "margin", "reduction"]
@@ -40,7 +47,13 @@ class MultiLabelMarginLoss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        input: (N, C) or (C,); output: (), or (N,) with reduction='none'.
+        input: (N, C) or (C,), floating point; target: of the input's shape, int64; output: (), or (N,) with
+        reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit, or a target lies outside [-1, C).
     """
 
     __constants__ = ["reduction"]
@@ -55,8 +68,18 @@ class MultiLabelMarginLoss(_Loss):
 class MultiLabelSoftMarginLoss(_WeightedLoss):
     """``-1/C sum_c w_c (t_c log sigmoid(x_c) + (1 - t_c) log sigmoid(-x_c))`` for each row x.
 
+    Args:
+        weight: (C,), a factor for each class.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
+
     Shape:
-        input: (N, C) or (C,); output: (), or (N,) with reduction='none'.
+        input: (N, C) or (C,), floating point; target: of the input's shape; output: (), or (N,) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["reduction"]
@@ -76,7 +99,12 @@ class MarginRankingLoss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        input1, input2 and target: one shape (*); output: (), or (*) with reduction='none'.
+        input1, input2 and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["margin", "reduction"]
@@ -97,7 +125,12 @@ class HingeEmbeddingLoss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        input and target: one shape (*); output: (), or (*) with reduction='none'.
+        input and target: one shape (*), floating point; output: (), or (*) with reduction='none'.
+
+    Raises:
+        TypeError: ``input`` or ``target`` is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["margin", "reduction"]
@@ -118,7 +151,13 @@ class CosineEmbeddingLoss(_Loss):
         size_average, reduce, reduction: 'mean', 'sum' or 'none'; the first two are the old form.
 
     Shape:
-        inputs: (N, D) or (D,); target: (N,) or (); output: (), or the target's shape with reduction='none'.
+        inputs: (N, D) or (D,), floating point; target: (N,) or (); output: (), or the target's shape with
+        reduction='none'.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: another reduction.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["margin", "reduction"]
@@ -135,12 +174,20 @@ class TripletMarginLoss(_Loss):
     """``max(0, d(a, p) - d(a, n) + margin)`` with d the p-norm distance (Balntas, Riba et al., 2016).
 
     Args:
+        margin: by how much the distances are to differ, above 0.
         p: the norm's degree.
         eps: added to differences, keeps the gradient finite.
         swap: use ``d(p, n)`` in place of ``d(a, n)`` where it is smaller.
+        size_average, reduce: old forms of ``reduction``, with a warning.
+        reduction: 'mean', 'sum' or 'none'.
 
     Shape:
-        anchor, positive and negative: (N, D) or (D,); output: (), or (N,) or () with reduction='none'.
+        anchor, positive and negative: (N, D) or (D,), floating point; output: (), or (N,) or () with reduction='none'.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: another reduction, or the margin is not positive.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["margin", "p", "eps", "swap", "reduction"]
@@ -164,10 +211,21 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """:class:`TripletMarginLoss` with a distance of the caller's.
+    """``max(0, d(a, p) - d(a, n) + margin)`` with a distance d of the caller's.
 
     Args:
         distance_function: takes two tensors, returns their distances (default: ``pairwise_distance``).
+        margin: by how much the distances are to differ, above 0.
+        swap: use ``d(p, n)`` in place of ``d(a, n)`` where it is smaller.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        anchor, positive and negative: (N, D) or (D,), floating point; output: (), or (N,) or () with reduction='none'.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: another reduction, or the margin is not positive.
+        RuntimeError: the shapes do not fit.
     """
 
     __constants__ = ["margin", "swap", "reduction"]

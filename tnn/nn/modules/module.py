@@ -79,8 +79,14 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
     A subclass calls ``super().__init__()``, assigns parameters and other modules as attributes, which registers them,
     and defines ``forward``. Calling the module runs ``forward`` and the hooks.
 
+    Args:
+        args, kwargs: none: any argument raises.
+
     Attributes:
         training: True in training mode, which :meth:`train` and :meth:`eval` set for the whole tree.
+
+    Raises:
+        TypeError: the constructor is given an argument.
 
     Example::
 
@@ -124,6 +130,9 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
 
     def forward(self, *input):
         """Computes the output: every subclass defines it.
+
+        Args:
+            input: what the module is called with.
 
         Raises:
             NotImplementedError: the subclass does not.
@@ -243,7 +252,16 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
         self._modules[name] = apply_registration_hooks(GlobalHooks.module_registration, self, name, module)
 
     def register_module(self, name, module):
-        """The same as :meth:`add_module`."""
+        """Adds a submodule under a name: the same as :meth:`add_module`.
+
+        Args:
+            name: its name, without dots.
+            module: a module, or None.
+
+        Raises:
+            TypeError: ``module`` is not a module, or the name not a string.
+            KeyError: the name is empty, holds a dot, or is taken by another attribute.
+        """
         self.add_module(name, module)
 
     # -- attributes
@@ -368,14 +386,24 @@ class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
         return self
 
     def eval(self):
-        """The same as ``train(False)``."""
+        """Sets evaluation mode for the whole tree: the same as ``train(False)``.
+
+        Returns:
+            the module.
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad=True):
         """Sets whether gradients are computed for the parameters, as one does to freeze a part of a model.
 
+        Args:
+            requires_grad: whether they are computed.
+
         Returns:
             the module.
+
+        Raises:
+            RuntimeError: a parameter is not a leaf, or not of floating point.
         """
         for p in self.parameters():
             p.requires_grad_(requires_grad)

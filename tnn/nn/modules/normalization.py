@@ -22,9 +22,15 @@ class LayerNorm(Module):
         eps: added to the (biased) variance.
         elementwise_affine: have a learnable weight and bias of that shape.
         bias: with ``elementwise_affine``, have a bias.
+        device: the CPU.
+        dtype: of the parameters.
 
     Shape:
-        (*, normalized_shape); the output has the input's.
+        (*, normalized_shape), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: it does not end in ``normalized_shape``, or a dtype does not fit.
 
     J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016).
 
@@ -71,9 +77,15 @@ class RMSNorm(Module):
         normalized_shape: an int or the sizes of those dimensions.
         eps: None is the machine epsilon of the input's dtype.
         elementwise_affine: have a learnable weight of that shape.
+        device: the CPU.
+        dtype: of the parameters.
 
     Shape:
-        (*, normalized_shape); the output has the input's.
+        (*, normalized_shape), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: it does not end in ``normalized_shape``, or a dtype does not fit.
 
     B. Zhang and R. Sennrich, "Root mean square layer normalization" (2019).
     """
@@ -112,12 +124,16 @@ class GroupNorm(Module):
         eps: added to the (biased) variance.
         affine: have a learnable weight and bias for each channel.
         bias: with ``affine``, have a bias.
+        device: the CPU.
+        dtype: of the parameters.
 
     Shape:
-        (N, C, ...); the output has the input's.
+        (N, C, ...), floating point; the output has the input's.
 
     Raises:
-        ValueError: C is not a multiple of num_groups.
+        TypeError: the input is not a tensor.
+        ValueError: C is not a multiple of num_groups, or a group has a single value.
+        RuntimeError: another number of channels, or a dtype that does not fit.
 
     Y. Wu and K. He, "Group normalization" (2018).
     """
@@ -209,12 +225,15 @@ class InstanceNorm1d(_InstanceNorm):
         momentum: weight of the newest batch in the running statistics.
         affine: have a learnable weight and bias for each channel.
         track_running_stats: keep running statistics, for use in evaluation.
+        device: the CPU.
+        dtype: of the parameters and statistics.
         bias: with ``affine``, have a bias.
 
     Shape:
-        (N, C, L) or (C, L); the output has the input's.
+        (N, C, L) or (C, L), floating point; the output has the input's.
 
     Raises:
+        TypeError: the input is not a tensor.
         ValueError: another number of dimensions or (with ``affine``) of channels, or a single position.
 
     D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization" (2016).
@@ -229,10 +248,25 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """:class:`InstanceNorm1d` for images.
+    """Normalizes each channel of each sample of images: ``y = (x - mean) / sqrt(var + eps) * weight + bias``; see
+    :class:`InstanceNorm1d`.
+
+    Args:
+        num_features: C.
+        eps: added to the (biased) variance.
+        momentum: weight of the newest batch in the running statistics.
+        affine: have a learnable weight and bias for each channel.
+        track_running_stats: keep running statistics, for use in evaluation.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
 
     Shape:
-        (N, C, H, W) or (C, H, W); the output has the input's.
+        (N, C, H, W) or (C, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: another number of dimensions or (with ``affine``) of channels, or a single position.
     """
 
     def _get_no_batch_dim(self):
@@ -244,10 +278,25 @@ class InstanceNorm2d(_InstanceNorm):
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """:class:`InstanceNorm1d` for volumes.
+    """Normalizes each channel of each sample of volumes: ``y = (x - mean) / sqrt(var + eps) * weight + bias``; see
+    :class:`InstanceNorm1d`.
+
+    Args:
+        num_features: C.
+        eps: added to the (biased) variance.
+        momentum: weight of the newest batch in the running statistics.
+        affine: have a learnable weight and bias for each channel.
+        track_running_stats: keep running statistics, for use in evaluation.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); the output has the input's.
+        (N, C, D, H, W) or (C, D, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: another number of dimensions or (with ``affine``) of channels, or a single position.
     """
 
     def _get_no_batch_dim(self):
@@ -271,6 +320,22 @@ class LazyInstanceNorm1d(_LazyInstanceNorm):
     """An :class:`InstanceNorm1d` that takes ``num_features`` from its first input.
 
     Unlike there, ``affine`` and ``track_running_stats`` are True by default.
+
+    Args:
+        eps: added to the (biased) variance.
+        momentum: weight of the newest batch in the running statistics.
+        affine: have a learnable weight and bias for each channel.
+        track_running_stats: keep running statistics, for use in evaluation.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
+
+    Shape:
+        (N, C, L) or (C, L), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: another number of dimensions or (with ``affine``) of channels, or a single position.
     """
 
     cls_to_become = InstanceNorm1d
@@ -279,7 +344,24 @@ class LazyInstanceNorm1d(_LazyInstanceNorm):
 
 
 class LazyInstanceNorm2d(_LazyInstanceNorm):
-    """An :class:`InstanceNorm2d` that takes ``num_features`` from its first input."""
+    """An :class:`InstanceNorm2d` that takes ``num_features`` from its first input.
+
+    Args:
+        eps: added to the (biased) variance.
+        momentum: weight of the newest batch in the running statistics.
+        affine: have a learnable weight and bias for each channel.
+        track_running_stats: keep running statistics, for use in evaluation.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
+
+    Shape:
+        (N, C, H, W) or (C, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: another number of dimensions or (with ``affine``) of channels, or a single position.
+    """
 
     cls_to_become = InstanceNorm2d
     _get_no_batch_dim = InstanceNorm2d._get_no_batch_dim
@@ -287,7 +369,24 @@ class LazyInstanceNorm2d(_LazyInstanceNorm):
 
 
 class LazyInstanceNorm3d(_LazyInstanceNorm):
-    """An :class:`InstanceNorm3d` that takes ``num_features`` from its first input."""
+    """An :class:`InstanceNorm3d` that takes ``num_features`` from its first input.
+
+    Args:
+        eps: added to the (biased) variance.
+        momentum: weight of the newest batch in the running statistics.
+        affine: have a learnable weight and bias for each channel.
+        track_running_stats: keep running statistics, for use in evaluation.
+        device: the CPU.
+        dtype: of the parameters and statistics.
+        bias: with ``affine``, have a bias.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: another number of dimensions or (with ``affine``) of channels, or a single position.
+    """
 
     cls_to_become = InstanceNorm3d
     _get_no_batch_dim = InstanceNorm3d._get_no_batch_dim
@@ -299,9 +398,14 @@ class LocalResponseNorm(Module):
 
     Args:
         size: channels that the sum goes over, from ``c - size // 2`` on.
+        alpha, beta, k: numbers.
 
     Shape:
-        (N, C, ...), at least 3-D; the output has the input's.
+        (N, C, ...), at least 3-D, floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: fewer than 3 dimensions, or ``size`` is not positive.
 
     A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet classification with deep convolutional neural networks" (2012).
     """
@@ -323,10 +427,19 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(Module):
-    """Local response normalization of images in its older form; see :func:`tnn.ops.normalization.cross_map_lrn2d`.
+    """Local response normalization of images in its older form, ``y_c = x_c (k + alpha / size sum_j x_j^2) ** -beta``;
+    see :func:`tnn.ops.normalization.cross_map_lrn2d`.
+
+    Args:
+        size: channels that the sum goes over.
+        alpha, beta, k: numbers.
 
     Shape:
-        (N, C, H, W); the output has the input's.
+        (N, C, H, W), floating point; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions.
     """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):

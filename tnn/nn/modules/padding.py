@@ -56,7 +56,11 @@ class ConstantPad1d(_ConstantPadNd):
         value: what the padding consists of.
 
     Shape:
-        Any with at least that many dimensions; every padded size grows by the sum of its two sides.
+        any with at least that many dimensions, of any dtype; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: too few dimensions, or a size would become negative.
     """
 
     dims = 1
@@ -70,7 +74,11 @@ class ConstantPad2d(_ConstantPadNd):
         value: what the padding consists of.
 
     Shape:
-        Any with at least that many dimensions; every padded size grows by the sum of its two sides.
+        any with at least that many dimensions, of any dtype; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: too few dimensions, or a size would become negative.
     """
 
     dims = 2
@@ -84,7 +92,11 @@ class ConstantPad3d(_ConstantPadNd):
         value: what the padding consists of.
 
     Shape:
-        Any with at least that many dimensions; every padded size grows by the sum of its two sides.
+        any with at least that many dimensions, of any dtype; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: too few dimensions, or a size would become negative.
     """
 
     dims = 3
@@ -97,7 +109,11 @@ class ZeroPad1d(_PadNd):
         padding: an int for all sides, or (left, right); negative numbers crop.
 
     Shape:
-        Any with at least that many dimensions; every padded size grows by the sum of its two sides.
+        any with at least that many dimensions, of any dtype; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: too few dimensions, or a size would become negative.
     """
 
     dims = 1
@@ -110,7 +126,11 @@ class ZeroPad2d(_PadNd):
         padding: an int for all sides, or (left, right, top, bottom); negative numbers crop.
 
     Shape:
-        Any with at least that many dimensions; every padded size grows by the sum of its two sides.
+        any with at least that many dimensions, of any dtype; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: too few dimensions, or a size would become negative.
     """
 
     dims = 2
@@ -123,7 +143,11 @@ class ZeroPad3d(_PadNd):
         padding: an int for all sides, or (left, right, top, bottom, front, back); negative numbers crop.
 
     Shape:
-        Any with at least that many dimensions; every padded size grows by the sum of its two sides.
+        any with at least that many dimensions, of any dtype; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: too few dimensions, or a size would become negative.
     """
 
     dims = 3
@@ -136,7 +160,11 @@ class ReflectionPad1d(_PadNd):
         padding: an int for all sides, or (left, right); negative numbers crop.
 
     Shape:
-        (N, C, L) or (C, L); every padded size grows by the sum of its two sides.
+        (N, C, L) or (C, L), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or the padding is not smaller than the size.
     """
 
     dims = 1
@@ -150,7 +178,11 @@ class ReflectionPad2d(_PadNd):
         padding: an int for all sides, or (left, right, top, bottom); negative numbers crop.
 
     Shape:
-        (N, C, H, W) or (C, H, W); every padded size grows by the sum of its two sides.
+        (N, C, H, W) or (C, H, W), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or the padding is not smaller than the size.
     """
 
     dims = 2
@@ -164,7 +196,11 @@ class ReflectionPad3d(_PadNd):
         padding: an int for all sides, or (left, right, top, bottom, front, back); negative numbers crop.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); every padded size grows by the sum of its two sides.
+        (N, C, D, H, W) or (C, D, H, W), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or the padding is not smaller than the size.
     """
 
     dims = 3
@@ -178,7 +214,11 @@ class ReplicationPad1d(_PadNd):
         padding: an int for all sides, or (left, right); negative numbers crop.
 
     Shape:
-        (N, C, L) or (C, L); every padded size grows by the sum of its two sides.
+        (N, C, L) or (C, L), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or a size would become negative or is 0.
     """
 
     dims = 1
@@ -192,7 +232,11 @@ class ReplicationPad2d(_PadNd):
         padding: an int for all sides, or (left, right, top, bottom); negative numbers crop.
 
     Shape:
-        (N, C, H, W) or (C, H, W); every padded size grows by the sum of its two sides.
+        (N, C, H, W) or (C, H, W), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or a size would become negative or is 0.
     """
 
     dims = 2
@@ -206,7 +250,11 @@ class ReplicationPad3d(_PadNd):
         padding: an int for all sides, or (left, right, top, bottom, front, back); negative numbers crop.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); every padded size grows by the sum of its two sides.
+        (N, C, D, H, W) or (C, D, H, W), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or a size would become negative or is 0.
     """
 
     dims = 3
@@ -220,7 +268,12 @@ class CircularPad1d(_CircularPadNd):
         padding: an int for all sides, or (left, right); negative numbers crop.
 
     Shape:
-        (N, C, L) or (C, L); every padded size grows by the sum of its two sides.
+        (N, C, L) or (C, L), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or the padding is larger than the size.
+        ValueError: another number of dimensions.
     """
 
     dims = 1
@@ -233,7 +286,12 @@ class CircularPad2d(_CircularPadNd):
         padding: an int for all sides, or (left, right, top, bottom); negative numbers crop.
 
     Shape:
-        (N, C, H, W) or (C, H, W); every padded size grows by the sum of its two sides.
+        (N, C, H, W) or (C, H, W), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or the padding is larger than the size.
+        ValueError: another number of dimensions.
     """
 
     dims = 2
@@ -246,7 +304,12 @@ class CircularPad3d(_CircularPadNd):
         padding: an int for all sides, or (left, right, top, bottom, front, back); negative numbers crop.
 
     Shape:
-        (N, C, D, H, W) or (C, D, H, W); every padded size grows by the sum of its two sides.
+        (N, C, D, H, W) or (C, D, H, W), floating point; every padded size grows by the sum of its two sides.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: another number of dimensions, or the padding is larger than the size.
+        ValueError: another number of dimensions.
     """
 
     dims = 3

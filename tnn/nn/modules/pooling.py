@@ -35,6 +35,10 @@ class MaxPool1d(_MaxPoolNd):
         (N, C, L) or (C, L);
         a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
 
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+
     >>> import tnn
     >>> tnn.nn.MaxPool1d(3, stride=2)(tnn.randn(2, 4, 9)).shape
     tnn.Size([2, 4, 4])
@@ -58,6 +62,10 @@ class MaxPool2d(_MaxPoolNd):
         (N, C, H, W) or (C, H, W);
         a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
 
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
+
     >>> import tnn
     >>> tnn.nn.MaxPool2d(3, stride=2)(tnn.randn(2, 4, 9, 9)).shape
     tnn.Size([2, 4, 4, 4])
@@ -80,6 +88,10 @@ class MaxPool3d(_MaxPoolNd):
     Shape:
         (N, C, D, H, W) or (C, D, H, W);
         a size L becomes ``floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
 
     >>> import tnn
     >>> tnn.nn.MaxPool3d(3, stride=2)(tnn.randn(2, 4, 9, 9, 9)).shape
@@ -113,6 +125,11 @@ class MaxUnpool1d(_MaxUnpoolNd):
     Shape:
         (N, C, L) or (C, L);
         a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: ``output_size`` does not fit.
+        RuntimeError: rank, dtype or sizes do not fit, or an index is out of range.
     """
 
     _dims = 1
@@ -130,6 +147,11 @@ class MaxUnpool2d(_MaxUnpoolNd):
     Shape:
         (N, C, H, W) or (C, H, W);
         a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: ``output_size`` does not fit.
+        RuntimeError: rank, dtype or sizes do not fit, or an index is out of range.
     """
 
     _dims = 2
@@ -147,6 +169,11 @@ class MaxUnpool3d(_MaxUnpoolNd):
     Shape:
         (N, C, D, H, W) or (C, D, H, W);
         a size L becomes ``(L - 1) stride - 2 padding + kernel_size`` unless ``output_size`` says otherwise.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: ``output_size`` does not fit.
+        RuntimeError: rank, dtype or sizes do not fit, or an index is out of range.
     """
 
     _dims = 3
@@ -173,6 +200,10 @@ class AvgPool1d(_AvgPoolNd):
     Shape:
         (N, C, L) or (C, L);
         a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def __init__(
@@ -203,6 +234,10 @@ class AvgPool2d(_AvgPoolNd):
     Shape:
         (N, C, H, W) or (C, H, W);
         a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def __init__(
@@ -240,6 +275,10 @@ class AvgPool3d(_AvgPoolNd):
     Shape:
         (N, C, D, H, W) or (C, D, H, W);
         a size L becomes ``floor((L + 2 padding - kernel_size) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def __init__(
@@ -293,6 +332,10 @@ class LPPool1d(_LPPoolNd):
     Shape:
         (N, C, L) or (C, L);
         a size L becomes ``floor((L - kernel_size) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -310,6 +353,10 @@ class LPPool2d(_LPPoolNd):
     Shape:
         (N, C, H, W) or (C, H, W);
         a size L becomes ``floor((L - kernel_size) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):
@@ -327,6 +374,10 @@ class LPPool3d(_LPPoolNd):
     Shape:
         (N, C, D, H, W) or (C, D, H, W);
         a size L becomes ``floor((L - kernel_size) / stride + 1)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: rank, dtype or sizes do not fit.
     """
 
     def forward(self, input):

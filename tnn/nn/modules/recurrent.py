@@ -240,6 +240,17 @@ class RNN(RNNBase):
         input_size, hidden_size, num_layers: as of :class:`LSTM`.
         nonlinearity: "tanh" or "relu".
         bias, batch_first, dropout, bidirectional, device, dtype: as of :class:`LSTM`.
+        args, kwargs: these, by position or by name.
+
+    Shape:
+        input: (T, B, input_size), or (T, input_size) for a single sequence, or a PackedSequence; hx: h0, zeros by
+        default, of (D num_layers, B, hidden_size), without B for a single sequence, D being 2 if bidirectional, else 1;
+        output: (T, B, D hidden_size), or what corresponds to the input, and hn, shaped as hx.
+
+    Raises:
+        ValueError: input of another number of dimensions or of another dtype than the weights, or another
+            ``nonlinearity``.
+        RuntimeError: sizes of input or state do not fit, or the sequence is empty.
 
     Inputs, outputs, errors and parameters: as of :class:`LSTM`, but the state is h alone, there is no projection, and
     the weights have ``hidden_size`` rows.
@@ -285,6 +296,7 @@ class LSTM(RNNBase):
         proj_size: size of h_t if positive.
         device: the CPU, or None.
         dtype: of the parameters; the default dtype if None.
+        args, kwargs: these, by position or by name.
 
     Shape:
         input: (T, B, input_size), or (T, input_size) for a single sequence, or a PackedSequence.
@@ -359,6 +371,16 @@ class GRU(RNNBase):
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as of
             :class:`LSTM`.
+        args, kwargs: these, by position or by name.
+
+    Shape:
+        input: (T, B, input_size), or (T, input_size) for a single sequence, or a PackedSequence; hx: h0, zeros by
+        default, of (D num_layers, B, hidden_size), without B for a single sequence, D being 2 if bidirectional, else 1;
+        output: (T, B, D hidden_size), or what corresponds to the input, and hn, shaped as hx.
+
+    Raises:
+        ValueError: input of another number of dimensions or of another dtype than the weights.
+        RuntimeError: sizes of input or state do not fit, or the sequence is empty.
 
     Inputs, outputs, errors and parameters: as of :class:`LSTM`, but the state is h alone, there is no projection, and
     the weights have ``3 * hidden_size`` rows.
@@ -381,6 +403,9 @@ class RNNCellBase(Module):
     Args:
         input_size, hidden_size, bias, device, dtype: as of :class:`LSTMCell`.
         num_chunks: parts of a weight, one for each gate.
+
+    Raises:
+        TypeError: a size is not an integer.
     """
 
     __constants__ = ["input_size", "hidden_size", "bias"]

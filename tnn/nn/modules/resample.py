@@ -5,7 +5,8 @@ from .module import Module
 
 
 class Upsample(Module):
-    """Resamples a signal, image or volume to another size.
+    """Resamples a signal, image or volume to another size: output o reads the input around ``(o + 0.5) n_in / n_out -
+    0.5``, or with ``align_corners`` around ``o (n_in - 1) / (n_out - 1)``.
 
     Args:
         size: the output's spatial sizes, an int or a tuple; or
@@ -15,7 +16,13 @@ class Upsample(Module):
         recompute_scale_factor: use the ratio of the sizes in place of ``scale_factor``.
 
     Shape:
-        (N, C, L), (N, C, H, W) or (N, C, D, H, W); a size L becomes ``floor(L scale_factor)``.
+        (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating point or uint8; a size L becomes ``floor(L scale_factor)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the arguments contradict each other.
+        NotImplementedError: the mode does not fit the input's rank.
+        RuntimeError: a size is not positive.
 
     >>> import tnn
     >>> tnn.nn.Upsample(scale_factor=2)(tnn.ones(1, 1, 2, 2)).shape
@@ -47,24 +54,57 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """:class:`Upsample` of images in mode 'nearest'."""
+    """Resamples images by taking the nearest element: :class:`Upsample` in mode 'nearest'.
+
+    Args:
+        size: the output's spatial sizes, an int or a tuple; or
+        scale_factor: their ratio to the input's.
+
+    Shape:
+        (N, C, H, W), floating point; a size L becomes ``floor(L scale_factor)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the arguments contradict each other.
+        RuntimeError: a size is not positive.
+    """
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """:class:`Upsample` of images in mode 'bilinear' with aligned corners."""
+    """Resamples images by linear weights in both directions: :class:`Upsample` in mode 'bilinear' with aligned corners.
+
+    Args:
+        size: the output's spatial sizes, an int or a tuple; or
+        scale_factor: their ratio to the input's.
+
+    Shape:
+        (N, C, H, W), floating point; a size L becomes ``floor(L scale_factor)``.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        ValueError: the arguments contradict each other.
+        RuntimeError: a size is not positive.
+    """
 
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
 
 
 class PixelShuffle(Module):
-    """(..., C r^2, H, W) to (..., C, H r, W r) (Shi et al., arXiv 1609.05158).
+    """Channels become pixels: ``y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w]`` (Shi et al., arXiv 1609.05158).
 
     Args:
         upscale_factor: r.
+
+    Shape:
+        (..., C r^2, H, W) to (..., C, H r, W r), of any dtype.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: fewer than 3 dimensions, a factor that is not positive, or channels that it does not divide.
     """
 
     __constants__ = ["upscale_factor"]
@@ -81,10 +121,18 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """(..., C, H r, W r) to (..., C r^2, H, W), the inverse of :class:`PixelShuffle`.
+    """Pixels become channels: ``y[c r^2 + i r + j, h, w] = x[c, h r + i, w r + j]``, the inverse of
+    :class:`PixelShuffle`.
 
     Args:
         downscale_factor: r.
+
+    Shape:
+        (..., C, H r, W r) to (..., C r^2, H, W), of any dtype.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: fewer than 3 dimensions, a factor that is not positive, or sizes that it does not divide.
     """
 
     __constants__ = ["downscale_factor"]
@@ -107,7 +155,11 @@ class ChannelShuffle(Module):
         groups: how many groups the channels are divided in.
 
     Shape:
-        (N, C, ...), kept.
+        (N, C, ...), of any dtype, kept.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        RuntimeError: fewer than 3 dimensions, or groups that do not divide the channels.
     """
 
     __constants__ = ["groups"]

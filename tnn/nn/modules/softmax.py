@@ -27,7 +27,12 @@ class Softmax(_Softmax):
         dim: the dimension along which the results add up to 1.
 
     Shape:
-        Any; the output has the input's.
+        any, of a floating-point dtype; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        IndexError: there is no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
 
     >>> import tnn
     >>> tnn.nn.Softmax(dim=1)(tnn.zeros(1, 4)).tolist()
@@ -45,7 +50,12 @@ class Softmin(_Softmax):
         dim: the dimension along which the results add up to 1.
 
     Shape:
-        Any; the output has the input's.
+        any, of a floating-point dtype; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        IndexError: there is no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
     """
 
     def forward(self, input):
@@ -59,7 +69,12 @@ class LogSoftmax(_Softmax):
         dim: the dimension along which the exponentials of the results add up to 1.
 
     Shape:
-        Any; the output has the input's.
+        any, of a floating-point dtype; the output has the input's.
+
+    Raises:
+        TypeError: the input is not a tensor.
+        IndexError: there is no such dimension.
+        NotImplementedError: the dtype is not a floating-point one.
     """
 
     def forward(self, input):
@@ -67,12 +82,16 @@ class LogSoftmax(_Softmax):
 
 
 class Softmax2d(Module):
-    """Softmax over the channels at each position of an image.
+    """Softmax over the channels at each position of an image: ``y_c = exp(x_c) / sum_d exp(x_d)``.
+
+    Args:
+        args, kwargs: not used.
 
     Shape:
-        (N, C, H, W) or (C, H, W); the output has the input's.
+        (N, C, H, W) or (C, H, W), floating point; the output has the input's.
 
     Raises:
+        TypeError: the input is not a tensor.
         ValueError: the input is neither 3-D nor 4-D.
     """
 

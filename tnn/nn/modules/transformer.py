@@ -156,8 +156,19 @@ class TransformerDecoderLayer(Module):
     As :class:`TransformerEncoderLayer`, with a third part between its two: attention whose queries are the layer's own
     and whose keys and values come from ``memory``. The arguments are the same.
 
+    Args:
+        d_model: number of features E.
+        nhead: number of attention heads.
+        dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device, dtype: as of
+            :class:`TransformerEncoderLayer`.
+
     Shape:
         tgt (T, N, E), memory (S, N, E), or with N first, or without it; the result has the shape of tgt.
+
+    Raises:
+        TypeError: an input is not a tensor.
+        AssertionError: ``nhead`` does not divide ``d_model``, or sizes do not fit.
+        RuntimeError: shapes, masks or dtypes do not fit.
 
     >>> import tnn
     >>> layer = tnn.nn.TransformerDecoderLayer(d_model=8, nhead=2, dim_feedforward=16)
@@ -236,6 +247,11 @@ class TransformerEncoder(Module):
 
     Shape:
         As the layer's.
+
+    Raises:
+        TypeError: an input is not a tensor.
+        AssertionError: sizes do not fit.
+        RuntimeError: shapes, masks or dtypes do not fit.
 
     >>> import tnn
     >>> layer = tnn.nn.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16, batch_first=True)
@@ -320,6 +336,11 @@ class TransformerDecoder(Module):
     Shape:
         As the layer's.
 
+    Raises:
+        TypeError: an input is not a tensor.
+        AssertionError: sizes do not fit.
+        RuntimeError: shapes, masks or dtypes do not fit.
+
     >>> import tnn
     >>> layer = tnn.nn.TransformerDecoderLayer(d_model=8, nhead=2, dim_feedforward=16)
     >>> tnn.nn.TransformerDecoder(layer, num_layers=2)(tnn.rand(5, 3, 8), tnn.rand(7, 3, 8)).shape
@@ -365,6 +386,11 @@ class Transformer(Module):
 
     Shape:
         src (S, N, E), tgt (T, N, E), or with N first, or without it; the result has the shape of tgt.
+
+    Raises:
+        TypeError: an input is not a tensor.
+        AssertionError: ``nhead`` does not divide ``d_model``, or sizes do not fit.
+        RuntimeError: the batches of src and tgt differ, or shapes, masks or dtypes do not fit.
 
     >>> import tnn
     >>> model = tnn.nn.Transformer(8, 2, 1, 1, dim_feedforward=16)
