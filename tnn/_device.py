@@ -2,7 +2,14 @@
 
 
 class Size(tuple):
-    """A tensor's shape: a tuple with ``numel()``."""
+    """A tensor's shape: a tuple with ``numel()``.
+
+    Args:
+        iterable: the sizes.
+
+    Raises:
+        TypeError: a size is not an integer.
+    """
 
     __slots__ = ()
 
@@ -34,6 +41,10 @@ class Size(tuple):
 
 class device:
     """Where tensors live: always the CPU.
+
+    Args:
+        type: ``"cpu"``, or a device.
+        index: None or 0.
 
     Raises:
         RuntimeError: another device is asked for.

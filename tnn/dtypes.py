@@ -7,7 +7,13 @@ import numpy as np
 
 
 class dtype:
-    """A tensor's element type, one object for each type, as ``tnn.float32``."""
+    """A tensor's element type, one object for each type, as ``tnn.float32``.
+
+    Args:
+        name: as in ``tnn.float32``.
+        np_dtype: NumPy's dtype.
+        torch_name: as in ``FloatTensor``.
+    """
 
     __slots__ = ("name", "np", "itemsize", "is_floating_point", "is_signed", "kind", "torch_name")
 
@@ -124,6 +130,9 @@ def get_default_dtype():
 def set_default_dtype(d):
     """Sets the floating-point dtype that factories use when none is given.
 
+    Args:
+        d: the dtype.
+
     Raises:
         TypeError: ``d`` is not a floating-point dtype.
     """
@@ -134,6 +143,12 @@ def set_default_dtype(d):
 
 def promote_types(type1, type2):
     """The smallest dtype that holds both, as PyTorch's table has it.
+
+    Args:
+        type1, type2: dtypes.
+
+    Raises:
+        RuntimeError: there is none, as for two float8 dtypes.
 
     >>> promote_types(int32, float16), promote_types(uint8, int8)
     (tnn.float16, tnn.int16)
@@ -162,7 +177,11 @@ def promote_types(type1, type2):
 
 
 def can_cast(from_, to):
-    """Whether a result of dtype ``from_`` may be stored in ``to``: never from floating point to integer or to bool."""
+    """Whether a result of dtype ``from_`` may be stored in ``to``: never from floating point to integer or to bool.
+
+    Args:
+        from_, to: dtypes.
+    """
     return from_.kind <= to.kind
 
 
@@ -192,7 +211,14 @@ def result_of(dim, zero, scalar):
 
 
 class finfo:
-    """Limits of a floating-point dtype: ``bits, eps, max, min, tiny, smallest_normal, resolution``."""
+    """Limits of a floating-point dtype: ``bits, eps, max, min, tiny, smallest_normal, resolution``.
+
+    Args:
+        type: the dtype; None: the default one.
+
+    Raises:
+        TypeError: it is not a floating-point dtype.
+    """
 
     def __init__(self, type=None):
         d = _default[0] if type is None else type
@@ -213,7 +239,14 @@ class finfo:
 
 
 class iinfo:
-    """Limits of an integer dtype: ``bits, max, min``."""
+    """Limits of an integer dtype: ``bits, max, min``.
+
+    Args:
+        type: the dtype.
+
+    Raises:
+        TypeError: it is not an integer dtype.
+    """
 
     def __init__(self, type):
         if not isinstance(type, dtype) or type.kind != 1:

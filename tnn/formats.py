@@ -16,13 +16,21 @@ class _Name:
 
 
 class layout(_Name):
-    """How a tensor's elements are kept: ``tnn.strided`` or ``tnn.sparse_coo``."""
+    """How a tensor's elements are kept: ``tnn.strided`` or ``tnn.sparse_coo``.
+
+    Args:
+        name: as it prints.
+    """
 
     __slots__ = ()
 
 
 class memory_format(_Name):
-    """An order of dimensions in memory."""
+    """An order of dimensions in memory.
+
+    Args:
+        name: as it prints.
+    """
 
     __slots__ = ()
 

@@ -14,6 +14,10 @@ def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=N
     """How tensors print: digits, when to leave elements out, how many to show at the edges, the line's width.
 
     Args:
+        precision: digits after the point.
+        threshold: from how many elements on some are left out.
+        edgeitems: how many to show at each edge then.
+        linewidth: characters in a line.
         profile: ``"default"``, ``"short"`` or ``"full"``; the other arguments override it.
         sci_mode: True or False to force scientific notation on or off.
     """

@@ -171,7 +171,11 @@ def use_own_generator(seed):
 
 
 def manual_seed(seed):
-    """Seeds the default generator and returns it; see :meth:`Generator.manual_seed`."""
+    """Seeds the default generator and returns it; see :meth:`Generator.manual_seed`.
+
+    Args:
+        seed: an integer.
+    """
     return current_generator().manual_seed(int(seed))
 
 
@@ -191,7 +195,14 @@ def get_rng_state():
 
 
 def set_rng_state(new_state):
-    """Sets the state of the default generator; see :meth:`Generator.set_state`."""
+    """Sets the state of the default generator; see :meth:`Generator.set_state`.
+
+    Args:
+        new_state: uint8 tensor, as :func:`get_rng_state` gives it.
+
+    Raises:
+        RuntimeError: it is no such state.
+    """
     current_generator().set_state(new_state)
 
 

@@ -295,7 +295,7 @@ def save(obj, f, pickle_module=pickle, pickle_protocol=2, _use_new_zipfile_seria
         obj: tensors, containers of them such as a ``state_dict``, or any object that pickle can write.
         f: a path, or a binary file object with ``write``.
         pickle_module: accepted for compatibility; only the standard ``pickle`` is supported.
-        pickle_protocol (int): the pickle protocol of ``data.pkl``. PyTorch's safe loader reads 2.
+        pickle_protocol: an int, the pickle protocol of ``data.pkl``. PyTorch's safe loader reads 2.
 
     Raises:
         RuntimeError: the parent directory does not exist, tensors of different dtypes share memory, or the old file
@@ -469,9 +469,9 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
         map_location: where tensors go: ``"cpu"``, a device, a dict from location tags to places, or a function of a
             storage and its tag. Files with tensors from an accelerator need one of them that says ``"cpu"``.
         pickle_module: not supported with ``weights_only``; otherwise only the standard ``pickle``.
-        weights_only (bool): with True, the default, only tensors, plain containers and numbers are built, and no code
+        weights_only: with True, the default, only tensors, plain containers and numbers are built, and no code
             from the file runs. **False may run any code that the file holds**: only for files that you trust.
-        mmap (bool): map the file instead of reading it: data are read when used; changes stay in memory.
+        mmap: map the file instead of reading it: data are read when used; changes stay in memory.
         pickle_load_args: options of ``pickle.Unpickler``, such as ``encoding``.
 
     Raises:

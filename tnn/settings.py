@@ -15,6 +15,9 @@ _deterministic = [False]
 def set_float32_matmul_precision(precision):
     """Accepted; float32 products are always computed in float32.
 
+    Args:
+        precision: 'highest', 'high' or 'medium'.
+
     Raises:
         RuntimeError: not one of 'highest', 'high', 'medium'.
     """
@@ -29,7 +32,12 @@ def get_float32_matmul_precision():
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
-    """Accepted; every operation of tnn is deterministic, for any number of threads."""
+    """Accepted; every operation of tnn is deterministic, for any number of threads.
+
+    Args:
+        mode: kept.
+        warn_only: kept.
+    """
     _deterministic[0] = bool(mode)
 
 
@@ -39,7 +47,14 @@ def are_deterministic_algorithms_enabled():
 
 
 def set_num_interop_threads(n):
-    """Accepted; tnn runs one operation at a time."""
+    """Accepted; tnn runs one operation at a time.
+
+    Args:
+        n: a positive number.
+
+    Raises:
+        RuntimeError: it is not positive.
+    """
     if n <= 0:
         raise RuntimeError(f"Expected a positive number of threads, got {n}")
 
@@ -51,6 +66,9 @@ def get_num_interop_threads():
 
 def set_default_device(value):
     """Accepts the CPU.
+
+    Args:
+        value: the CPU, or None.
 
     Raises:
         RuntimeError: another device.
@@ -64,7 +82,14 @@ def get_default_device():
 
 
 def set_default_tensor_type(t):
-    """Sets the default dtype by a legacy type or its name, as ``'torch.DoubleTensor'``."""
+    """Sets the default dtype by a legacy type or its name, as ``'torch.DoubleTensor'``.
+
+    Args:
+        t: the type or its name.
+
+    Raises:
+        TypeError: it is not a floating-point type.
+    """
     name = t if isinstance(t, str) else t.__name__
     short = name.rsplit(".", 1)[-1].removesuffix("Tensor")
     for d in dtypes.ALL:
@@ -74,7 +99,11 @@ def set_default_tensor_type(t):
 
 
 def typename(obj):
-    """The name of an object's type; of a tensor, ``'tnn.FloatTensor'`` and the like."""
+    """The name of an object's type; of a tensor, ``'tnn.FloatTensor'`` and the like.
+
+    Args:
+        obj: any object.
+    """
     if isinstance(obj, Tensor):
         return obj.type()
     cls = obj if isinstance(obj, type) else type(obj)

@@ -64,6 +64,13 @@ class Tensor:
 
     Made by ``tnn.tensor``, ``tnn.zeros`` and the like. ``tnn.Tensor(...)`` itself is the old constructor: sizes give an
     uninitialised float32 tensor, a sequence its elements as float32.
+
+    Args:
+        args: sizes, one sequence of numbers, or a tensor, whose memory is shared.
+
+    Raises:
+        TypeError: an unknown keyword.
+        RuntimeError: another device than the CPU.
     """
 
     __slots__ = (
@@ -133,6 +140,9 @@ class Tensor:
     def size(self, dim=None):
         """The shape, or the size of one dimension.
 
+        Args:
+            dim: the dimension, or None.
+
         Raises:
             IndexError: there is no such dimension.
         """
@@ -162,7 +172,14 @@ class Tensor:
         return self._data.itemsize
 
     def stride(self, dim=None):
-        """Elements from one index to the next, for each dimension or one."""
+        """Elements from one index to the next, for each dimension or one.
+
+        Args:
+            dim: the dimension, or None.
+
+        Raises:
+            IndexError: there is no such dimension.
+        """
         itemsize = self._data.itemsize
         strides = tuple(s // itemsize for s in self._data.strides)
         return strides if dim is None else strides[dim]
@@ -179,7 +196,11 @@ class Tensor:
         return self._data.__array_interface__["data"][0] if self._data.size else 0
 
     def is_contiguous(self, memory_format=None):
-        """Whether the elements lie in row-major order without gaps."""
+        """Whether the elements lie in row-major order without gaps.
+
+        Args:
+            memory_format: not used.
+        """
         return self._data.flags.c_contiguous
 
     def is_floating_point(self):
@@ -215,7 +236,11 @@ class Tensor:
         return -1
 
     def is_set_to(self, tensor):
-        """Whether both show the same memory in the same way."""
+        """Whether both show the same memory in the same way.
+
+        Args:
+            tensor: another tensor.
+        """
         a, b = self._data, tensor._data
         return self.data_ptr() == tensor.data_ptr() and a.shape == b.shape and a.strides == b.strides
 
@@ -239,7 +264,15 @@ class Tensor:
         self._rg = value
 
     def requires_grad_(self, requires_grad=True):
-        """Sets ``requires_grad`` and returns the tensor."""
+        """Sets ``requires_grad`` and returns the tensor.
+
+        Args:
+            requires_grad: whether gradients are computed.
+
+        Raises:
+            RuntimeError: the tensor is not of floating point, or a recorded operation made it and ``requires_grad`` is
+                False.
+        """
         self.requires_grad = requires_grad
         return self
 
@@ -361,7 +394,11 @@ class Tensor:
             engine.run((self,), (gradient,), retain_graph, create_graph, inputs)
 
     def retain_grad(self):
-        """Keeps this non-leaf tensor's gradient in ``grad`` too."""
+        """Keeps this non-leaf tensor's gradient in ``grad`` too.
+
+        Raises:
+            RuntimeError: the tensor does not require gradients.
+        """
         if not self._rg:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self._node is not None:
@@ -378,8 +415,14 @@ class Tensor:
     def register_hook(self, hook):
         """Calls ``hook(grad)`` with this tensor's gradient when it is known; a tensor that it returns replaces it.
 
+        Args:
+            hook: takes the gradient; returns a tensor or None.
+
         Returns:
             A handle whose ``remove()`` takes the hook away.
+
+        Raises:
+            RuntimeError: the tensor does not require gradients.
         """
         if not self._rg:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -392,7 +435,17 @@ class Tensor:
         return RemovableHandle(hooks.tensor.setdefault(self._nr if self._node is not None else 0, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook):
-        """Calls ``hook(tensor)`` after this leaf's ``grad`` was accumulated."""
+        """Calls ``hook(tensor)`` after this leaf's ``grad`` was accumulated.
+
+        Args:
+            hook: takes the tensor.
+
+        Returns:
+            A handle whose ``remove()`` takes the hook away.
+
+        Raises:
+            RuntimeError: the tensor is no leaf, or does not require gradients.
+        """
         if not self._rg or self._node is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         if self._hooks is None:
@@ -637,7 +690,11 @@ def _rebuild(cls, data, requires_grad, attributes):
 
 
 def is_tensor(obj):
-    """Whether ``obj`` is a Tensor."""
+    """Whether ``obj`` is a Tensor.
+
+    Args:
+        obj: any object.
+    """
     return isinstance(obj, Tensor)
 
 

@@ -227,7 +227,11 @@ def is_autocast_available(device_type):
 
 
 def is_autocast_enabled(device_type="cpu"):
-    """Whether this thread is inside an enabled region."""
+    """Whether this thread is inside an enabled region.
+
+    Args:
+        device_type: "cpu"; there is no other device.
+    """
     return state.enabled if device_type == "cpu" else False
 
 
@@ -237,7 +241,12 @@ def is_autocast_cpu_enabled():
 
 
 def set_autocast_enabled(device_type, enabled=None):
-    """Turns autocast on or off in this thread: ``set_autocast_enabled("cpu", True)``."""
+    """Turns autocast on or off in this thread: ``set_autocast_enabled("cpu", True)``.
+
+    Args:
+        device_type: "cpu"; there is no other device.
+        enabled: whether it is on.
+    """
     if enabled is None:
         device_type, enabled = "cpu", device_type
     if device_type == "cpu":
@@ -246,6 +255,9 @@ def set_autocast_enabled(device_type, enabled=None):
 
 def get_autocast_dtype(device_type="cpu"):
     """The dtype of the lower precision.
+
+    Args:
+        device_type: "cpu"; there is no other device.
 
     Raises:
         RuntimeError: ``device_type`` is not "cpu".
@@ -261,7 +273,12 @@ def get_autocast_cpu_dtype():
 
 
 def set_autocast_dtype(device_type, dtype):
-    """Sets the dtype of the lower precision in this thread."""
+    """Sets the dtype of the lower precision in this thread.
+
+    Args:
+        device_type: "cpu"; there is no other device.
+        dtype: bfloat16 or float16.
+    """
     get_autocast_dtype(device_type)
     state.dtype = dtype
 
@@ -272,7 +289,11 @@ def is_autocast_cache_enabled():
 
 
 def set_autocast_cache_enabled(enabled):
-    """Sets whether casts of parameters are kept for the region."""
+    """Sets whether casts of parameters are kept for the region.
+
+    Args:
+        enabled: whether they are kept.
+    """
     state.cache_enabled = bool(enabled)
 
 

@@ -70,6 +70,9 @@ class _Switch:
 class no_grad(_Switch):
     """Nothing is recorded inside: results do not require gradients.
 
+    Args:
+        func: a function to decorate, or None.
+
     >>> import tnn
     >>> x = tnn.ones(2, requires_grad=True)
     >>> with tnn.no_grad():
@@ -90,7 +93,11 @@ class no_grad(_Switch):
 
 
 class enable_grad(_Switch):
-    """Recording is on inside, also within ``no_grad``."""
+    """Recording is on inside, also within ``no_grad``.
+
+    Args:
+        func: a function to decorate, or None.
+    """
 
     def __new__(cls, func=None):
         return _new(cls) if func is None else _new(cls)(func)

@@ -4,6 +4,7 @@ The streams of random numbers are PyTorch's: one seed gives the same weights in 
 """
 
 import functools
+import inspect
 import math
 import warnings
 
@@ -75,6 +76,14 @@ def calculate_gain(nonlinearity, param=None):
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Fills the tensor with uniform numbers of [a, b).
 
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and any shape; it is returned.
+        a, b: the bounds.
+        generator: where the numbers come from; the default generator if None.
+
+    Raises:
+        RuntimeError: ``a`` is larger than ``b``.
+
     >>> import tnn
     >>> tnn.nn.init.uniform_(tnn.empty(3, 5), -1, 1).shape
     tnn.Size([3, 5])
@@ -84,7 +93,16 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
-    """Fills the tensor with normal numbers."""
+    """Fills the tensor with normal numbers.
+
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and any shape; it is returned.
+        mean, std: of the distribution.
+        generator: where the numbers come from; the default generator if None.
+
+    Raises:
+        RuntimeError: ``std`` is negative.
+    """
     with no_grad():
         return _fill_normal(tensor, mean, std, generator=generator)
 
@@ -97,6 +115,12 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 
     Warns:
         UserWarning: the mean lies more than 2 std outside [a, b].
+
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and any shape; it is returned.
+        mean, std: of the distribution before it is cut.
+        a, b: the bounds.
+        generator: where the numbers come from; the default generator if None.
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -150,17 +174,34 @@ def _accept_by_density(data, mean, std, a, b, generator):
 
 
 def constant_(tensor, val):
-    """Fills the tensor with one value."""
+    """Fills the tensor with one value.
+
+    Args:
+        tensor: the tensor to fill, of any dtype and shape; it is returned.
+        val: a number.
+
+    Raises:
+        TypeError: ``val`` is no number.
+        RuntimeError: it does not fit an integer dtype.
+    """
     return _write(tensor, check_number(val, tensor.dtype, "constant_"))
 
 
 def ones_(tensor):
-    """Fills the tensor with ones."""
+    """Fills the tensor with ones.
+
+    Args:
+        tensor: the tensor to fill, of any dtype and shape; it is returned.
+    """
     return _write(tensor, 1)
 
 
 def zeros_(tensor):
-    """Fills the tensor with zeros."""
+    """Fills the tensor with zeros.
+
+    Args:
+        tensor: the tensor to fill, of any dtype and shape; it is returned.
+    """
     return _write(tensor, 0)
 
 
@@ -169,6 +210,9 @@ def zeros_(tensor):
 
 def eye_(tensor):
     """Fills a matrix with the identity.
+
+    Args:
+        tensor: (n, m), of any dtype; it is returned.
 
     Raises:
         ValueError: the tensor has not two dimensions.
@@ -209,6 +253,11 @@ def orthogonal_(tensor, gain=1, generator=None):
     al., Exact solutions to the nonlinear dynamics of learning in deep linear neural networks, 2013; Mezzadri, How to
     generate random matrices from the classical compact groups, 2006.
 
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and at least two dimensions; it is returned.
+        gain: a factor.
+        generator: where the numbers come from; the default generator if None.
+
     Raises:
         ValueError: the tensor has less than two dimensions.
     """
@@ -229,6 +278,12 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     """Fills a matrix with normal numbers, and sets the fraction ``sparsity`` of every column to zero.
 
     From: Martens, Deep learning via Hessian-free optimization, 2010.
+
+    Args:
+        tensor: (n, m), of a floating-point dtype; it is returned.
+        sparsity: between 0 and 1.
+        std: of the numbers that are not zero.
+        generator: where the numbers come from; the default generator if None.
 
     Raises:
         ValueError: the tensor has not two dimensions.
@@ -269,6 +324,11 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
 
     From: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
 
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and at least two dimensions; it is returned.
+        gain: a factor, as :func:`calculate_gain` gives it.
+        generator: where the numbers come from; the default generator if None.
+
     Raises:
         ValueError: the tensor has less than two dimensions.
     """
@@ -280,6 +340,11 @@ def xavier_normal_(tensor, gain=1.0, generator=None):
     """Fills the tensor with normal numbers of std gain sqrt(2 / (fan_in + fan_out)).
 
     From: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and at least two dimensions; it is returned.
+        gain: a factor, as :func:`calculate_gain` gives it.
+        generator: where the numbers come from; the default generator if None.
 
     Raises:
         ValueError: the tensor has less than two dimensions.
@@ -320,7 +385,20 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fills the tensor with normal numbers of std gain / sqrt(fan); the rest as :func:`kaiming_uniform_`."""
+    """Fills the tensor with normal numbers of std gain / sqrt(fan).
+
+    From: He et al., Delving deep into rectifiers, 2015.
+
+    Args:
+        tensor: the tensor to fill, of a floating-point dtype and at least two dimensions; it is returned.
+        a: the negative slope of the leaky relu that follows.
+        mode: ``"fan_in"`` or ``"fan_out"``: whose number of connections is the fan.
+        nonlinearity: what follows, a name as :func:`calculate_gain` takes it.
+        generator: where the numbers come from; the default generator if None.
+
+    Raises:
+        ValueError: fewer than two dimensions, another mode or another nonlinearity.
+    """
     if _warn_if_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
@@ -347,7 +425,8 @@ def _old_name(function):
         return function(*args, **kwargs)
 
     deprecated.__name__ = deprecated.__qualname__ = name
-    deprecated.__doc__ = f"Old name of :func:`{function.__name__}`."
+    doc = inspect.cleandoc(function.__doc__).partition(">>>")[0].rstrip()
+    deprecated.__doc__ = f"Old name of :func:`{function.__name__}`.\n\n{doc}"
     return deprecated
 
 

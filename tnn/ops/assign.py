@@ -75,6 +75,9 @@ def fill_(self, value):
     Args:
         value: a number, or a tensor without dimensions; it is cast to this tensor's dtype.
 
+    Shape:
+        kept.
+
     Raises:
         RuntimeError: ``value`` has dimensions or does not fit the dtype, or the tensor may not be changed in place.
     """
@@ -105,6 +108,9 @@ def fill_(self, value):
 
 def zero_(self):
     """Writes zero into every element.
+
+    Shape:
+        kept.
 
     Raises:
         RuntimeError: the tensor may not be changed in place.

@@ -148,6 +148,9 @@ def ctc_loss(
         reduction: 'mean' (each loss is divided by its target's length first), 'sum' or 'none'.
         zero_infinity: count losses of targets that do not fit, and their gradients, as 0.
 
+    Shape:
+        output (), or (N,) with 'none'.
+
     Raises:
         RuntimeError: shapes, lengths, labels or dtypes do not fit.
     """

@@ -66,6 +66,9 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
         dim: the dimension that is summed over.
         eps: the least norm.
 
+    Shape:
+        that to which both broadcast, without ``dim``.
+
     Raises:
         RuntimeError: the dtypes are not floating point.
         IndexError: there is no such dimension.

@@ -35,6 +35,9 @@ def grouped_mm(mat_a, mat_b, *, offs=None, bias=None, out_dtype=None):
         offs: where each group ends in the grouped dimension, int32.
         bias, out_dtype: None, or the operands' dtype for the latter.
 
+    Shape:
+        as above.
+
     Raises:
         RuntimeError: shapes, dtypes or offsets do not fit, or a bias is given.
 

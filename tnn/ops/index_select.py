@@ -261,6 +261,9 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
         reduce: ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
         include_self: whether the input's own elements take part.
 
+    Shape:
+        that of ``input``.
+
     Raises:
         RuntimeError: ``reduce`` is unknown, or the shapes or dtypes do not fit.
         IndexError: an index is out of range, or the number of indices is wrong.

@@ -142,6 +142,9 @@ def mm(input, mat2, *, out=None):
         mat2: (k, m), of the same dtype.
         out: takes the result.
 
+    Shape:
+        (n, k) and (k, m) give (n, m).
+
     Raises:
         RuntimeError: an operand is not a matrix, the inner sizes differ, or the dtypes do.
     """
@@ -228,6 +231,9 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
         beta, alpha: numbers.
         out: takes the result.
 
+    Shape:
+        output (n, m).
+
     Raises:
         RuntimeError: sizes or dtypes do not fit.
     """
@@ -255,6 +261,9 @@ def bmm(input, mat2, *, out=None):
         mat2: (b, k, m), of the same dtype.
         out: takes the result, (b, n, m).
 
+    Shape:
+        (b, n, k) and (b, k, m) give (b, n, m).
+
     Raises:
         RuntimeError: an operand is not 3-D, sizes do not fit, or dtypes differ.
     """
@@ -277,6 +286,9 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
         beta, alpha: numbers.
         out: takes the result.
 
+    Shape:
+        output (b, n, m).
+
     Raises:
         RuntimeError: sizes or dtypes do not fit.
     """
@@ -293,6 +305,9 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
         batch1, batch2: (b, n, k) and (b, k, m).
         beta, alpha: numbers.
         out: takes the result.
+
+    Shape:
+        output (n, m).
 
     Raises:
         RuntimeError: sizes or dtypes do not fit.
@@ -512,6 +527,9 @@ def matmul(input, other, *, out=None):
         other: (..., k, m) or (k,).
         out: takes the result.
 
+    Shape:
+        (*, n, k) and (*, k, m) give (*, n, m); vectors give up their dimension.
+
     Raises:
         RuntimeError: an operand has no dimension, sizes do not fit, or dtypes differ.
 
@@ -644,6 +662,9 @@ def linear(input, weight, bias=None):
         weight: (out_features, in_features), or (in_features,), which gives a result without the last dimension.
         bias: (out_features,), a shape that broadcasts to the result, or None.
 
+    Shape:
+        (*, in_features) gives (*, out_features).
+
     Raises:
         RuntimeError: sizes do not fit, or dtypes differ.
 
@@ -735,6 +756,9 @@ def bilinear(input1, input2, weight, bias=None):
         input2: (..., in2_features), with the same leading sizes.
         weight: (out_features, in1_features, in2_features).
         bias: (out_features,) or None.
+
+    Shape:
+        (*, in1) and (*, in2) give (*, out).
 
     Raises:
         RuntimeError: sizes do not fit.

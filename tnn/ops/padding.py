@@ -214,6 +214,9 @@ def pad(input, pad, mode="constant", value=None):
             or 3-d tensor, the last two of a 3-d or 4-d, the last three of a 4-d or 5-d one.
         value: what a constant padding consists of, by default 0.
 
+    Shape:
+        that of ``input``, each padded size grown by the sum of its two numbers.
+
     Raises:
         RuntimeError: an odd number of pads, more of them than dimensions, a crop of more than there is, a reflection of
             as many elements as there are, more than one turn of a circle, or a value with a mode that takes none.

@@ -313,6 +313,9 @@ def positive(input):
     Args:
         input: tensor of any shape and of any dtype but bool.
 
+    Shape:
+        that of ``input``.
+
     Raises:
         TypeError: ``input`` is not a tensor.
         RuntimeError: it is of bool type.

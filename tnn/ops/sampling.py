@@ -333,6 +333,9 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, la
         size: the shape, where both are numbers.
         generator, out, dtype, layout, device: as :func:`rand`.
 
+    Shape:
+        that to which mean and std broadcast, or ``size``.
+
     Raises:
         RuntimeError: a standard deviation is negative, or the shapes do not broadcast.
         TypeError: two numbers, and no size.

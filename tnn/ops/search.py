@@ -185,6 +185,9 @@ def bincount(input, weights=None, minlength=0):
         weights: a vector of the same length.
         minlength: the least number of bins.
 
+    Shape:
+        output (max(largest value + 1, minlength),): int64, or the weights' dtype.
+
     Raises:
         RuntimeError: a value is negative, or the shapes do not fit.
     """
@@ -217,7 +220,11 @@ def one_hot(tensor, num_classes=-1):
         tensor: int64 class numbers.
         num_classes: the size of the new dimension; -1: one more than the largest value.
 
+    Shape:
+        (*) gives (*, num_classes), int64.
+
     Raises:
+        TypeError: ``tensor`` is not a tensor.
         RuntimeError: the dtype is not int64, or a value lies outside the classes.
     """
     check_tensor("one_hot", "tensor", tensor, 1)

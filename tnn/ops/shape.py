@@ -1,5 +1,6 @@
 """Views: the same memory under another shape. Each shares storage and version counter with its source."""
 
+import functools
 from math import prod
 from operator import index as as_int
 
@@ -853,6 +854,7 @@ def contiguous(input, memory_format=None):
 def in_place_view(op):
     """The in-place form of a view operation: the tensor itself shows its memory in the new way."""
 
+    @functools.wraps(op)
     def method(self, *args, **kwargs):
         if not isinstance(self, Tensor):
             check_tensor(method.__name__, "input", self, 1)

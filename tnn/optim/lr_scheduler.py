@@ -129,6 +129,10 @@ class StepLR(_Chainable):
         gamma: the factor.
         last_epoch: the epoch to go on from.
 
+    Raises:
+        TypeError: ``optimizer`` is not an Optimizer.
+        KeyError: ``last_epoch`` is given and a group has no ``initial_lr``.
+
     >>> import tnn
     >>> opt = tnn.optim.SGD([tnn.nn.Parameter(tnn.ones(1))], lr=1.0)
     >>> scheduler = StepLR(opt, step_size=2, gamma=0.5)
@@ -159,6 +163,10 @@ class MultiStepLR(_Chainable):
         milestones: epochs; one that stands twice counts twice.
         gamma: the factor.
         last_epoch: the epoch to go on from.
+
+    Raises:
+        TypeError: ``optimizer`` is not an Optimizer.
+        KeyError: ``last_epoch`` is given and a group has no ``initial_lr``.
     """
 
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
@@ -249,6 +257,10 @@ class ExponentialLR(_Chainable):
         optimizer: the optimizer.
         gamma: the factor.
         last_epoch: the epoch to go on from.
+
+    Raises:
+        TypeError: ``optimizer`` is not an Optimizer.
+        KeyError: ``last_epoch`` is given and a group has no ``initial_lr``.
     """
 
     def __init__(self, optimizer, gamma, last_epoch=-1):
@@ -271,6 +283,10 @@ class PolynomialLR(_Chainable):
         total_iters: :math:`T`.
         power: the exponent.
         last_epoch: the epoch to go on from.
+
+    Raises:
+        TypeError: ``optimizer`` is not an Optimizer.
+        KeyError: ``last_epoch`` is given and a group has no ``initial_lr``.
     """
 
     def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1):
@@ -299,6 +315,10 @@ class CosineAnnealingLR(LRScheduler):
         T_max: half of the period.
         eta_min: the least rate.
         last_epoch: the epoch to go on from.
+
+    Raises:
+        TypeError: ``optimizer`` is not an Optimizer.
+        KeyError: ``last_epoch`` is given and a group has no ``initial_lr``.
     """
 
     def __init__(self, optimizer, T_max, eta_min=0.0, last_epoch=-1):

@@ -39,6 +39,9 @@ def get_ema_multi_avg_fn(decay=0.999):
 
     Returns:
         A function ``(averages, currents, n)`` that changes the averages in place.
+
+    Raises:
+        ValueError: ``decay`` lies outside [0, 1].
     """
     _check_decay(decay)
 
@@ -73,8 +76,17 @@ def get_swa_multi_avg_fn():
 
 
 def get_ema_avg_fn(decay=0.999):
-    """As :func:`get_ema_multi_avg_fn`, for one tensor: a function ``(average, current, n)`` that returns the new
-    average."""
+    """The update of an exponential moving average, for one tensor: avg <- decay avg + (1 - decay) current.
+
+    Args:
+        decay: in [0, 1].
+
+    Returns:
+        A function ``(average, current, n)`` that returns the new average.
+
+    Raises:
+        ValueError: ``decay`` lies outside [0, 1].
+    """
     _check_decay(decay)
 
     @no_grad()

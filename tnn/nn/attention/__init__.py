@@ -83,6 +83,9 @@ def register_flash_attention_impl(impl, *, register_fn):
 def activate_flash_attention_impl(impl):
     """Calls what was registered under the name ``impl``, after undoing what was active.
 
+    Args:
+        impl: the name.
+
     Raises:
         ValueError: nothing is registered under that name.
     """

@@ -53,7 +53,14 @@ def _no_device(name):
         raise RuntimeError(f"Module.{name}(): tnn runs on the CPU, there is no device {name!r}")
 
     method.__name__ = name
-    method.__doc__ = f"Raises RuntimeError: tnn runs on the CPU, there is no device {name!r}."
+    method.__doc__ = f"""Raises: tnn runs on the CPU, there is no device {name!r}.
+
+    Args:
+        device: not used.
+
+    Raises:
+        RuntimeError: always.
+    """
     return method
 
 

@@ -103,6 +103,9 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         max_norm: the largest norm that the gradients shall have.
         total_norm: the norm that they have, a Tensor.
         foreach: of no meaning here.
+
+    Raises:
+        TypeError: ``parameters`` holds something else than tensors.
     """
     grads = _grads(_as_list(parameters))
     if not grads:
@@ -150,7 +153,22 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
-    """Deprecated: the old name of :func:`clip_grad_norm_`."""
+    """Scales the gradients to a norm of at most ``max_norm``, in place; deprecated: the old name of
+    :func:`clip_grad_norm_`.
+
+    Args:
+        parameters: a Tensor or an iterable of Tensors.
+        max_norm: the largest norm that the gradients shall have.
+        norm_type: the order of the norm.
+        error_if_nonfinite: raise where the norm is infinite or NaN.
+        foreach: of no meaning here.
+
+    Returns:
+        the norm that they had, a tensor without dimensions.
+
+    Raises:
+        RuntimeError: the norm is not finite, with ``error_if_nonfinite``.
+    """
     warnings.warn(
         "`tnn.nn.utils.clip_grad_norm` is now deprecated in favor of `tnn.nn.utils.clip_grad_norm_`.",
         FutureWarning,

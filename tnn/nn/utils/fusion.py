@@ -67,8 +67,14 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
 
 
 def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b):
-    """Weight and bias of a linear layer that has the batch normalisation in it; arguments as of
-    :func:`fuse_conv_bn_weights`.
+    """Weight and bias of a linear layer that has the batch normalisation in it: ``w g / sqrt(var + eps)`` and ``(b -
+    mean) g / sqrt(var + eps) + b_bn``.
+
+    Args:
+        linear_w, linear_b: the layer's weight, and its bias or None.
+        bn_rm, bn_rv: running mean and variance.
+        bn_eps: what is added to the variance.
+        bn_w, bn_b: the affine part, or None.
 
     Returns:
         Two Parameters.
@@ -78,6 +84,10 @@ def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
 
 def fuse_linear_bn_eval(linear, bn):
     """A linear layer that does what ``linear`` and then ``bn`` do, both in evaluation mode.
+
+    Args:
+        linear: a Linear.
+        bn: a batch normalization.
 
     Raises:
         AssertionError: one of the two is in training mode, ``bn`` has no running statistics, or its number of features

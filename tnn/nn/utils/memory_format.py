@@ -4,10 +4,20 @@ __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_
 
 
 def convert_conv2d_weight_memory_format(module, memory_format):
-    """The module as it is: every tensor is in the contiguous format."""
+    """The module as it is: every tensor is in the contiguous format.
+
+    Args:
+        module: the module.
+        memory_format: not used.
+    """
     return module
 
 
 def convert_conv3d_weight_memory_format(module, memory_format):
-    """The module as it is: every tensor is in the contiguous format."""
+    """The module as it is: every tensor is in the contiguous format.
+
+    Args:
+        module: the module.
+        memory_format: not used.
+    """
     return module

@@ -334,7 +334,11 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
 
 
 def type_before_parametrizations(module):
-    """The class that a module has or had before it was parametrized."""
+    """The class that a module has or had before it was parametrized.
+
+    Args:
+        module: the module.
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 

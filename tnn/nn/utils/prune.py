@@ -468,19 +468,59 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module, name):
-    """Gives a parameter the form of a pruned one without pruning it; see :class:`Identity`. Returns the module."""
+    """Gives a parameter the form of a pruned one without pruning it; see :class:`Identity`.
+
+    Args:
+        module: the module.
+        name: the parameter's name.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: there is no such parameter.
+    """
     Identity.apply(module, name)
     return module
 
 
 def random_unstructured(module, name, amount):
-    """Prunes elements of a parameter at random; see :class:`RandomUnstructured`. Returns the module."""
+    """Prunes elements of a parameter at random; see :class:`RandomUnstructured`.
+
+    Args:
+        module: the module.
+        name: the parameter's name.
+        amount: an int, how many; or a float in [0, 1], which fraction.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: there is no such parameter.
+        TypeError: ``amount`` is no number.
+        ValueError: it is out of range.
+    """
     RandomUnstructured.apply(module, name, amount)
     return module
 
 
 def l1_unstructured(module, name, amount, importance_scores=None):
-    """Prunes the elements of a parameter with the smallest magnitude; see :class:`L1Unstructured`. Returns the module.
+    """Prunes the elements of a parameter with the smallest magnitude; see :class:`L1Unstructured`.
+
+    Args:
+        module: the module.
+        name: the parameter's name.
+        amount: an int, how many; or a float in [0, 1], which fraction.
+        importance_scores: a tensor of the parameter's shape whose smallest elements are pruned, in place of its own
+            magnitudes; or None.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: there is no such parameter.
+        TypeError: ``amount`` is no number.
+        ValueError: it is out of range.
 
     >>> import tnn
     >>> layer = tnn.nn.Module()
@@ -493,19 +533,63 @@ def l1_unstructured(module, name, amount, importance_scores=None):
 
 
 def random_structured(module, name, amount, dim):
-    """Prunes slices of a parameter at random; see :class:`RandomStructured`. Returns the module."""
+    """Prunes slices of a parameter at random; see :class:`RandomStructured`.
+
+    Args:
+        module: the module.
+        name: the parameter's name.
+        amount: an int, how many; or a float in [0, 1], which fraction.
+        dim: the dimension of the slices.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: there is no such parameter.
+        TypeError: ``amount`` is no number.
+        ValueError: it is out of range.
+    """
     RandomStructured.apply(module, name, amount, dim)
     return module
 
 
 def ln_structured(module, name, amount, n, dim, importance_scores=None):
-    """Prunes the slices of a parameter with the smallest norm; see :class:`LnStructured`. Returns the module."""
+    """Prunes the slices of a parameter with the smallest norm; see :class:`LnStructured`.
+
+    Args:
+        module: the module.
+        name: the parameter's name.
+        amount: an int, how many; or a float in [0, 1], which fraction.
+        n: the order of the norm: a number, ``inf``, ``-inf``, ``"fro"`` or ``"nuc"``.
+        dim: the dimension of the slices.
+        importance_scores: a tensor of the parameter's shape whose norms count, in place of its own; or None.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: there is no such parameter.
+        TypeError: ``amount`` is no number.
+        ValueError: it is out of range.
+    """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
 def custom_from_mask(module, name, mask):
-    """Prunes a parameter by a given mask; see :class:`CustomFromMask`. Returns the module."""
+    """Prunes a parameter by a given mask; see :class:`CustomFromMask`.
+
+    Args:
+        module: the module.
+        name: the parameter's name.
+        mask: a Tensor of the parameter's shape, of zeros and ones.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: there is no such parameter.
+    """
     CustomFromMask.apply(module, name, mask)
     return module
 
@@ -551,6 +635,10 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
 def remove(module, name):
     """Makes the pruning of a parameter permanent and removes its hook.
 
+    Args:
+        module: the module.
+        name: the parameter's name.
+
     Returns:
         The module.
 
@@ -566,5 +654,9 @@ def remove(module, name):
 
 
 def is_pruned(module):
-    """Whether a parameter of the module or of one below it is pruned."""
+    """Whether a parameter of the module or of one below it is pruned.
+
+    Args:
+        module: the module.
+    """
     return any(isinstance(hook, BasePruningMethod) for m in module.modules() for hook in m._forward_pre_hooks.values())

@@ -20,7 +20,11 @@ __all__ = [
 ]
 
 PackedSequence_ = namedtuple("PackedSequence_", ["data", "batch_sizes", "sorted_indices", "unsorted_indices"])
-PackedSequence_.__doc__ = "The fields of a PackedSequence."
+PackedSequence_.__doc__ = """The fields of a PackedSequence.
+
+Args:
+    data, batch_sizes, sorted_indices, unsorted_indices: see :class:`PackedSequence`.
+"""
 
 
 class PackedSequence(PackedSequence_):
@@ -28,6 +32,10 @@ class PackedSequence(PackedSequence_):
 
     Of the sequences ``abc`` and ``x``, the data is ``axbc`` and the batch sizes are [2, 1, 1]. Made by
     :func:`pack_padded_sequence` and :func:`pack_sequence`, seldom by hand.
+
+    Args:
+        data, batch_sizes, sorted_indices, unsorted_indices: the attributes below; or the pair (data, batch_sizes) as
+            the first.
 
     Attributes:
         data: (rows, ...), of any dtype.
@@ -116,7 +124,11 @@ class PackedSequence(PackedSequence_):
 
 
 def invert_permutation(permutation):
-    """The permutation that undoes ``permutation``, an int64 tensor (or None, which stays None)."""
+    """The permutation that undoes ``permutation``, an int64 tensor (or None, which stays None).
+
+    Args:
+        permutation: (n,), each number from 0 to n - 1 once, or None.
+    """
     if permutation is None:
         return None
     p = permutation._data
@@ -290,6 +302,7 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
     Args:
         padded_sequences: (T, B, ...), or (B, T, ...) if ``batch_first``; padded on the right.
         lengths: (B,), the sequences' lengths.
+        batch_first: whether B comes first.
 
     Raises:
         ValueError: the number of lengths is not B.
@@ -322,6 +335,13 @@ def pack_sequence(sequences, enforce_sorted=True):
 
 
 def unpack_sequence(packed_sequences):
-    """The sequences of a PackedSequence, as a list in the original order."""
+    """The sequences of a PackedSequence, as a list in the original order.
+
+    Args:
+        packed_sequences: the PackedSequence.
+
+    Returns:
+        a list of tensors (length, ...).
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

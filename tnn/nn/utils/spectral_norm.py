@@ -210,6 +210,13 @@ def _drop(hooks, kind, name):
 def remove_spectral_norm(module, name="weight"):
     """Undoes :func:`spectral_norm`: the normalised weight is a parameter.
 
+    Args:
+        module: the module.
+        name: the weight's name.
+
+    Returns:
+        The module.
+
     Raises:
         ValueError: the weight is not normalised.
     """

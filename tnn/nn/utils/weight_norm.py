@@ -84,6 +84,13 @@ def weight_norm(module, name="weight", dim=0):
 def remove_weight_norm(module, name="weight"):
     """Undoes :func:`weight_norm`: the weight is a parameter again.
 
+    Args:
+        module: the module.
+        name: the weight's name.
+
+    Returns:
+        The module.
+
     Raises:
         ValueError: the weight is not normalised.
     """
