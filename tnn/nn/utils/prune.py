@@ -526,7 +526,7 @@ def l1_unstructured(module, name, amount, importance_scores=None):
     >>> layer = tnn.nn.Module()
     >>> layer.weight = tnn.nn.Parameter(tnn.tensor([3.0, -1.0, 2.0, 4.0]))
     >>> tnn.nn.utils.prune.l1_unstructured(layer, "weight", amount=2).weight.detach()
-    tensor([ 3., -0.,  0.,  4.])
+    tensor([3., -0., 0., 4.])
     """
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
