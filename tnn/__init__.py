@@ -175,7 +175,9 @@ _OPERATIONS = {
     "recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     "reduction": "all any count_nonzero logsumexp mean nanmean nansum prod std std_mean sum var var_mean",
     "resample": "channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle",
-    "sampling": "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm",
+    "sampling": (
+        "bernoulli binomial multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm"
+    ),
     "scan": "cummax cummin cumprod cumsum cumulative_trapezoid diff logcumsumexp trapezoid trapz",
     "search": (
         "argwhere bincount bucketize isin masked_scatter masked_select nonzero nonzero_static searchsorted unique "

@@ -70,6 +70,12 @@ DRAWN = [
         [1.27984],
         [-2.08433],
     ),
+    (lambda: D.Binomial(10, t(0.3, 0.9)), [3.0, 8.0], [-1.32115, -1.64139]),
+    (lambda: D.Binomial(t(100.0, 1000.0), t(0.3, 0.9)), [27.0, 888.0], [-2.63153, -3.99243]),
+    (lambda: D.Binomial(50, logits=t(0.3, -2.0).double()), [31.0, 8.0], [-2.3721, -2.24512]),
+    (lambda: D.NegativeBinomial(5.0, t(0.3, 0.6)), [3.0, 5.0], [-1.83994, -2.2993]),
+    (lambda: D.Multinomial(6, t(0.2, 0.3, 0.5)), [0.0, 2.0, 4.0], -2.47248),
+    (lambda: D.RelaxedBernoulli(t(0.5), t(0.3, 0.8)), [0.19548, 0.49625], [-0.23454, -1.14389]),
 ]
 
 
@@ -253,3 +259,33 @@ def test_tools_for_other_distributions():
     np.testing.assert_allclose(logits_to_probs(probs_to_logits(t(0.2, 0.8))).tolist(), [0.2, 0.8], rtol=1e-6)
     np.testing.assert_allclose(logits_to_probs(probs_to_logits(t(0.2), True), True).tolist(), [0.2], rtol=1e-6)
     assert math.isfinite(probs_to_logits(t(0.0)).item())
+
+
+def test_counts():
+    # PyTorch 2.13's
+    b, n, m = D.Binomial(6, t(0.3)), D.NegativeBinomial(4.0, t(0.3)), D.Multinomial(4, t(0.3, 0.7))
+    moments = [b.mean, b.variance, b.mode, b.entropy(), n.mean, n.variance, n.mode]
+    want = [1.8, 1.26, 2.0, 1.510978, 1.714286, 2.448980, 1.0]
+    np.testing.assert_allclose([x.item() for x in moments], want, rtol=1e-5)
+    np.testing.assert_allclose(m.mean.tolist(), [1.2, 2.8], rtol=1e-6)
+    np.testing.assert_allclose(m.entropy().item(), 1.2940, rtol=1e-4)
+    assert m.sample((3,)).sum(-1).tolist() == [4.0] * 3 and b.enumerate_support().shape == (7, 1)
+    np.testing.assert_allclose(b.log_prob(b.enumerate_support()).exp().sum().item(), 1.0, rtol=1e-6)
+    assert D.NegativeBinomial(0.0, 0.3).log_prob(t(0.0)).item() == 0.0
+    with pytest.raises(NotImplementedError):
+        D.Multinomial(t(2.0), t(0.3, 0.7))
+    with pytest.raises(ValueError):
+        m.log_prob(t(5.0, 1.0))
+
+
+def test_binomial_numbers():
+    n, p = tnn.tensor([0.0, 5.0, 7.0, 40.0]), tnn.tensor([0.5, 0.0, 1.0, 0.5])
+    drawn = tnn.stack([tnn.binomial(n, p) for _ in range(200)])
+    assert drawn[:, :3].amax(0).tolist() == drawn[:, :3].amin(0).tolist() == [0.0, 0.0, 7.0]
+    assert abs(drawn[:, 3].mean().item() - 20) < 1 and abs(drawn[:, 3].var().item() - 10) < 3
+    with pytest.raises(RuntimeError, match="one dtype"):
+        tnn.binomial(n, p.double())
+    with pytest.raises(RuntimeError, match="finite"):
+        tnn.binomial(n * math.inf, p)
+    with pytest.raises(NotImplementedError):
+        tnn.binomial(n.long(), p.long())

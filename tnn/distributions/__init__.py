@@ -27,6 +27,8 @@ from .discrete import (
     Binomial,
     Categorical,
     Geometric,
+    Multinomial,
+    NegativeBinomial,
     OneHotCategorical,
     OneHotCategoricalStraightThrough,
     Poisson,
@@ -42,6 +44,7 @@ from .transformed import (
     Kumaraswamy,
     LogisticNormal,
     Pareto,
+    RelaxedBernoulli,
     TransformedDistribution,
     Weibull,
 )
@@ -50,10 +53,10 @@ from .transforms import *  # noqa: F403
 __all__ = [
     "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Dirichlet", "Distribution", "Exponential",
     "Gamma", "Geometric", "Gumbel", "HalfCauchy", "HalfNormal", "Independent", "InverseGamma", "Kumaraswamy",
-    "Laplace", "LogNormal", "LogisticNormal", "MixtureSameFamily", "MultivariateNormal", "Normal",
-    "OneHotCategorical", "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "RelaxedOneHotCategorical",
-    "StudentT", "TransformedDistribution", "Uniform", "Weibull", "constraints", "kl", "kl_divergence",
-    "register_kl", "transforms", "utils", *transforms.__all__,
+    "Laplace", "LogNormal", "LogisticNormal", "MixtureSameFamily", "Multinomial", "MultivariateNormal",
+    "NegativeBinomial", "Normal", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Pareto", "Poisson",
+    "RelaxedBernoulli", "RelaxedOneHotCategorical", "StudentT", "TransformedDistribution", "Uniform", "Weibull",
+    "constraints", "kl", "kl_divergence", "register_kl", "transforms", "utils", *transforms.__all__,
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Any
 __all__ = [
     "Constraint", "boolean", "greater_than", "greater_than_eq", "half_open_interval", "independent",
     "integer_interval", "interval",
-    "lower_cholesky", "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite",
+    "lower_cholesky", "multinomial", "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite",
     "positive_integer", "real", "real_vector", "simplex", "unit_interval",
 ]  # fmt: skip
 
@@ -61,6 +61,11 @@ def independent(base_constraint: Constraint, reinterpreted_batch_ndims: int) -> 
         name, lambda x: base_constraint.check(x).flatten(-n).all(-1), base_constraint.event_dim + n,
         base_constraint.is_discrete,
     )  # fmt: skip
+
+
+def multinomial(upper_bound) -> Constraint:
+    """Vectors of whole numbers that are not negative and sum up to upper_bound."""
+    return Constraint("Multinomial()", lambda x: (x >= 0).all(-1) & (x.sum(-1) <= upper_bound), 1, True)
 
 
 def _is_simplex(x):

@@ -7,16 +7,16 @@ import math
 from .. import special
 from ..autograd.grad_mode import no_grad
 from ..dtypes import finfo
-from ..ops.activation import sigmoid
-from ..ops.creation import empty, zeros, zeros_like
+from ..ops.activation import logsigmoid, sigmoid
+from ..ops.creation import empty, ones_like, zeros, zeros_like
 from ..ops.loss import binary_cross_entropy_with_logits
 from ..ops.ranges import arange
-from ..ops.sampling import bernoulli, multinomial, poisson, rand
+from ..ops.sampling import bernoulli, binomial, multinomial, poisson, rand
 from ..ops.search import one_hot
 from ..ops.softmax import softmax
 from ..tensor import Size
 from . import constraints
-from .continuous import _batch
+from .continuous import Gamma, _batch
 from .distribution import Distribution, broadcast_all
 
 
@@ -154,17 +154,128 @@ class Binomial(_Binary):
     def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with no_grad():
-            n, p = self.total_count.expand(shape), self.probs.expand(shape)
-            most = int(n.max()) if n.numel() else 0
-            trials = rand((most, *shape), dtype=p.dtype)
-            counted = arange(most, dtype=n.dtype).view((-1,) + (1,) * len(shape)) < n
-            return ((trials < p) & counted).sum(0).to(p.dtype)
+            return binomial(self.total_count.expand(shape), self.probs.expand(shape))
+
+    @property
+    def mode(self):
+        return ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count)
+
+    has_enumerate_support = True
+
+    def enumerate_support(self, expand=True):
+        total = int(self.total_count.max())
+        if not int(self.total_count.min()) == total:
+            raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
+        values = arange(1 + total, dtype=self.probs.dtype).view((-1,) + (1,) * len(self._batch_shape))
+        return values.expand((-1, *self._batch_shape)) if expand else values
+
+    def entropy(self):
+        log = self.log_prob(self.enumerate_support(False))
+        return -(log.exp() * log).sum(0)
 
     def log_prob(self, value):
         self._checked(value)
         n, z = self.total_count, self.logits
         chosen = (n + 1).lgamma() - (value + 1).lgamma() - (n - value + 1).lgamma()
         return value * z - n * (z.clamp(min=0) + (-z.abs()).exp().log1p()) + chosen
+
+
+class NegativeBinomial(_Binary):
+    """How many successes of probability ``probs`` come before ``total_count`` failures."""
+
+    arg_constraints = {
+        "total_count": constraints.greater_than_eq(0), "probs": constraints.half_open_interval(0.0, 1.0),
+        "logits": constraints.real,
+    }  # fmt: skip
+    support = constraints.nonnegative_integer
+
+    def __init__(self, total_count, probs=None, logits=None, validate_args=None) -> None:
+        _one_of(probs, logits)
+        total, value = broadcast_all(total_count, logits if probs is None else probs)
+        self.total_count = total.type_as(value)
+        super().__init__(*((None, value) if probs is None else (value, None)), validate_args=validate_args)
+
+    @property
+    def mean(self):
+        return self.total_count * self.logits.exp()
+
+    @property
+    def mode(self):
+        return ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0)
+
+    @property
+    def variance(self):
+        return self.mean / sigmoid(-self.logits)
+
+    def sample(self, sample_shape=()):
+        with no_grad():
+            rate = Gamma(self.total_count, (-self.logits).exp(), validate_args=False).sample(sample_shape)
+            return poisson(rate)
+
+    def log_prob(self, value):
+        self._checked(value)
+        n, z = self.total_count, self.logits
+        chosen = (n + value).lgamma() - (1.0 + value).lgamma() - n.lgamma()
+        return n * logsigmoid(-z) + value * logsigmoid(z) + chosen.masked_fill(n + value == 0, 0.0)
+
+
+class Multinomial(Distribution):
+    """How often each category comes up in ``total_count`` draws.
+
+    Raises:
+        NotImplementedError: ``total_count`` is no int.
+    """
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+
+    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None) -> None:
+        if not isinstance(total_count, int):
+            raise NotImplementedError("inhomogeneous total_count is not supported")
+        self.total_count, self._categorical = total_count, Categorical(probs, logits)
+        batch, event = self._categorical.batch_shape, self._categorical.param_shape[-1:]
+        super().__init__(batch, event, validate_args=validate_args)
+
+    @property
+    def support(self):
+        return constraints.multinomial(self.total_count)
+
+    @property
+    def probs(self):
+        return self._categorical.probs
+
+    @property
+    def logits(self):
+        return self._categorical.logits
+
+    @property
+    def param_shape(self):
+        return self._categorical.param_shape
+
+    @property
+    def mean(self):
+        return self.probs * self.total_count
+
+    @property
+    def variance(self):
+        return self.total_count * self.probs * (1 - self.probs)
+
+    def sample(self, sample_shape=()):
+        drawn = self._categorical.sample((self.total_count, *sample_shape)).movedim(0, -1)
+        counts = zeros(self._extended_shape(sample_shape), dtype=drawn.dtype)
+        return counts.scatter_add(-1, drawn, ones_like(drawn)).type_as(self.probs)
+
+    def log_prob(self, value):
+        self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
+        logits = logits.masked_fill((value == 0) & (logits == -math.inf), 0)
+        return (value.sum(-1) + 1).lgamma() - (value + 1).lgamma().sum(-1) + (logits * value).sum(-1)
+
+    def entropy(self):
+        n = zeros((), dtype=self.probs.dtype) + self.total_count
+        one = Binomial(self.total_count, probs=self.probs)
+        values = one.enumerate_support(False)[1:]
+        repeated = (one.log_prob(values).exp() * (values + 1).lgamma()).sum((0, -1))
+        return n * self._categorical.entropy() - (n + 1).lgamma() + repeated
 
 
 class Poisson(Distribution):

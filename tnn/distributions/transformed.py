@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 from ..autograd.grad_mode import no_grad
+from ..ops.creation import as_tensor
 from ..ops.pointwise_select import where
+from ..ops.sampling import rand
 from ..tensor import Size
 from . import constraints
 from .continuous import Cauchy, Exponential, Gamma, Normal, Uniform
+from .discrete import _Binary, clamp_probs
 from .distribution import Distribution, broadcast_all
 from .multivariate import Independent
 from .transforms import (
@@ -17,6 +20,7 @@ from .transforms import (
     ComposeTransform,
     ExpTransform,
     PowerTransform,
+    SigmoidTransform,
     StickBreakingTransform,
     Transform,
     sum_rightmost,
@@ -346,3 +350,57 @@ class Kumaraswamy(TransformedDistribution):
         a, b = self.concentration1, self.concentration0
         harmonic = (b + 1).digamma() + 0.57721566490153286060
         return (1 - b.reciprocal()) + (1 - a.reciprocal()) * harmonic - a.log() - b.log()
+
+
+class LogitRelaxedBernoulli(_Binary):
+    """Log-odds with logistic noise, divided by a temperature: the logit of :class:`RelaxedBernoulli`."""
+
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None) -> None:
+        self._temperature = (temperature,)
+        super().__init__(probs, logits, validate_args=validate_args)
+
+    @property
+    def temperature(self):
+        return self._temperature[0]
+
+    def rsample(self, sample_shape=()):
+        shape = self._extended_shape(sample_shape)
+        p = clamp_probs(self.probs.expand(shape))
+        u = clamp_probs(rand(shape, dtype=p.dtype))
+        return (u.log() - (-u).log1p() + p.log() - (-p).log1p()) / self.temperature
+
+    def log_prob(self, value):
+        self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
+        gap = logits - value.mul(self.temperature)
+        return as_tensor(self.temperature).log() + gap - 2 * gap.exp().log1p()
+
+
+class RelaxedBernoulli(TransformedDistribution):
+    """Numbers in (0, 1) near 0 and 1, differentiable: ``sigmoid((logit + logistic noise) / temperature)``.
+
+    C. Maddison et al., "The concrete distribution" (2017).
+    """
+
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.unit_interval
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None) -> None:
+        super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args)
+
+    @property
+    def temperature(self):
+        return self.base_dist.temperature
+
+    @property
+    def probs(self):
+        return self.base_dist.probs
+
+    @property
+    def logits(self):
+        return self.base_dist.logits

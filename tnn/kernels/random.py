@@ -560,3 +560,88 @@ def gamma_forward(state, cache, alpha, out):
     two = np.empty(2, np.uint32)
     for i in range(out.size):
         out[i] = _gamma_one(state, cache, two, alpha[i])
+
+
+@njit(**EXACT)
+def _rounded(x, single):
+    return np.float64(np.float32(x)) if single else x
+
+
+# The first ten errors of Stirling's approximation of log(k!).
+_STIRLING = (
+    0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509, 0.0166446911898211,
+    0.0138761288230707, 0.0118967099458917, 0.0104112652619720, 0.00925546218271273, 0.00833056343336287,
+)  # fmt: skip
+
+
+@njit(**EXACT)
+def _stirling_tail(k):
+    if k <= 9.0:
+        return _STIRLING[np.intp(k)]
+    square = (k + 1.0) * (k + 1.0)
+    return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (k + 1.0)
+
+
+@njit(**EXACT)
+def _few_successes(state, two, count, p, single):
+    """How many geometric waiting times fit into ``count`` trials."""
+    log_miss = _rounded(math.log1p(-p), single)
+    trials, found = 0.0, 0.0
+    while True:
+        trials += math.ceil(math.log(_double(state, two)) / log_miss)
+        if not trials <= count:
+            return found
+        found += 1.0
+
+
+@njit(**EXACT)
+def _many_successes(state, two, count, p, single):
+    # Transformed rejection with a squeeze (Hoermann, 1993).
+    mean = _rounded(count * p, single)
+    deviation = _rounded(math.sqrt(_rounded(mean * _rounded(1.0 - p, single), single)), single)
+    b = 1.15 + 2.53 * deviation
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    c = mean + 0.5
+    v_r = 0.92 - 4.2 / b
+    r = _rounded(p / _rounded(1.0 - p, single), single)
+    alpha = (2.83 + 5.1 / b) * deviation
+    m = math.floor(_rounded((count + 1.0) * p, single))
+    while True:
+        u = _double(state, two) - 0.5
+        v = _double(state, two)
+        us = 0.5 - abs(u)
+        k = float(math.floor((2.0 * a / us + b) * u + c))
+        if us >= 0.07 and v <= v_r:
+            return k
+        if not 0.0 <= k <= count:
+            continue
+        bound = (
+            (m + 0.5) * math.log((m + 1.0) / (r * (count - m + 1.0)))
+            + (count + 1.0) * math.log((count - m + 1.0) / (count - k + 1.0))
+            + (k + 0.5) * math.log(r * (count - k + 1.0) / (k + 1.0))
+            + _stirling_tail(m) + _stirling_tail(count - m) - _stirling_tail(k) - _stirling_tail(count - k)
+        )  # fmt: skip
+        if math.log(v * alpha / (a / (us * us) + b)) <= bound:
+            return k
+
+
+@njit(**EXACT)
+def binomial_forward(state, count, p, single, out):
+    """Write to ``out`` binomial numbers of ``count`` trials of probability ``p``; all are float64[n].
+
+    single: compute in float32 what PyTorch computes so for parameters in float32.
+    """
+    two = np.empty(2, np.uint32)
+    for i in range(out.size):
+        n, q = count[i], p[i]
+        if n <= 0.0 or q <= 0.0:
+            out[i] = 0.0
+        elif q >= 1.0:
+            out[i] = n
+        else:
+            rare = q if q <= 0.5 else _rounded(1.0 - q, single)
+            if _rounded(n * rare, single) >= 10.0:
+                k = _many_successes(state, two, n, rare, single)
+            else:
+                k = _few_successes(state, two, n, rare, single)
+            out[i] = k if q <= 0.5 else n - k

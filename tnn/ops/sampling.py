@@ -18,6 +18,7 @@ from ._common import F32, F64, HALF, check_tensor, into, recording
 from .cast import convert
 from .creation import dtype_for, finish, like, shape_of, size_keyword
 from .random import DIGITS, bernoulli_, generator_of, normal_, not_implemented, random_, uniform_
+from .shape import broadcast_shapes
 
 
 class Bernoulli(Node):
@@ -66,6 +67,37 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     result = wrap(_empty(input._data.shape, input._data.dtype))
     bernoulli_(result, input.detach() if p is None else p, generator=generator)
     return into(out, _no_gradient(Bernoulli, result, input))
+
+
+def binomial(count, prob, generator=None):
+    """Numbers of successes among ``count`` trials of probability ``prob``.
+
+    Args:
+        count, prob: tensors of one floating-point dtype; their shapes broadcast.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        that to which both broadcast.
+
+    Raises:
+        TypeError: an argument is no tensor.
+        RuntimeError: the dtypes differ, or a number is NaN or infinite, or the shapes do not broadcast.
+        NotImplementedError: the dtype is not of floating point.
+    """
+    check_tensor("binomial", "count", count, 1)
+    check_tensor("binomial", "prob", prob, 2)
+    g = generator_of("binomial", generator)
+    if prob.dtype.kind != 2:
+        raise not_implemented("binomial_cpu", prob.dtype)
+    if count.dtype is not prob.dtype:
+        raise RuntimeError(f"binomial: expected count and prob of one dtype, got {count.dtype} and {prob.dtype}")
+    shape = broadcast_shapes(count._data.shape, prob._data.shape)
+    n, p = (np.array(np.broadcast_to(convert(t._data, F64), shape)) for t in (count, prob))
+    if not (np.isfinite(n) & np.isfinite(p)).all():
+        raise RuntimeError("binomial: count and prob must be finite")
+    drawn = _empty(n.shape, F64)
+    kernels.binomial_forward(g._state, n.reshape(-1), p.reshape(-1), prob._data.dtype != F64, drawn.reshape(-1))
+    return wrap(convert(drawn, prob._data.dtype))
 
 
 def poisson(input, generator=None):
