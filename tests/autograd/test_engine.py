@@ -371,3 +371,34 @@ def test_backward_from_several_threads():
     for t in threads:
         t.join()
     assert all(results[k] == [2.0 * k] * 100 for k in range(4))
+
+
+@pytest.mark.parametrize("shape", [(3,), (200, 200)])
+def test_a_gradient_that_nobody_else_holds_is_taken_over(shape):
+    made = []
+
+    class Twice(tnn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            out = g * 2
+            made.append(out.data_ptr())
+            return out
+
+    leaf = tnn.ones(shape, requires_grad=True)
+    for _ in range(2):
+        leaf.grad = None
+        Twice.apply(leaf).sum().backward()
+    assert leaf.grad.data_ptr() == made[-1]
+    assert leaf.grad.unique().tolist() == [2.0]
+
+
+@pytest.mark.parametrize("shape", [(3,), (200, 200)])
+def test_a_gradient_that_others_hold_is_copied(shape):
+    a, b = tnn.ones(shape, requires_grad=True), tnn.ones(shape, requires_grad=True)
+    (a + b).backward(tnn.ones(shape))
+    a.grad.zero_()
+    assert b.grad.unique().tolist() == [1.0]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels._copy import contiguous_copy
-from ..kernels._pool import FEW, empty
+from ..kernels._pool import FEW, Capsule, empty
 from .anomaly_mode import applied, ever
 from .anomaly_mode import state as anomaly
 from .autocast import active, outside
@@ -178,7 +178,7 @@ def _accumulate(leaf, grad, create_graph):
         return
     if refs <= _own_refs[0] and not grad._rg and getrefcount(data) <= 3:
         base = data.base
-        if base is None or (isinstance(base, np.ndarray) and getrefcount(base) <= 3):
+        if base is None or (isinstance(base, np.ndarray | Capsule) and getrefcount(base) <= 3):
             flags = data.flags
             if flags.c_contiguous and flags.writeable:
                 leaf._grad = grad
