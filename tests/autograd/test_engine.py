@@ -402,3 +402,32 @@ def test_a_gradient_that_others_hold_is_copied(shape):
     (a + b).backward(tnn.ones(shape))
     a.grad.zero_()
     assert b.grad.unique().tolist() == [1.0]
+
+
+def test_names_of_nodes():
+    # as PyTorch 2.13 prints them
+    from tnn.nn import functional as F
+
+    x, v, s = (tnn.rand(*shape, requires_grad=True) for shape in ((1, 2, 4, 4), (3,), (1, 2, 4)))
+    names = {
+        "RsubBackward1": 1 - v, "MulBackward0": 2 / v, "PowBackward2": 2**v, "PowBackward0": v**2,
+        "RemainderBackward0": v % 2, "RemainderBackward1": v % v.detach(), "FmodBackward0": tnn.fmod(v, 2),
+        "LerpBackward0": tnn.lerp(v, v, 0.5), "LerpBackward1": tnn.lerp(v, v, v), "SqueezeBackward1": x.squeeze(0),
+        "SqueezeBackward2": x.squeeze((0, 1)), "MaskedFillBackward0": v.masked_fill(v > 2, 0.0),
+        "MaskedFillBackward1": v.masked_fill(v > 2, tnn.tensor(0.0)), "AvgPool2DBackward0": F.avg_pool2d(x, 2),
+        "MaxPool2DWithIndicesBackward0": F.max_pool2d(x, 2), "MeanBackward1": F.adaptive_avg_pool2d(x, 1),
+        "AdaptiveAvgPool2DBackward0": F.adaptive_avg_pool2d(x, 2), "MeanBackward0": F.l1_loss(v, v.detach()),
+        "AdaptiveMaxPool2DBackward0": F.adaptive_max_pool2d(x, 2), "AbsBackward0": F.l1_loss(v, v, reduction="none"),
+        "FractionalMaxPool2DBackward0": F.fractional_max_pool2d(x, 2, output_size=2),
+        "MaxUnpool2DBackward0": F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
+        "UpsampleNearest2DBackward0": F.interpolate(x, scale_factor=2),
+        "ViewBackward0": F.linear(s, tnn.ones(2, 4), v[:2]),
+        "UpsampleBilinear2DBackward0": F.interpolate(x, scale_factor=2, mode="bilinear"),
+        "UpsampleNearestExact1DBackward0": F.interpolate(s, scale_factor=2, mode="nearest-exact"),
+        "UnsafeViewBackward0": F.linear(s, tnn.ones(2, 4)), "MedianBackward1": v.median(0).values,
+        "SumBackward1": F.cosine_similarity(s, s),
+        "MultiMarginLossBackward0": F.multi_margin_loss(s[0], tnn.tensor([0, 1])),
+    }  # fmt: skip
+    assert {name: y.grad_fn.name() for name, y in names.items()} == {name: name for name in names}
+    assert F.max_pool1d(s, 2).grad_fn.name() == F.avg_pool1d(s, 2).grad_fn.name() == "SqueezeBackward1"
+    assert F.dropout(v).grad_fn.name() == "MulBackward0" and (v - 1).grad_fn.name() == "SubBackward0"

@@ -130,9 +130,9 @@ def test_masked_fill_cuts_the_value_to_the_dtype():
 def test_clamp_gradient_of_nan():
     x = tnn.tensor([-1.0, 0.5, math.nan, 2.0], requires_grad=True)
     calls = {
-        "ClampBackward0": x.clamp(0.0, 1.0), "ClampMinBackward0": x.clamp_min(0.0),
+        "ClampBackward1": x.clamp(0.0, 1.0), "ClampMinBackward0": x.clamp_min(0.0),
         "ClampMaxBackward0": x.clamp_max(1.0),
-        "ClampBackward1": x.clamp(tnn.zeros(4), tnn.ones(4)), "ClampMinBackward1": tnn.clamp_min(x, tnn.zeros(4)),
+        "ClampBackward0": x.clamp(tnn.zeros(4), tnn.ones(4)), "ClampMinBackward1": tnn.clamp_min(x, tnn.zeros(4)),
         "ClampMaxBackward1": tnn.clamp_max(x, tnn.ones(4)),
     }  # fmt: skip
     for name, y in calls.items():

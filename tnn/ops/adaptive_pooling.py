@@ -11,7 +11,7 @@ from ..kernels import adaptive_pooling as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import check_tensor, dense, half_as_float32
-from .pooling import as_planes, check_planes, spread, tuple_of
+from .pooling import as_planes, check_planes, pool_name, spread, tuple_of
 
 
 def _target(function, output_size, size):
@@ -43,6 +43,12 @@ def _bounds(size, out):
 
 class AdaptiveAvgPool(Node):
     __slots__ = ("size", "out", "shape", "bounds")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        if len(self.out) > 1 and set(self.out) == {1}:
+            return "MeanBackward1"
+        return pool_name(len(self.out), "AdaptiveAvgPool{}D")
 
     def backward(self, grad):
         return _avg_backward(grad, self)
@@ -90,21 +96,22 @@ def _adaptive_avg(function, nd, input, output_size):
 class IndexedMax(Node):
     """Max pooling of any kind that keeps flat indices."""
 
-    __slots__ = ("nd", "shape")
+    __slots__ = ("nd", "shape", "kind")
 
     def name(self):
-        return "AdaptiveMaxPoolBackward0"
+        """The name that ``grad_fn`` prints."""
+        return pool_name(self.nd, self.kind + "MaxPool{}D")
 
     def backward(self, grad, _=None):
         (index,) = self.saved_tensors()
         return spread(grad, index, self.nd, self.shape)
 
 
-def _record_max(input, y, index, nd):
+def _record_max(input, y, index, nd, kind):
     out, indices = wrap(y), wrap(index)
     if input._rg and mode.grad:
         node = IndexedMax(input)
-        node.nd, node.shape = nd, input._data.shape
+        node.nd, node.shape, node.kind = nd, input._data.shape, kind
         node.save(indices)
         node.attach(out)
     return out, indices
@@ -121,7 +128,7 @@ def _adaptive_max(function, nd, input, output_size, return_indices):
         kernels.adaptive_max_pool_forward(
             as_planes(x, size), as_planes(y, target), as_planes(index, target), *_bounds(size, target)
         )
-    out = _record_max(input, y, index, nd)
+    out = _record_max(input, y, index, nd, "Adaptive")
     return out if return_indices else out[0]
 
 
@@ -362,7 +369,7 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
         raise RuntimeError(f"{function}: _random_samples must lie in [0, 1)")
     y, index = empty(shape[:-nd] + target, x.dtype), empty(shape[:-nd] + target, np.dtype(np.int64))
     kernels.fractional_max_pool_forward(as_planes(x, size), as_planes(y, target), as_planes(index, target), lo, hi)
-    out = _record_max(input, y, index, nd)
+    out = _record_max(input, y, index, nd, "Fractional")
     return out if return_indices else out[0]
 
 

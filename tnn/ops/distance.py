@@ -23,6 +23,10 @@ class CosineSimilarity(Node):
 
     __slots__ = ("eps", "norms")
 
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "SumBackward1"
+
     def backward(self, grad):
         a, b, y = self.saved_tensors()
         if mode.grad:

@@ -33,6 +33,10 @@ def _factors(p, alpha, np_dtype):
 class NativeDropout(Node):
     __slots__ = ("mask", "axes", "multiplier")
 
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "MulBackward0"
+
     def backward(self, grad):
         return _masked(grad, self.mask, self.axes, self.multiplier)
 

@@ -616,7 +616,9 @@ class Linear(Node):
 
     def name(self):
         """The name that ``grad_fn`` prints."""
-        return "AddmmBackward0" if len(self.next) == 3 else "MmBackward0"
+        if len(self.next) == 3:
+            return "AddmmBackward0" if len(self.shape) == 2 else "ViewBackward0"
+        return "UnsafeViewBackward0" if len(self.shape) > 2 else "MmBackward0"
 
     def backward(self, grad):
         x, w = self.saved_tensors()

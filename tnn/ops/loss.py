@@ -46,7 +46,11 @@ class PointwiseLoss(Node):
     __slots__ = ("kind", "p", "scale", "reduction", "compose", "label")
 
     def name(self):
-        return self.label + "Backward0"
+        """The name that ``grad_fn`` prints; PyTorch makes some of these losses of several operations."""
+        last = {"L1Loss": "Abs", "KlDiv": "Sub", "PoissonNll": "Sub"}.get(self.label)
+        if last and self.reduction != "none":
+            last = self.reduction.capitalize()
+        return (last or self.label) + "Backward0"
 
     def backward(self, grad):
         x, t = self.saved_tensors()

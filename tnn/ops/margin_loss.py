@@ -34,7 +34,7 @@ def _rows(function, input, target, target_ndim):
     return dense(input).reshape(rows, classes), dense(target).reshape((rows, classes) if target_ndim == 2 else rows)
 
 
-class MultiMargin(Node):
+class MultiMarginLoss(Node):
     __slots__ = ("p", "margin", "scale", "reduction", "shape")
 
     def backward(self, grad):
@@ -97,7 +97,7 @@ def multi_margin_loss(
     shape = target._data.shape
     out = wrap(_finish(loss, reduction, scale, shape))
     if input._rg and mode.grad:
-        node = MultiMargin(input)
+        node = MultiMarginLoss(input)
         node.shape = shape
         node.p, node.margin, node.scale, node.reduction = int(p), float(margin), scale, reduction
         node.save(input, wrap(t), wrap(w))

@@ -48,6 +48,10 @@ class AddScaled(Rule):
 class Sub(Rule):
     __slots__ = ()
 
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "RsubBackward1" if is_number(self.a) else "SubBackward0"
+
     def da(self, g, a, b, out):
         return g
 
@@ -69,6 +73,10 @@ class Mul(Rule):
 class Div(Rule):
     __slots__ = ()
     uses_a, uses_b = "b", "ab"
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "MulBackward0" if is_number(self.a) else "DivBackward0"
 
     def da(self, g, a, b, out):
         return g / b
@@ -247,6 +255,10 @@ class Remainder(Rule):
     __slots__ = ()
     uses_b = "ab"
 
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return f"RemainderBackward{int(not is_number(self.b))}"
+
     def da(self, g, a, b, out):
         return g
 
@@ -257,6 +269,10 @@ class Remainder(Rule):
 class Fmod(Rule):
     __slots__ = ()
     uses_b = "ab"
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return f"FmodBackward{int(not is_number(self.b))}"
 
     def da(self, g, a, b, out):
         return g
@@ -284,7 +300,8 @@ class Pow(Rule):
     uses_a, uses_b = "ab", "abo"
 
     def name(self):
-        return "PowBackward1" if self.b is None or isinstance(self.b, tuple) else "PowBackward0"
+        """The name that ``grad_fn`` prints."""
+        return "PowBackward2" if is_number(self.a) else "PowBackward0" if is_number(self.b) else "PowBackward1"
 
     def da(self, g, a, b, out):
         if not isinstance(b, Tensor):

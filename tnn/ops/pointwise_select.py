@@ -98,7 +98,11 @@ def where_method(self, condition, other, *, out=None):
 
 
 class MaskedFill(Node):
-    __slots__ = ("x", "y")
+    __slots__ = ("x", "y", "label")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return self.label
 
     def backward(self, grad):
         (mask,) = self.saved_tensors()
@@ -151,6 +155,7 @@ def masked_fill(input, mask, value):
     v = _tensor(value)
     if recording(input, v):
         node = MaskedFill(input, v)
+        node.label = f"MaskedFillBackward{int(isinstance(value, Tensor))}"
         node.x, node.y = _target(input), _target(v)
         node.attach(result)
         node.save(mask)
@@ -201,10 +206,10 @@ def clamp(input, min=None, max=None, *, out=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
-    return _clamp(input, min, max, out, "ClampBackward")
+    return _clamp(input, min, max, out, ("ClampBackward1", "ClampBackward0"))
 
 
-def _clamp(input, min, max, out, label):
+def _clamp(input, min, max, out, labels):
     check_tensor("clamp", "input", input, 1)
     for argument, value in (("min", min), ("max", max)):
         if value is not None and not isinstance(value, Tensor) and not is_number(value):
@@ -232,7 +237,7 @@ def _clamp(input, min, max, out, label):
     if recording(input, a, b):
         node = Clamp(input, a, b)
         node.targets = _target(input), _target(a), _target(b)
-        node.label = f"{label}{int(tensors)}"
+        node.label = labels[tensors]
         node.low = None if a is not None else min
         node.high = None if b is not None else max
         node.attach(result)
@@ -258,7 +263,7 @@ def clamp_min(input, min, *, out=None):
         TypeError: ``input`` is not a tensor, or ``min`` neither that nor a number.
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    return _clamp(input, min, None, out, "ClampMinBackward")
+    return _clamp(input, min, None, out, ("ClampMinBackward0", "ClampMinBackward1"))
 
 
 def clamp_max(input, max, *, out=None):
@@ -276,7 +281,7 @@ def clamp_max(input, max, *, out=None):
         TypeError: ``input`` is not a tensor, or ``max`` neither that nor a number.
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    return _clamp(input, None, max, out, "ClampMaxBackward")
+    return _clamp(input, None, max, out, ("ClampMaxBackward0", "ClampMaxBackward1"))
 
 
 # ---------------------------------------------------------------------------------------------- lerp, addcmul, addcdiv
@@ -294,6 +299,10 @@ def _three(kernel, integer, tensors, dtype, p):
 
 class Lerp(Node):
     __slots__ = ("targets", "weight")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "LerpBackward1" if self.weight is None else "LerpBackward0"
 
     def backward(self, grad):
         x, y, w = self.saved_tensors()

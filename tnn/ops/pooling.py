@@ -135,8 +135,17 @@ def check_planes(function, input, nd):
     return shape[-nd:]
 
 
+def pool_name(nd, name):
+    """The name of a pooling's node; in one dimension PyTorch pools images of one row and squeezes the result."""
+    return "SqueezeBackward1" if nd == 1 else name.format(nd) + "Backward0"
+
+
 class MaxPool(Node):
     __slots__ = ("window", "shape")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return pool_name(len(self.window.size), "MaxPool{}DWithIndices")
 
     def backward(self, grad):
         (tap,) = self.saved_tensors()
@@ -251,6 +260,10 @@ def spread(grad, index, nd, shape):
 
 class AvgPool(Node):
     __slots__ = ("window", "shape", "include_pad", "divisor")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return pool_name(len(self.window.size), "AvgPool{}D")
 
     def backward(self, grad):
         return _avg_backward(grad, self.window, self.shape, self.include_pad, self.divisor)
@@ -568,6 +581,10 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 class MaxUnpool(Node):
     __slots__ = ("nd",)
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return pool_name(self.nd, "MaxUnpool{}D")
 
     def backward(self, grad):
         (index,) = self.saved_tensors()

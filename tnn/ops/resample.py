@@ -132,7 +132,11 @@ def _taps(mode, size, out, scales, align_corners, antialias, np_dtype):
 
 
 class Upsample(Node):
-    __slots__ = ("taps",)
+    __slots__ = ("taps", "label")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return self.label
 
     def backward(self, grad):
         return _shrink(grad, self.taps)
@@ -145,14 +149,14 @@ class UpsampleBackward(Node):
         return _resample(grad, self.taps)
 
 
-def _resample(input, taps):
+def _resample(input, taps, label="UpsampleBackward0"):
     x = dense(input)
     y = empty(x.shape[:2] + taps.out, x.dtype)
     kernels.resample_forward(as_planes(x, taps.size), as_planes(y, taps.out), *taps.tables)
     out = wrap(y)
     if input._rg and grad_mode.grad:
         node = Upsample(input)
-        node.taps = taps
+        node.taps, node.label = taps, label
         node.attach(out)
     return out
 
@@ -277,7 +281,9 @@ def interpolate(
         from . import adaptive_pooling
 
         return getattr(adaptive_pooling, f"adaptive_avg_pool{nd}d")(input, out)
-    return _resample(input, _taps(mode, spatial, out, scales, align_corners, antialias, input._data.dtype))
+    kind = "".join(word.capitalize() for word in mode.split("-"))
+    label = f"Upsample{kind}{nd}D{'Aa' if antialias else ''}Backward0"
+    return _resample(input, _taps(mode, spatial, out, scales, align_corners, antialias, input._data.dtype), label)
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):

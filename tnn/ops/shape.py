@@ -279,6 +279,26 @@ class Squeeze(View):
     __slots__ = ()
 
 
+class SqueezeDim(View):
+    """Of one dimension."""
+
+    __slots__ = ()
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "SqueezeBackward1"
+
+
+class SqueezeDims(View):
+    """Of several dimensions."""
+
+    __slots__ = ()
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "SqueezeBackward2"
+
+
 def _with_shape(input, data, node_type):
     out = view_of(input, data)
     if input._rg and mode.grad:
@@ -337,7 +357,7 @@ def squeeze(input, dim=None, *, axis=None):
     dims = range(len(shape)) if dim is None else dims_of(dim, len(shape))
     gone = tuple(i for i in dims if i < len(shape) and shape[i] == 1)
     data = d[tuple(0 if i in gone else slice(None) for i in range(len(shape))) + (...,)]
-    return _with_shape(input, data, Squeeze)
+    return _with_shape(input, data, Squeeze if dim is None else SqueezeDim if isinstance(dim, int) else SqueezeDims)
 
 
 class Permute(Node):

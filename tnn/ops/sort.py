@@ -51,6 +51,10 @@ class Kthvalue(Sort):
 class Median(Sort):
     __slots__ = ()
 
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "MedianBackward1"
+
 
 class Mode(Sort):
     __slots__ = ()
