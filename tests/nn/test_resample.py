@@ -119,10 +119,36 @@ def test_grid_sample_images_as_volumes(pad, align):
     expected, y = np.empty((2, 3, 600)), np.empty((2, 3, 600))
     kernels.grid_sample_forward(volume, flat, 0, pad, align, True, expected)
     kernels.bilinear_forward(x, grid, pad, align, y)
+    if pad == 0:  # images say NaN where volumes say 0
+        assert not expected[0, :, :2].any()
+        expected[0, :, :2] = np.nan
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
     gx, ggrid, expected_gx, expected_ggrid = np.empty_like(x), np.empty_like(grid), volume.copy(), flat.copy()
     kernels.grid_sample_backward(g, volume, flat, 0, pad, align, True, expected_gx, expected_ggrid)
     scratch = np.empty((2, 4, 600), np.int32), np.empty((2, 4, 600))
     kernels.bilinear_backward(g, x, grid, pad, align, *scratch, gx, ggrid)
     np.testing.assert_allclose(gx, expected_gx[:, :, 0], rtol=1e-12, atol=1e-13)
+    if pad == 0:
+        expected_ggrid[0, 0, 1] = expected_ggrid[0, 1, 0] = np.nan
     np.testing.assert_allclose(ggrid, expected_ggrid[..., :2], rtol=1e-12, atol=1e-12)
+
+
+def test_grid_sample_at_nan():
+    # PyTorch 2.13: zeros give NaN in images sampled linearly, else 0; with other paddings images take the first element
+    nan = float("nan")
+    image = tnn.arange(1.0, 10.0).view(1, 1, 3, 3).requires_grad_()
+    grid = tnn.tensor([[[[nan, 0.0], [0.5, nan], [0.3, 0.4]]]], requires_grad=True)
+    out = F.grid_sample(image, grid, align_corners=True)
+    np.testing.assert_allclose(out.flatten().tolist(), [nan, nan, 6.5], rtol=1e-6)
+    gi, gg = tnn.autograd.grad(out.sum(), (image, grid))
+    np.testing.assert_allclose(gg.flatten().tolist(), [0.0, nan, nan, 0.0, 1.0, 3.0], rtol=1e-5)
+    np.testing.assert_allclose(gi.flatten().tolist(), [0, 0, 0, 0, 0.42, 0.18, 0, 0.28, 0.12], atol=1e-6)
+    for padding in ("border", "reflection"):
+        out = F.grid_sample(image, grid, padding_mode=padding, align_corners=True)
+        np.testing.assert_allclose(out.flatten().tolist(), [4.0, 2.5, 6.5], rtol=1e-6)
+        out = F.grid_sample(image, grid, "nearest", padding, align_corners=True)
+        assert out.flatten().tolist() == [4.0, 3.0, 5.0]
+    assert F.grid_sample(image, grid, "nearest", align_corners=True).flatten().tolist() == [0.0, 0.0, 5.0]
+    volume = tnn.arange(1.0, 28.0).view(1, 1, 3, 3, 3)
+    grid = tnn.tensor([[[[[nan, 0.0, 0.1], [0.5, nan, 0.1], [0.3, 0.4, nan], [0.2, 0.3, 0.1]]]]])
+    assert F.grid_sample(volume, grid, align_corners=True).flatten().tolist()[:3] == [0.0, 0.0, 0.0]

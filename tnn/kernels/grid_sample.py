@@ -47,7 +47,7 @@ def _bound(u, n, pad, align):
         else:
             u, d = _reflect(u, -1.0, 2.0 * n - 1)
     if pad != 0:
-        if u <= 0:
+        if not u > 0:  # NaN too
             u, d = 0.0, 0.0
         elif u >= n - 1:
             u, d = float(n - 1), 0.0
@@ -221,7 +221,7 @@ def _line(g, n, pad, align, at, t, slope):
             i = np.int32(u)
             i = np.int32(i - 1) if np.float64(i) > u else i
             at[p] = i
-            t[p] = u - np.float64(i)
+            t[p] = u - np.float64(i) if abs(c) < np.inf else np.nan
             slope[p] = (size - 1) / 2 if align else size / 2
     else:
         for p in range(at.size):
