@@ -99,6 +99,16 @@ def test_a_product_and_a_sum_are_rounded_each(kind):
 def test_what_formulas_have_in_common():
     x, y = numbers(1, (3000,), (3000,))
     replayed(lambda x, y: (F.silu(x), x.sigmoid() * y, x * y, x * y + x), x, y)
+    replayed(lambda x, y: (tnn.addcmul(x, x, y, value=0.7), x * y, tnn.addcmul(y, x, y, value=0.7), -(x * y) + x), x, y)
+
+
+def test_products_behind_choices():
+    x, y = numbers(14, (3000,), (3000,))
+    replayed(lambda x, y: (x * y).relu() + x, x, y)
+    replayed(lambda x, y: x - (-(x * y)).clamp(-2.0, 2.0).abs(), x, y)
+    replayed(lambda x, y: tnn.where(x > y, x * y, x / y) + tnn.maximum(x * x, y * 3.0), x, y)
+    fast = replayed(lambda x, y: (x * 2.0 + y).relu() * y + 1.0, x, y)
+    assert fast.source().count("apart(") == 2
 
 
 @pytest.mark.parametrize(
@@ -131,6 +141,7 @@ def test_only_what_is_read_is_written():
     assert plan_of(fast).temporary_bytes < 4096
     text = fast.source()
     assert text.count("y0[i] =") == 1 and "y1" not in text and "gelu_forward(apart(b, z0))" in text
+    assert "add_forward(apart(a, z0), p0)" in text
 
     def both(x, y):
         a = x * y

@@ -338,6 +338,33 @@ class Fused(KernelCall):
     __slots__ = ("text", "operands", "numbers")
 
 
+# Formulas of one operation, by what may become a fused multiply-add with their neighbours: a sum that takes a product,
+# also by way of choices between values.
+_SUMS = {"add_forward", "sub_forward"}
+_MULTIPLIED = {"mul_forward", "div_forward", "square_forward"}
+_CHOICES = {
+    "relu_forward", "relu_backward", "hardtanh_forward", "hardtanh_backward", "threshold_forward", "threshold_backward",
+    "hardshrink_forward", "shrink_backward", "clamp_forward", "where_forward", "maximum_forward", "minimum_forward",
+    "abs_forward", "neg_forward", "eq_forward", "ne_forward", "lt_forward", "le_forward", "gt_forward", "ge_forward",
+}  # fmt: skip
+_SIMPLE = _SUMS | _MULTIPLIED | _CHOICES
+
+
+class _Value:
+    """What a loop has in a register: an element, or a formula's result.
+
+    Attributes:
+        name: what the source calls it.
+        product: whether it may be the result of a multiplication.
+        uses: how many formulas take it.
+        apart: how many of them so far take it with nothing in common with the others.
+    """
+
+    def __init__(self, name, floats, made):
+        self.name, self.floats, self.made = name, floats, made
+        self.product, self.uses, self.apart = False, 0, 0
+
+
 class _Source:
     """Writes the loop of a group.
 
@@ -349,19 +376,23 @@ class _Source:
     def __init__(self, group, kept):
         self.group, self.sizes = group, group.sizes
         self.operands, self.columns = [], []
-        self.values, self.uses, self.numbers, self.zeros = {}, {}, [], 0
-        self.loads, self.body, self.kernels = [], [], {}
+        self.values, self.numbers, self.zeros = {}, [], 0
+        self.body, self.kernels = [], {}
         plain = tuple(_steps(self.sizes)[1:])
-        for point in group.points:
-            self._line(point, plain)
-        stores = []
-        last = {_place(p.out): p for p in group.points}
-        for point in last.values():
-            if kept(point.out):
-                name = self._operand(point.out, plain, "y")
-                stores.append(f"{name}[i] = {self.values[_place(point.out), plain]}")
+        rows = []
+        for number, point in enumerate(group.points):
+            given = [self._value(r, recut(point.sizes, s, self.sizes)) for r, s in point.operands]
+            result = _Value("abcdefghjklmoqrstuvw"[number], point.out.dtype in (_F32, _F64), True)
+            self.values[_place(point.out), plain] = result
+            rows.append((point, given, result))
+        for row in rows:
+            self._line(*row)
+        last = {_place(p.out): p.out for p in group.points}
+        for place, ref in last.items():
+            if kept(ref):
+                name = self._operand(ref, plain, "y")
+                self.body.append(f"{name}[i] = {self.values[place, plain].name}")
         self.sizes, self.columns = merged(self.sizes, self.columns)
-        self.body += stores
 
     def _operand(self, ref, strides, letter):
         for (known, name), column in zip(self.operands, self.columns, strict=True):
@@ -377,21 +408,29 @@ class _Source:
         key = _place(ref), strides
         if key not in self.values:
             name = self._operand(ref, strides, "x")
-            self.values[key] = f"{name}[{{{name}}}]"  # the index is known when all dimensions are
-            self.uses[key] = 0
-        value, uses = self.values[key], self.uses[key]
-        self.uses[key] = uses + 1
-        if ref.dtype not in (_F32, _F64):
-            return value
-        # an operand's first use can have nothing in common with another formula
-        number = uses - 1 if "[" in value else uses
-        if number < 0:
-            return value
-        self.zeros = max(self.zeros, number + 1)
-        return f"apart({value}, z{number})"
+            # the index is known when all dimensions are
+            self.values[key] = _Value(f"{name}[{{{name}}}]", ref.dtype in (_F32, _F64), False)
+        value = self.values[key]
+        value.uses += 1
+        return value
 
-    def _line(self, point, plain):
-        given = [self._value(r, recut(point.sizes, s, self.group.sizes)) for r, s in point.operands]
+    def _given(self, value, point):
+        """An argument of a formula, apart from other formulas where the compiler could mix them."""
+        if not value.floats:
+            return value.name
+        number = 0
+        if point.name in _SIMPLE:
+            if not value.product or point.name not in _SUMS:
+                return value.name
+        elif not value.made and value.uses == 1:
+            return value.name
+        else:
+            number = value.apart
+            value.apart += 1
+        self.zeros = max(self.zeros, number + 1)
+        return f"apart({value.name}, z{number})"
+
+    def _line(self, point, given, result):
         numbers = iter(point.numbers)
         arguments = []
         for place in point.order:
@@ -399,16 +438,15 @@ class _Source:
                 arguments.append(f"p{len(self.numbers)}")
                 self.numbers.append(float(next(numbers)))
             else:
-                arguments.append(given[place])
+                arguments.append(self._given(given[place], point))
         formula = f"{point.name}({', '.join(arguments)})"
         if point.kernel is not None:
             self.kernels[point.name] = point.kernel
         else:
             formula = f"real({formula})"  # masked has a float64 for a result, as in dropout.py
-        result = "abcdefghjklmoqrstuvw"[len(self.body)]
-        self.body.append(f"{result} = {formula}")
-        key = _place(point.out), plain
-        self.values[key], self.uses[key] = result, 0
+        chosen = point.name in _CHOICES and not any(v.product for v in given)
+        result.product = not chosen and point.name not in _SUMS
+        self.body.append(f"{result.name} = {formula}")
 
     def text(self):
         """The source."""
