@@ -244,8 +244,10 @@ def _task(loop, out, a, b, c, dims, row, lo, n, p, q):
     x, y, z = lo * dims[last, 1], lo * dims[last, 2], lo * dims[last, 3]
     rest = row
     for d in range(last - 1, -1, -1):
-        i = rest % dims[d, 0]
-        rest //= dims[d, 0]
+        i = rest
+        if d > 0:
+            i = rest % dims[d, 0]
+            rest //= dims[d, 0]
         x += i * dims[d, 1]
         y += i * dims[d, 2]
         z += i * dims[d, 3]
