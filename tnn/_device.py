@@ -11,6 +11,8 @@ class Size(tuple):
         TypeError: a size is not an integer.
     """
 
+    __module__ = "tnn"  # as it prints
+
     __slots__ = ()
 
     def numel(self):
@@ -49,6 +51,8 @@ class device:
     Raises:
         RuntimeError: another device is asked for.
     """
+
+    __module__ = "tnn"  # as it prints
 
     __slots__ = ("type", "index")
 

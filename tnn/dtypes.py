@@ -15,6 +15,8 @@ class dtype:
         torch_name: as in ``FloatTensor``.
     """
 
+    __module__ = "tnn"  # as it prints
+
     __slots__ = ("name", "np", "itemsize", "is_floating_point", "is_signed", "kind", "torch_name")
 
     is_complex = False

@@ -22,6 +22,8 @@ class layout(_Name):
         name: as it prints.
     """
 
+    __module__ = "tnn"  # as it prints
+
     __slots__ = ()
 
 
@@ -31,6 +33,8 @@ class memory_format(_Name):
     Args:
         name: as it prints.
     """
+
+    __module__ = "tnn"  # as it prints
 
     __slots__ = ()
 

@@ -73,6 +73,8 @@ class Tensor:
         RuntimeError: another device than the CPU.
     """
 
+    __module__ = "tnn"  # as it prints
+
     __slots__ = (
         "_data", "_rg", "_nr", "_node", "_grad", "_version", "_base", "_hooks", "__weakref__", "__dict__",
     )  # fmt: skip

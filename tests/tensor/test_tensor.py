@@ -198,3 +198,12 @@ def test_attributes_of_the_users_own():
     x = tnn.ones(2)
     x.note = "mine"
     assert x.note == "mine" and hash(x) == hash(x) and x in {x: 1}
+
+
+def test_types_print_under_their_public_names():
+    x = tnn.ones(2)
+    printed = [str(type(v)) for v in (x, x.shape, x.dtype, x.device, x.layout)]
+    assert printed == [f"<class 'tnn.{name}'>" for name in ("Tensor", "Size", "dtype", "device", "layout")]
+    for value in (x.shape, x.dtype, x.device, x.layout):
+        assert pickle.loads(pickle.dumps(value)) == value
+    assert pickle.loads(pickle.dumps(type(x))) is tnn.Tensor
