@@ -98,6 +98,7 @@ INPLACE = {
     "search": "masked_scatter",
     "scan": "cumsum cumprod",
     "norms": "renorm",
+    "memory": "conj_physical",
 }
 
 OPERATORS = {

@@ -71,6 +71,7 @@ def test_small_questions():
     with pytest.raises(RuntimeError, match="ambiguous"):
         x.is_nonzero()
     assert tnn.is_floating_point(x) and not tnn.is_floating_point(x.int()) and not tnn.is_complex(x)
+    assert tnn.arange(2).conj_physical_().tolist() == [0, 1]
     for same in (x.conj(), x.real, x.resolve_conj(), x.resolve_neg(), x.conj_physical(), x.pin_memory()):
         assert same is x
     assert not (x.is_conj() or x.is_neg() or x.is_distributed())
