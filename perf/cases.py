@@ -150,6 +150,74 @@ for inner, shape in (((64, 32, 4, 2, 1), (8, 64, 16, 16)), ((4, 4, 3), (1, 4, 8,
 layer("conv_transpose1d 64->32 4 s2 16x64x128", "conv_transpose", lambda lib: lib.nn.ConvTranspose1d(64, 32, 4, 2, 1),
       (16, 64, 128))  # fmt: skip
 
+# What networks for images and sound are made of.
+for dims, name, inner, shape in (
+    (2, "64->64 3x3", (64, 64, 3, 1, 1), (1, 64, 56, 56)),
+    (2, "64->64 3x3", (64, 64, 3, 1, 1), (8, 64, 56, 56)),
+    (2, "128->128 3x3", (128, 128, 3, 1, 1), (1, 128, 28, 28)),
+    (2, "512->512 3x3", (512, 512, 3, 1, 1), (1, 512, 7, 7)),
+    (2, "256->512 3x3 s2", (256, 512, 3, 2, 1), (8, 256, 14, 14)),
+    (2, "1x1 s2 256->512", (256, 512, 1, 2), (8, 256, 28, 28)),
+    (2, "1x1 256->64", (256, 64, 1), (8, 256, 56, 56)),
+    (2, "1x1 64->256", (64, 256, 1), (1, 64, 56, 56)),
+    (2, "3->64 7x7 s2", (3, 64, 7, 2, 3), (1, 3, 224, 224)),
+    (2, "3->64 3x3", (3, 64, 3, 1, 1), (8, 3, 32, 32)),
+    (2, "1->32 3x3", (1, 32, 3, 1), (16, 1, 28, 28)),
+    (2, "3->32 3x3 s2", (3, 32, 3, 2, 1), (1, 3, 224, 224)),
+    (2, "1x1 32->192", (32, 192, 1), (4, 32, 28, 28)),
+    (2, "1x1 960->160", (960, 160, 1), (4, 960, 7, 7)),
+    (2, "depthwise 192 3x3 s2", (192, 192, 3, 2, 1, 1, 192), (4, 192, 56, 56)),
+    (2, "depthwise 32 3x3", (32, 32, 3, 1, 1, 1, 32), (1, 32, 112, 112)),
+    (2, "depthwise 240 5x5", (240, 240, 5, 1, 2, 1, 240), (4, 240, 14, 14)),
+    (2, "dilation 4 64->64 3x3", (64, 64, 3, 1, 4, 4), (2, 64, 32, 32)),
+    (2, "patches 3->192 16x16", (3, 192, 16, 16), (4, 3, 224, 224)),
+    (2, "64->3 3x3", (64, 3, 3, 1, 1), (4, 64, 64, 64)),
+    (2, "groups 2 96->96 3x3", (96, 96, 3, 1, 1, 1, 2), (4, 96, 28, 28)),
+    (1, "1->64 80 s4", (1, 64, 80, 4), (4, 1, 16000)),
+    (1, "64->128 9", (64, 128, 9, 1, 4), (8, 64, 500)),
+    (1, "80->256 3", (80, 256, 3, 1, 1), (4, 80, 400)),
+    (1, "dilation 8 32->64 2", (32, 64, 2, 1, 8, 8), (4, 32, 2000)),
+    (1, "depthwise 128 31", (128, 128, 31, 1, 15, 1, 128), (4, 128, 400)),
+    (3, "3->32 3x3x3 s2", (3, 32, 3, 2, 1), (2, 3, 16, 56, 56)),
+    (3, "32->32 3x3x3", (32, 32, 3, 1, 1), (1, 32, 8, 28, 28)),
+):
+    name = f"conv{dims}d {name} " + "x".join(map(str, shape))
+    layer(name, "conv", lambda lib, d=dims, inner=inner: getattr(lib.nn, f"Conv{d}d")(*inner), shape)
+for dims, name, inner, shape in (
+    (2, "100->256 4x4", (100, 256, 4), (16, 100, 1, 1)),
+    (2, "256->128 4x4 s2", (256, 128, 4, 2, 1), (16, 256, 8, 8)),
+    (2, "64->3 4x4 s2", (64, 3, 4, 2, 1), (16, 64, 32, 32)),
+    (2, "64->64 3x3", (64, 64, 3, 1, 1), (4, 64, 32, 32)),
+    (2, "128->64 2x2 s2", (128, 64, 2, 2), (2, 128, 32, 32)),
+    (2, "64->64 3x3 s2", (64, 64, 3, 2, 1, 1), (4, 64, 28, 28)),
+    (1, "128->64 16 s8", (128, 64, 16, 8, 4), (4, 128, 100)),
+    (3, "32->16 4x4x4 s2", (32, 16, 4, 2, 1), (2, 32, 8, 8, 8)),
+):
+    name = f"conv_transpose{dims}d {name} " + "x".join(map(str, shape))
+    layer(name, "conv_transpose", lambda lib, d=dims, inner=inner: getattr(lib.nn, f"ConvTranspose{d}d")(*inner), shape)
+for name, build, shape in (
+    ("max_pool2d 3x3 s2", lambda lib: lib.nn.MaxPool2d(3, 2, 1), (1, 64, 112, 112)),
+    ("max_pool2d 3x3 s1", lambda lib: lib.nn.MaxPool2d(3, 1, 1), (4, 64, 28, 28)),
+    ("max_pool2d 5x5 s1", lambda lib: lib.nn.MaxPool2d(5, 1, 2), (1, 256, 20, 20)),
+    ("max_pool2d 2x2", lambda lib: lib.nn.MaxPool2d(2), (64, 16, 10, 10)),
+    ("max_pool1d 2", lambda lib: lib.nn.MaxPool1d(2), (16, 64, 512)),
+    ("max_pool1d 3 s2", lambda lib: lib.nn.MaxPool1d(3, 2, 1), (16, 64, 512)),
+    ("max_pool3d 2", lambda lib: lib.nn.MaxPool3d(2), (2, 16, 16, 32, 32)),
+    ("avg_pool2d 3x3 s1", lambda lib: lib.nn.AvgPool2d(3, 1, 1), (4, 64, 28, 28)),
+    ("avg_pool2d 3x3 s2", lambda lib: lib.nn.AvgPool2d(3, 2, 1), (4, 64, 56, 56)),
+    ("avg_pool2d 2", lambda lib: lib.nn.AvgPool2d(2), (1, 4, 8, 8)),
+    ("avg_pool1d 4", lambda lib: lib.nn.AvgPool1d(4), (16, 64, 512)),
+    ("avg_pool3d 2", lambda lib: lib.nn.AvgPool3d(2), (2, 16, 16, 32, 32)),
+    ("adaptive_avg_pool2d 1", lambda lib: lib.nn.AdaptiveAvgPool2d(1), (8, 512, 7, 7)),
+    ("adaptive_avg_pool2d 7", lambda lib: lib.nn.AdaptiveAvgPool2d(7), (8, 64, 28, 28)),
+    ("adaptive_avg_pool2d 1", lambda lib: lib.nn.AdaptiveAvgPool2d(1), (1, 4, 8, 8)),
+    ("adaptive_max_pool2d 1", lambda lib: lib.nn.AdaptiveMaxPool2d(1), (8, 256, 14, 14)),
+    ("adaptive_max_pool2d 7", lambda lib: lib.nn.AdaptiveMaxPool2d(7), (8, 64, 28, 28)),
+    ("adaptive_avg_pool1d 1", lambda lib: lib.nn.AdaptiveAvgPool1d(1), (16, 64, 500)),
+    ("lp_pool2d 2", lambda lib: lib.nn.LPPool2d(2, 2), (8, 64, 16, 16)),
+):
+    layer(f"{name} " + "x".join(map(str, shape)), "pooling", build, shape)
+
 # -- images and sequences rearranged -------------------------------------------------------------------------------
 
 for name in ("ReflectionPad2d", "ReplicationPad2d", "ZeroPad2d"):
@@ -157,15 +225,46 @@ for name in ("ReflectionPad2d", "ReplicationPad2d", "ZeroPad2d"):
 layer("ReflectionPad2d 1 1x2x4x4", "padding", lambda lib: lib.nn.ReflectionPad2d(1), (1, 2, 4, 4))
 layer("ReflectionPad2d 2 16x64x32x32", "padding", lambda lib: lib.nn.ReflectionPad2d(2), (16, 64, 32, 32),
       dtype="float64")  # fmt: skip
+for name, amount, shape in (
+    ("ReflectionPad1d", 8, (16, 64, 500)),
+    ("ReplicationPad3d", 1, (2, 16, 8, 16, 16)),
+    ("CircularPad2d", 1, (8, 32, 28, 28)),
+    ("ConstantPad1d", (0, 1), (16, 64, 100)),
+    ("ZeroPad2d", 1, (8, 64, 56, 56)),
+    ("ZeroPad2d", 1, (1, 4, 8, 8)),
+    ("ZeroPad2d", (0, 1, 0, 1), (16, 64, 14, 14)),
+):
+    build = lambda lib, name=name, amount=amount: getattr(lib.nn, name)(*((amount, 0.5) if "Const" in name else (amount,)))
+    layer(f"{name} {amount} " + "x".join(map(str, shape)), "padding", build, shape)
 layer("unfold 3x3 8x32x32x32", "fold", lambda lib: lib.nn.Unfold(3, padding=1), (8, 32, 32, 32))
 layer("fold 3x3 8x32x32x32", "fold", lambda lib: lib.nn.Fold((32, 32), 3, padding=1), (8, 288, 1024))
 layer("unfold 2x2 1x2x4x4", "fold", lambda lib: lib.nn.Unfold(2), (1, 2, 4, 4))
+layer("unfold 16x16 4x3x224x224", "fold", lambda lib: lib.nn.Unfold(16, stride=16), (4, 3, 224, 224))
+layer("fold 2x2 4x64x1024", "fold", lambda lib: lib.nn.Fold((64, 64), 2, stride=2), (4, 64, 1024))
+layer("fold 2x2 1x8x9", "fold", lambda lib: lib.nn.Fold((4, 4), 2), (1, 8, 9))
 for mode in ("nearest", "bilinear", "bicubic"):
     layer(f"upsample {mode} x2 8x32x32x32", "resample", lambda lib, mode=mode: lib.nn.Upsample(None, 2, mode),
           (8, 32, 32, 32))  # fmt: skip
 layer("upsample bilinear x2 1x2x4x4", "resample", lambda lib: lib.nn.Upsample(None, 2, "bilinear"), (1, 2, 4, 4))
 layer("upsample bilinear x2 8x32x32x32", "resample", lambda lib: lib.nn.Upsample(None, 2, "bilinear"), (8, 32, 32, 32),
       dtype="float64")  # fmt: skip
+for name, options, shape in (
+    ("bilinear 64 to 32", {"size": 32, "mode": "bilinear"}, (4, 32, 64, 64)),
+    ("bilinear corners x2", {"scale_factor": 2, "mode": "bilinear", "align_corners": True}, (4, 32, 32, 32)),
+    ("bilinear antialias 64 to 24", {"size": 24, "mode": "bilinear", "antialias": True}, (4, 32, 64, 64)),
+    ("nearest 64 to 32", {"size": 32, "mode": "nearest"}, (4, 32, 64, 64)),
+    ("nearest x2", {"scale_factor": 2, "mode": "nearest"}, (1, 2, 4, 4)),
+    ("nearest-exact 32 to 48", {"size": 48, "mode": "nearest-exact"}, (4, 32, 32, 32)),
+    ("area 64 to 16", {"size": 16, "mode": "area"}, (4, 32, 64, 64)),
+    ("linear x2", {"scale_factor": 2, "mode": "linear"}, (16, 32, 256)),
+    ("trilinear x2", {"scale_factor": 2, "mode": "trilinear"}, (1, 8, 16, 16, 16)),
+):
+    layer(f"interpolate {name} " + "x".join(map(str, shape)), "resample",
+          lambda lib, options=options: lambda x: lib.nn.functional.interpolate(x, **options), shape)  # fmt: skip
+layer("pixel_shuffle 3 4x36x32x32", "resample", lambda lib: lib.nn.PixelShuffle(3), (4, 36, 32, 32))
+layer("pixel_shuffle 2 1x4x4x4", "resample", lambda lib: lib.nn.PixelShuffle(2), (1, 4, 4, 4))
+layer("pixel_unshuffle 2 8x16x64x64", "resample", lambda lib: lib.nn.PixelUnshuffle(2), (8, 16, 64, 64))
+layer("channel_shuffle 4 8x64x28x28", "resample", lambda lib: lib.nn.ChannelShuffle(4), (8, 64, 28, 28))
 layer("pixel_shuffle 2 8x64x32x32", "resample", lambda lib: lib.nn.PixelShuffle(2), (8, 64, 32, 32))
 layer(
     "grid_sample 8x16x32x32",

