@@ -6,6 +6,7 @@ one, for what has no gradient; ``add`` a row of any other kind. ``moves=(read, w
 not those of inputs, parameters and outputs, and ``flops`` the operations of products that no module shows.
 """
 
+from functools import partial
 from math import prod
 
 from making import (
@@ -226,16 +227,16 @@ layer("ReflectionPad2d 1 1x2x4x4", "padding", lambda lib: lib.nn.ReflectionPad2d
 layer("ReflectionPad2d 2 16x64x32x32", "padding", lambda lib: lib.nn.ReflectionPad2d(2), (16, 64, 32, 32),
       dtype="float64")  # fmt: skip
 for name, amount, shape in (
-    ("ReflectionPad1d", 8, (16, 64, 500)),
-    ("ReplicationPad3d", 1, (2, 16, 8, 16, 16)),
-    ("CircularPad2d", 1, (8, 32, 28, 28)),
-    ("ConstantPad1d", (0, 1), (16, 64, 100)),
-    ("ZeroPad2d", 1, (8, 64, 56, 56)),
-    ("ZeroPad2d", 1, (1, 4, 8, 8)),
-    ("ZeroPad2d", (0, 1, 0, 1), (16, 64, 14, 14)),
+    ("ReflectionPad1d", (8,), (16, 64, 500)),
+    ("ReplicationPad3d", (1,), (2, 16, 8, 16, 16)),
+    ("CircularPad2d", (1,), (8, 32, 28, 28)),
+    ("ConstantPad1d", ((0, 1), 0.5), (16, 64, 100)),
+    ("ZeroPad2d", (1,), (8, 64, 56, 56)),
+    ("ZeroPad2d", (1,), (1, 4, 8, 8)),
+    ("ZeroPad2d", ((0, 1, 0, 1),), (16, 64, 14, 14)),
 ):
-    build = lambda lib, name=name, amount=amount: getattr(lib.nn, name)(*((amount, 0.5) if "Const" in name else (amount,)))
-    layer(f"{name} {amount} " + "x".join(map(str, shape)), "padding", build, shape)
+    layer(f"{name} {amount[0]} " + "x".join(map(str, shape)), "padding",
+          lambda lib, name=name, amount=amount: getattr(lib.nn, name)(*amount), shape)  # fmt: skip
 layer("unfold 3x3 8x32x32x32", "fold", lambda lib: lib.nn.Unfold(3, padding=1), (8, 32, 32, 32))
 layer("fold 3x3 8x32x32x32", "fold", lambda lib: lib.nn.Fold((32, 32), 3, padding=1), (8, 288, 1024))
 layer("unfold 2x2 1x2x4x4", "fold", lambda lib: lib.nn.Unfold(2), (1, 2, 4, 4))
@@ -260,7 +261,7 @@ for name, options, shape in (
     ("trilinear x2", {"scale_factor": 2, "mode": "trilinear"}, (1, 8, 16, 16, 16)),
 ):
     layer(f"interpolate {name} " + "x".join(map(str, shape)), "resample",
-          lambda lib, options=options: lambda x: lib.nn.functional.interpolate(x, **options), shape)  # fmt: skip
+          lambda lib, options=options: partial(lib.nn.functional.interpolate, **options), shape)  # fmt: skip
 layer("pixel_shuffle 3 4x36x32x32", "resample", lambda lib: lib.nn.PixelShuffle(3), (4, 36, 32, 32))
 layer("pixel_shuffle 2 1x4x4x4", "resample", lambda lib: lib.nn.PixelShuffle(2), (1, 4, 4, 4))
 layer("pixel_unshuffle 2 8x16x64x64", "resample", lambda lib: lib.nn.PixelUnshuffle(2), (8, 16, 64, 64))

@@ -122,14 +122,26 @@ def _emit_add_rows(module, scalar):
     count, offsets, src, dst, n = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     lanes = ir.Constant(I64, e.lanes)
-    with cgutils.for_range(b, _turns(b, n, e.lanes)) as i:
-        at = b.mul(i.index, lanes)
-        mask = e.lanes_below(b.sub(n, at))
+
+    def block(at, mask):
         cell = cgutils.alloca_once_value(b, e.zero())
         with cgutils.for_range(b, count) as row:
             here = e.at(src, b.load(b.gep(offsets, [row.index])))
-            b.store(b.fadd(e.masked_load(here, mask, at), b.load(cell)), cell)
-        e.masked_store(b.load(cell), dst, mask, at)
+            x = e.load(here, at) if mask is None else e.masked_load(here, mask, at)
+            b.store(b.fadd(x, b.load(cell)), cell)
+        if mask is None:
+            e.store(b.load(cell), dst, at)
+        else:
+            e.masked_store(b.load(cell), dst, mask, at)
+
+    # What a store with a mask wrote cannot be read before it has reached the cache: masks for the last elements alone.
+    whole = b.sdiv(n, lanes)
+    with cgutils.for_range(b, whole) as i:
+        block(b.mul(i.index, lanes), None)
+    done = b.mul(whole, lanes)
+    rest = b.sub(n, done)
+    with b.if_then(b.icmp_signed(">", rest, ir.Constant(I64, 0))):
+        block(done, e.lanes_below(rest))
     b.ret_void()
     return fn
 
@@ -144,6 +156,71 @@ def add_rows(typingctx, count, offsets, src, dst, n):
         return context.get_dummy_value()
 
     return types.void(k, words, pointer, pointer, k), codegen
+
+
+def _emit_frame_rows(module, scalar):
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    parts = [I64, p, I64, I64, I64, p, I64]
+    fn, new = new_function(module, f"tnn_frame_rows_{PATH}_{e.suffix}", ir.VoidType(), parts)
+    if not new:
+        return fn
+    rows, src, lds, lo, hi, dst, n = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    lanes, zero = ir.Constant(I64, e.lanes), ir.Constant(I64, 0)
+    long = b.sub(hi, lo)
+    whole = b.sdiv(long, lanes)
+    done = b.mul(whole, lanes)
+    rest = b.sub(long, done)
+    mask = e.lanes_below(rest)
+    end = b.sub(rows, ir.Constant(I64, 1))
+
+    def empty(line, start, stop, past):
+        """Zeros from start to stop; ``past``: up to a vector further too."""
+        turns = _turns(b, b.sub(stop, start), e.lanes)
+        with cgutils.for_range(b, turns) as i:
+            at = b.add(start, b.mul(i.index, lanes))
+            if past:
+                e.store(e.zero(), line, at)
+            else:
+                e.masked_store(e.zero(), line, e.lanes_below(b.sub(stop, at)), at)
+
+    def put(row, last):
+        line, source = e.at(dst, b.mul(row, n)), e.at(src, b.mul(row, lds))
+        empty(line, zero, lo, not last)
+        body = e.at(line, lo)
+        with cgutils.for_range(b, whole) as i:
+            at = b.mul(i.index, lanes)
+            e.store(e.load(source, at), body, at)
+        with b.if_then(b.icmp_signed(">", rest, zero)):
+            x = e.masked_load(source, mask, done)
+            if last:
+                e.masked_store(x, body, mask, done)
+            else:
+                e.store(x, body, done)
+        empty(line, hi, n, not last)
+
+    with cgutils.for_range(b, end) as i:
+        put(i.index, False)
+    put(end, True)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def frame_rows(typingctx, rows, src, lds, lo, hi, dst, n):
+    """dst[r*n + i] = src[r*lds + i - lo] if lo <= i < hi else 0, for i < n and 0 < rows, r < rows.
+
+    Rows are written whole and in order: a later one overwrites what an earlier one wrote past its end. So they have to
+    be as long as a vector at least.
+    """
+    k, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_frame_rows(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(k, pointer, k, k, k, pointer, k), codegen
 
 
 def _folded(e, value):

@@ -5,8 +5,8 @@ inputs lo[j, o] <= i < hi[j, o]. Adaptive pooling to ``m`` outputs of ``n`` inpu
 ceil((o+1)*n/m). Where m divides n, windows are those of ``pooling``; one window for all of a plane has kernels of its
 own, on arrays (planes, elements).
 
-Measured on two threads: the mean of 8 x 512 planes of 7x7 111 us with a plain loop, 20 us with whole vectors and a mask;
-the maximum of 8 x 256 planes of 14x14 1070 us and 145 us.
+Measured on two threads: the mean of 8 x 512 planes of 7x7 111 us with a plain loop, 20 us with whole vectors and a
+mask; the maximum of 8 x 256 planes of 14x14 1070 us and 145 us.
 """
 
 import numpy as np

@@ -15,8 +15,9 @@ from ..tensor import Tensor, wrap
 from ._common import check_tensor, dense, half_as_float32
 from .creation import check_number
 
-# The unsigned integer of an element's size: moving elements needs no other type.
+# The unsigned integer of an element's size: moving elements needs no other type. And the float, for vectors.
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_FLOATS = {4: np.float32, 8: np.float64} if kernels.MASKS else {}
 
 _NAMES = {
     "constant": "ConstantPad",
@@ -26,8 +27,10 @@ _NAMES = {
 }
 
 
-# Blocks of at most this many elements, with rows shorter than the second number, go by one table.
+# Blocks of at most this many elements, with rows shorter than the second number, go by one table; and where rows are
+# moved as vectors.
 _BLOCK, _ROW = 16384, 24
+_VECTOR_BLOCK, _VECTOR_ROW = 128, 12
 
 
 class _Plan:
@@ -48,14 +51,20 @@ class _Plan:
         "readers",
         "numbers",
         "back",
+        "itemsize",
+        "vectors",
+        "plain",
     )
 
-    def __init__(self, kind, mode, shape, padded, sizes, sides, value):
+    def __init__(self, kind, mode, shape, padded, sizes, sides, value, itemsize):
         self.kind, self.mode, self.shape, self.padded = kind, mode, shape, padded
         self.sizes, self.sides, self.value, self.back = sizes, sides, value, None
+        self.itemsize = itemsize
         index = [_index(mode, n, *side) for n, side in zip(sizes, sides, strict=True)]
         out = [i.size for i in index]
-        if out[2] < _ROW and math.prod(out) <= _BLOCK:
+        self.vectors = False
+        block, row = (_VECTOR_BLOCK, _VECTOR_ROW) if itemsize in _FLOATS else (_BLOCK, _ROW)
+        if out[2] < row and math.prod(out) <= block:
             d, h, w = np.ix_(*index)
             table = np.where((d < 0) | (h < 0) | (w < 0), -1, (d * sizes[1] + h) * sizes[2] + w).reshape(-1)
             readers = []
@@ -66,6 +75,8 @@ class _Plan:
             (start_d, place_d), (start_h, place_h) = (_readers(index[i], sizes[i]) for i in (0, 1))
             readers = np.concatenate([start_d, start_h, place_d, place_h])
             self.x, self.y = (-1, sizes[2]), (-1, out[2])
+            self.vectors = itemsize in _FLOATS
+            self.plain = mode == "constant" and not value.view(np.uint8).any()
             lo = max(sides[2][0], 0)
             self.numbers = (*sizes[:2], *out[:2], lo, max(lo, out[2] - max(sides[2][1], 0)))
         self.table, self.readers = table.astype(np.int64), np.asarray(readers, np.int64)
@@ -75,7 +86,8 @@ class _Plan:
         if self.back is None:
             sizes = tuple(n + left + right for n, (left, right) in zip(self.sizes, self.sides, strict=True))
             sides = tuple((-left, -right) for left, right in self.sides)
-            self.back = _Plan(self.kind, self.mode, self.padded, self.shape, sizes, sides, np.zeros(1, np.uint64))
+            self.back = _Plan(self.kind, self.mode, self.padded, self.shape, sizes, sides, np.zeros(1, np.uint64),
+                              self.itemsize)  # fmt: skip
         return self.back
 
 
@@ -126,10 +138,13 @@ def _pad(input, plan):
     d = dense(input)
     y = empty(plan.padded, d.dtype)
     if y.size:
-        bits = _BITS[d.itemsize]
+        bits = _FLOATS[d.itemsize] if plan.vectors and d.size else _BITS[d.itemsize]
         rows = y.view(bits).reshape(plan.y)
         x = d.view(bits).reshape(plan.x) if d.size else np.empty((rows.shape[0], 0), bits)
-        kernels.pad_forward(x, rows, plan.table, plan.value.view(bits), *plan.numbers)
+        if bits is _FLOATS.get(d.itemsize):
+            kernels.pad_rows_forward(x, rows, plan.table, plan.value.view(bits), plan.plain, *plan.numbers)
+        else:
+            kernels.pad_forward(x, rows, plan.table, plan.value.view(bits), *plan.numbers)
     out = wrap(y)
     if input._rg and grad_mode.grad:
         node = _Pad(input)
@@ -143,8 +158,8 @@ def _pad_backward(grad, plan):
     g = dense(grad)
     gx = empty(plan.shape, g.dtype)
     if gx.size and g.size:
-        numbers = plan.numbers
-        kernels.pad_backward(g.reshape(plan.y), gx.reshape(plan.x), plan.table, plan.readers, *numbers)
+        kernel = kernels.pad_rows_backward if plan.vectors else kernels.pad_backward
+        kernel(g.reshape(plan.y), gx.reshape(plan.x), plan.table, plan.readers, *plan.numbers)
     else:
         gx.fill(0)
     out = wrap(gx)
@@ -277,7 +292,7 @@ def _plans(shape, dtype, pad, mode, value):
         padded = list(shape)
         for i, (left, right) in enumerate(part, done + 1):
             padded[-i] += left + right
-        plans.append(_Plan(kind, mode, shape, tuple(padded), sizes, sides, value))
+        plans.append(_Plan(kind, mode, shape, tuple(padded), sizes, sides, value, dtype.np.itemsize))
         shape = tuple(padded)
         done += k
     return plans
