@@ -196,11 +196,11 @@ def test_avg_pool_in_any_number_of_dimensions(size, k, s, p, d, include):
 
 def test_windows_with_more_taps_than_a_byte_counts():
     x = np.random.RandomState(0).standard_normal((1, 2, 40, 33)).astype(np.float32)
-    y, i = F.max_pool2d(tnn.tensor(x), (19, 17), 3, return_indices=True)
+    y, index = F.max_pool2d(tnn.tensor(x), (19, 17), 3, return_indices=True)
     for i, j in np.ndindex(8, 6):
         largest = x[:, :, 3 * i : 3 * i + 19, 3 * j : 3 * j + 17].max((2, 3))
         np.testing.assert_array_equal(y.numpy()[:, :, i, j], largest)
-    np.testing.assert_array_equal(np.take_along_axis(x.reshape(1, 2, -1), i.numpy().reshape(1, 2, -1), 2),
+    np.testing.assert_array_equal(np.take_along_axis(x.reshape(1, 2, -1), index.numpy().reshape(1, 2, -1), 2),
                                   y.numpy().reshape(1, 2, -1))  # fmt: skip
 
 
