@@ -207,3 +207,20 @@ def test_ranges_of_integers():
     assert tnn.linspace(4.3, 0, 5, dtype=tnn.int64).tolist() == [4, 3, 2, 1, 0]
     assert tnn.logspace(0, 1.2, 2, base=5.0, dtype=tnn.int64).tolist() == [1, 5]
     assert tnn.logspace(4.3, 0, 2, base=2.0, dtype=tnn.int32).tolist() == [16, 1]
+
+
+@pytest.mark.parametrize("dtype", [tnn.float32, tnn.float64, tnn.int64, tnn.int32, tnn.int16])
+def test_long_ranges(dtype):
+    for start, end, step in ((0, 50_000, 1), (3, 100_000, 2), (7, -40_000, -1)):
+        want = np.arange(start, end, step, dtype=np.int64).astype(dtype.np)
+        np.testing.assert_array_equal(tnn.arange(start, end, step, dtype=dtype).numpy(), want)
+        np.testing.assert_array_equal(tnn.arange(start, end, step).numpy(), np.arange(start, end, step))
+    if dtype.is_floating_point:
+        got = tnn.arange(0.1, 5000.0, 0.1, dtype=dtype).numpy()
+        np.testing.assert_array_equal(got, (np.arange(len(got)) * 0.1 + 0.1).astype(dtype.np))
+        for n in (2, 5, 50_001):
+            got = tnn.linspace(-1, 2, n, dtype=dtype).numpy()
+            np.testing.assert_allclose(got, np.linspace(-1, 2, n), rtol=0, atol=4 * np.finfo(dtype.np).eps)
+            assert got[0] == -1 and got[-1] == 2
+    assert tnn.zeros_like(tnn.ones(300, 300, dtype=dtype)).sum() == 0
+    assert (tnn.full_like(tnn.ones(300, 300, dtype=dtype), 3) == 3).all()

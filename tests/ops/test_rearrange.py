@@ -163,3 +163,34 @@ def test_parts_overwritten_in_half_precision():
     x, part = (tnn.zeros(s, dtype=tnn.bfloat16, requires_grad=True) for s in ((2, 3), (3,)))
     tnn.select_scatter(x, part, 0, 1).sum().backward()
     assert x.grad.tolist() == [[1, 1, 1], [0, 0, 0]] and part.grad.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", [tnn.float32, tnn.float64, tnn.int16, tnn.uint8])
+def test_large_copies(dtype):
+    a = np.random.RandomState(0).randint(0, 200, (130, 3, 259)).astype(dtype.np)
+    x = tnn.tensor(a)
+    y = tnn.tensor(a[:, :, :1].copy())
+    for got, want in (
+        (x.roll(5, 2), np.roll(a, 5, 2)),
+        (x.roll((-1, 7), (0, 2)), np.roll(a, (-1, 7), (0, 2))),
+        (x.roll(11), np.roll(a, 11)),
+        (x.flip(0), a[::-1]),
+        (x.flip(2), a[..., ::-1]),
+        (x.flip(0, 1, 2), a[::-1, ::-1, ::-1]),
+        (tnn.stack((x, x + 1), -1), np.stack((a, a + 1), -1)),
+        (tnn.stack((x, x + 1), 1), np.stack((a, a + 1), 1)),
+        (tnn.cat((x, y, x), 2), np.concatenate((a, a[:, :, :1], a), 2)),
+        (tnn.cat((x.mT, x.mT), 1), np.concatenate((a.swapaxes(1, 2),) * 2, 1)),
+        (tnn.cat((x, x[:1]), 0), np.concatenate((a, a[:1]), 0)),
+        (x.repeat(2, 1, 3), np.tile(a, (2, 1, 3))),
+        (y.expand(130, 3, 259).contiguous(), np.broadcast_to(a[:, :, :1], a.shape)),
+        (x[:1].expand(130, 3, 259).contiguous(), np.broadcast_to(a[:1], a.shape)),
+        (x[:, :, 3:200].contiguous(), a[:, :, 3:200]),
+        (x[::2, :, ::3].contiguous(), a[::2, :, ::3]),
+        (x.permute(1, 0, 2).contiguous(), a.transpose(1, 0, 2)),
+        (x.permute(2, 1, 0).contiguous(), a.transpose(2, 1, 0)),
+        (x.reshape(390, 259).tril(-3), np.tril(a.reshape(390, 259), -3)),
+        (x.reshape(390, 259).triu(7), np.triu(a.reshape(390, 259), 7)),
+    ):
+        assert got.is_contiguous()
+        np.testing.assert_array_equal(got.numpy(), want)

@@ -3,45 +3,50 @@
 from functools import lru_cache
 
 import numpy as np
+from numba.core import config
 
 from . import shape as kernels
+from ._move import move
 from ._pool import empty
 
 # Below this many elements NumPy's copy is faster than a call of a kernel.
 _FEW = 4096
-# From this many elements on, a copy of rows pays for starting threads.
-_PARALLEL = 65536
 # From this many bytes on, setting all elements pays for starting threads: 2 MiB in 13 us, by one thread 37.
 _LARGE = 1 << 18
 BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_ZERO = {bits: bits(0) for bits in BITS.values()}
 
 
 def contiguous_copy(d):
     """A C-contiguous copy of an ndarray."""
     out = empty(d.shape, d.dtype)
-    plan = None
-    if d.size >= _FEW and d.itemsize in BITS:
-        if d.flags.c_contiguous:
-            if d.size >= _PARALLEL:
-                bits = BITS[d.itemsize]
-                kernels.place(d.view(bits).reshape(1, -1), out.view(bits).reshape(1, -1), 0)
-                return out
-        else:
-            plan = _plan(d.shape, d.strides, d.itemsize)
-    if plan is None:
+    if d.size < _FEW or d.itemsize not in BITS:
         np.copyto(out, d)
+        return out
+    if d.flags.c_contiguous:
+        bits = BITS[d.itemsize]
+        kernels.place(d.view(bits).reshape(1, -1), out.view(bits).reshape(1, -1), 0)
+        return out
+    plan = _turned(d.shape, d.strides, d.itemsize)
+    if plan is None:
+        assign(out, d)
         return out
     extent, outer, inner = plan
     bits = BITS[d.itemsize]
     source = np.lib.stride_tricks.as_strided(d, (extent,), (d.itemsize,)).view(bits)
-    target = out.reshape(-1).view(bits)
-    if extent == 1:
-        kernels.fill(target, source[0])
-    elif len(inner) == 2:
-        kernels.copy_rows(source, target, outer, *inner)
-    else:
-        kernels.copy_turned(source, target, outer, *inner)
+    kernels.copy_turned(source, out.reshape(-1).view(bits), outer, *inner)
     return out
+
+
+def assign(target, source):
+    """Copies an ndarray into another one of its shape and dtype, which does not share its memory."""
+    plan = None
+    if target.size >= _FEW and target.itemsize in BITS and not config.DISABLE_JIT:
+        plan = _rows(target.shape, source.strides, target.strides, target.itemsize)
+    if plan is None:
+        np.copyto(target, source)
+    else:
+        move(source.ctypes.data, target.ctypes.data, target.itemsize, *plan)
 
 
 def fill(d, value):
@@ -50,31 +55,52 @@ def fill(d, value):
         d.fill(value)
         return
     bits = BITS[d.itemsize]
-    kernels.fill(d.reshape(-1).view(bits), np.array(value).astype(d.dtype).view(bits)[()])
+    # Zero by itself: turning a number into bits takes 5 us. An int, since -0.0 equals it too.
+    word = _ZERO[bits] if type(value) is int and value == 0 else np.array(value).astype(d.dtype).view(bits)[()]
+    kernels.fill(d.reshape(-1).view(bits), word)
+
+
+def _merged(shape, *strides):
+    """The dimensions of arrays of one shape, the last first, without those of size 1 and with those joined that follow
+    one another in all of them: lists [size, stride, ...]."""
+    dims: list[list[int]] = []
+    for size, *steps in zip(shape[::-1], *(s[::-1] for s in strides), strict=True):
+        if size == 1:
+            continue
+        if dims and all(step == s * dims[-1][0] for step, s in zip(steps, dims[-1][1:], strict=True)):
+            dims[-1][0] *= size
+        else:
+            dims.append([size, *steps])
+    return dims
 
 
 @lru_cache(1024)
-def _plan(shape, strides, itemsize):
-    """How to copy an array that is not contiguous: its extent in elements, its outer dimensions and the inner loop's
-    numbers, `copy_rows`' or `copy_turned`'s; None where strides are negative or no multiple of the element."""
+def _rows(shape, source, target, itemsize):
+    """What `move` needs to copy from one array to another: its outer dimensions, a row's length and its steps in both;
+    None where an element is not aligned."""
+    if any(s % itemsize for s in source + target):
+        return None
+    dims = _merged(shape, [s // itemsize for s in source], [s // itemsize for s in target])
+    row = dims.pop(0) if dims else [1, 1, 1]
+    return np.array(dims[::-1] or [[1, 0, 0]], np.int64), *row
+
+
+@lru_cache(1024)
+def _turned(shape, strides, itemsize):
+    """How to copy an array that is contiguous in another dimension than the last: its extent in elements, its outer
+    dimensions and the inner loop's numbers for `copy_turned`; None where it is not so, or a stride is negative."""
     if any(s < 0 or s % itemsize for s in strides):
         return None
-    dims: list[list[int]] = []
-    step = 1
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        stride //= itemsize
-        if size > 1:
-            if dims and stride == dims[-1][0] * dims[-1][1]:
-                dims[-1][0] *= size
-            else:
-                dims.append([size, stride, step])
-            step *= size
+    steps, step = [], 1
+    for size in reversed(shape):
+        steps.append(step)
+        step *= size
+    dims = _merged(shape, [s // itemsize for s in strides], steps[::-1])
+    unit = next((d for d in dims[1:] if d[1] == 1), None)
+    if unit is None or dims[0][1] in (0, 1):
+        return None
     extent = 1 + sum((size - 1) * stride for size, stride, _ in dims)
     last = dims.pop(0)
-    unit = next((d for d in dims if d[1] == 1), None)
-    if last[1] == 1 or unit is None:
-        inner = (last[0], last[1])
-    else:
-        dims.remove(unit)
-        inner = (unit[0], last[0], last[1], unit[2])
+    dims.remove(unit)
+    inner = (unit[0], last[0], last[1], unit[2])
     return extent, np.array(dims[::-1] or [[1, 0, 0]], np.int64), inner

@@ -31,11 +31,14 @@ LANES = 64
 
 @njit(**JIT)
 def _sum_row(x, kind, p, m):
-    """Sum of f(x) over a 1-D array, in float64; m is the shift of SQUARE."""
+    """Sum of f(x) over a 1-D array, in float64; m is the shift of SQUARE, p for SUM a 1.0 that LLVM does not know.
+
+    With it an addition is a fused multiply-add, on units other than those that convert to float64.
+    """
     s = 0.0
     if kind == SUM:
         for i in range(x.size):
-            s += np.float64(x[i])
+            s += np.float64(x[i]) * p
     elif kind == ABS:
         for i in range(x.size):
             s += abs(np.float64(x[i]))
@@ -76,6 +79,8 @@ def sum_rows(x, y, kind, p, shift, scale, root):
     shift: (outer,), subtracted from x under SQUARE, or (0,) for none. scale, root: floats.
     """
     outer, n = x.shape
+    if kind == SUM:
+        p = 1.0 if outer >= 0 else 0.0
     if outer * n < GRAIN:
         _sum_row_tasks(x, y, 0, outer, kind, p, shift, scale, root)
     elif n <= CHUNK:

@@ -12,15 +12,24 @@ _TILE = 32
 
 
 @njit(**JIT)
+def _copy(x, y):
+    for i in range(x.shape[0]):
+        y[i] = x[i]
+
+
+@njit(**JIT)
+def _fill(y, value):
+    for i in range(y.shape[0]):
+        y[i] = value
+
+
+@njit(**JIT)
 def _keep(x, y, first, last):
     """Copies ``x[first:last]`` of a row and clears the rest."""
     zero = x.dtype.type(0)
-    for j in range(first):
-        y[j] = zero
-    for j in range(first, last):
-        y[j] = x[j]
-    for j in range(last, y.shape[0]):
-        y[j] = zero
+    _fill(y[:first], zero)
+    _copy(x[first:last], y[first:last])
+    _fill(y[last:], zero)
 
 
 @njit(**JIT)
@@ -43,15 +52,11 @@ def triangle(x, y, diagonal, upper):
         for r in range(rows):
             _triangle_row(x2[r], y2[r], r % m, diagonal, upper)
     else:
-        for r in prange(rows):
-            row = np.intp(r)
-            _triangle_row(x2[row], y2[row], row % m, diagonal, upper)
-
-
-@njit(**JIT)
-def _copy(x, y):
-    for i in range(x.shape[0]):
-        y[i] = x[i]
+        step = max(1, CHUNK // n)
+        for c in prange((rows + step - 1) // step):
+            low = np.intp(c) * step
+            for row in range(low, min(rows, low + step)):
+                _triangle_row(x2[row], y2[row], row % m, diagonal, upper)
 
 
 @njit(parallel=True, **JIT)
@@ -95,7 +100,8 @@ def reverse_rows(x, y):
 
 @njit(**JIT)
 def _offsets(outer, index):
-    """Where, in the source and in the copy, the part of number ``index`` begins."""
+    """Where, in the source and in the copy, the part of number ``index`` begins; outer: for each dimension its size and
+    its strides in both, the last one fastest."""
     source, target = np.intp(0), np.intp(0)
     for d in range(outer.shape[0] - 1, -1, -1):
         i = index % outer[d, 0]
@@ -115,49 +121,6 @@ def _copy_with_step(x, y, step):
 def _copy_apart(x, y, step):
     for i in range(np.uintp(x.shape[0])):
         y[i * np.uintp(step)] = x[i]
-
-
-@njit(**JIT)
-def _fill(y, value):
-    for i in range(y.shape[0]):
-        y[i] = value
-
-
-@njit(**JIT)
-def _rows(x, y, outer, width, step, first, last):
-    fastest = outer.shape[0] - 1
-    count = outer[fastest, 0]
-    source, target = _offsets(outer, first)
-    i = first % count
-    for r in range(first, last):
-        if step == 1:
-            _copy(x[source : source + width], y[target : target + width])
-        elif step == 0:
-            _fill(y[target : target + width], x[source])
-        else:
-            _copy_with_step(x[source : source + (width - 1) * step + 1], y[target : target + width], step)
-        i += 1
-        source += outer[fastest, 1]
-        target += outer[fastest, 2]
-        if i == count:
-            i = 0
-            source, target = _offsets(outer, r + 1)
-
-
-@njit(parallel=True, **JIT)
-def copy_rows(x, y, outer, width, step):
-    """Writes y: rows of ``width`` elements that lie ``step`` elements apart in x.
-
-    Both are flat; outer: for each dimension of rows its size and its strides in x and y, the last one fastest.
-    """
-    rows = y.shape[0] // width
-    if y.shape[0] < GRAIN:
-        _rows(x, y, outer, width, step, 0, rows)
-    else:
-        block = max(1, CHUNK // width)
-        for c in prange((rows + block - 1) // block):
-            first = np.intp(c) * block
-            _rows(x, y, outer, width, step, first, min(rows, first + block))
 
 
 @njit(**JIT)
@@ -186,7 +149,7 @@ def _tiles(x, y, outer, m, n, sx, sy, high, wide, first, last):
 
 @njit(parallel=True, **JIT)
 def copy_turned(x, y, outer, m, n, sx, sy):
-    """Writes y[a sy + b] = x[a + b sx], a < m, b < n, for all places that ``outer`` (see `copy_rows`) names."""
+    """Writes y[a sy + b] = x[a + b sx], a < m, b < n, for all places that ``outer`` (see `_offsets`) names."""
     wide = min(n, _TILE)
     high = min(m, _TILE * _TILE // wide)
     parts = y.shape[0] // (m * n) * ((m + high - 1) // high) * ((n + wide - 1) // wide)

@@ -558,7 +558,7 @@ def _like(function, input, value, dtype, device, requires_grad, memory_format, f
     data = like(input._data, d.np, memory_format)
     if value is not None:
         with np.errstate(over="ignore"):
-            data.fill(check_number(value, d, function))
+            fill(data, check_number(value, d, function))
     return finish(data, requires_grad)
 
 

@@ -9,7 +9,7 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import shape as kernels
-from ..kernels._copy import BITS, contiguous_copy
+from ..kernels._copy import BITS, assign
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
 from ._common import check_tensor, into, numpy_names, wrap_dim
@@ -163,21 +163,23 @@ def _cat_alike(tensors, dim):
 
 # From this many elements on, threads copy faster than NumPy.
 _PARALLEL = 65536
+# Elements of a row from which on a loop over rows of contiguous arrays is faster: `assign` asks for addresses first.
+_WIDE = 64
 
 
 def _place_all(arrays, dim, data):
     """Writes the arrays side by side along a dimension; raises ValueError where another dimension differs."""
-    rows, start = prod(data.shape[:dim]), 0
-    inner = prod(data.shape[dim + 1 :])
-    target = data.view(BITS[data.itemsize]).reshape(rows, -1)
+    rows, start, before = prod(data.shape[:dim]), 0, (slice(None),) * dim
+    bits, inner = BITS.get(data.itemsize), prod(data.shape[dim + 1 :])
     for d in arrays:
         if d.shape[:dim] != data.shape[:dim] or d.shape[dim + 1 :] != data.shape[dim + 1 :]:
             raise ValueError
-        if d.size:
-            if not d.flags.c_contiguous:
-                d = contiguous_copy(d)
-            kernels.place(d.view(target.dtype).reshape(rows, -1), target, start)
-        start += d.shape[dim] * inner
+        end = start + d.shape[dim]
+        if bits and d.flags.c_contiguous and d.shape[dim] * inner >= _WIDE:
+            kernels.place(d.view(bits).reshape(rows, -1), data.view(bits).reshape(rows, -1), start * inner)
+        else:
+            assign(data[(*before, slice(start, end))], d)
+        start = end
     return data
 
 

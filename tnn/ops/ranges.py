@@ -6,6 +6,8 @@ import operator
 import numpy as np
 
 from .. import dtypes
+from ..kernels import ranges as kernels
+from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, wrap
 from .cast import convert
@@ -18,6 +20,22 @@ def _number(x, function):
     if not isinstance(x, bool | int | float):
         raise TypeError(f"{function}(): expected a number, but got {type(x).__name__}")
     return x
+
+
+# Below this many numbers NumPy makes them faster than a kernel is called.
+_FEW = 4096
+_COUNTED = {t.np for t in (dtypes.float32, dtypes.float64, dtypes.int64, dtypes.int32)}
+
+
+def _counted(n, start, step, dtype):
+    """start, start + step, ... as an array of a dtype: computed in int64 if that is an integer, else in float64."""
+    real = dtype.kind != 1
+    if n < _FEW or dtype.np not in _COUNTED:
+        data = np.arange(n, dtype=np.float64) * step + start if real else np.arange(n, dtype=np.int64) * step + start
+        return _rounded(data, dtype) if real else data.astype(dtype.np, copy=False)
+    out = _empty((n,), dtype.np)
+    kernels.arange_forward(out, *((float(start), float(step)) if real else (start, step)))
+    return out
 
 
 def _rounded(data, d):
@@ -47,7 +65,13 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
         TypeError: an argument is no number.
     """
     if len(args) == 1 and not kw and type(args[0]) is int and args[0] >= 0 and dtype is out is device is None:
-        return finish(np.arange(args[0], dtype=np.int64), requires_grad)
+        n = args[0]
+        data = np.arange(n, dtype=np.int64) if n < _FEW else _counted(n, 0, 1, dtypes.int64)
+        return finish(data, requires_grad)
+    if not kw and {int} == {*map(type, args)} and len(args) < 4 and dtype is out is device is None:
+        start, end, step = (*args, 1) if len(args) == 2 else args if len(args) == 3 else (0, *args, 1)
+        if step and (end - start) * step >= 0:
+            return finish(_counted(-((start - end) // step), start, step, dtypes.int64), requires_grad)
     names = ("end",) if len(args) == 1 and "end" not in kw else ("start", "end", "step")[: len(args)]
     given = dict(zip(names, args, strict=False))
     unknown = any(k in given or k not in ("start", "end", "step") for k in kw)
@@ -70,10 +94,10 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if d.kind == 1:
         n = -((start - end) // step) if d is dtypes.int64 else math.ceil(span)
-        data = (np.arange(n, dtype=np.int64) * step + start).astype(d.np)
+        data = _counted(n, start, step, d)
     else:
         n = math.ceil((end - start) / step)
-        data = _rounded(np.arange(n, dtype=np.float64) * float(step) + float(start), d)
+        data = _counted(n, float(start), float(step), d)
     return finish(data, requires_grad, out)
 
 
@@ -104,7 +128,8 @@ def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devic
     if (end - start) * (1 if step > 0 else -1) < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     n = math.floor((end - start) / step) + 1
-    return finish(_rounded(np.arange(n, dtype=np.float64) * float(step) + float(start), d), requires_grad, out)
+    real = d if d.kind != 1 else dtypes.float64
+    return finish(_rounded(_counted(n, float(start), float(step), real), d), requires_grad, out)
 
 
 def _steps(function, steps):
@@ -123,10 +148,11 @@ def _spaced(start, end, steps, d):
         start, end = int(start), int(end)
     if steps == 1:
         return np.full(1, start, real)
-    i = np.arange(steps, dtype=real)
     start, end = real(start), real(end)
     step = (end - start) / real(max(steps - 1, 1))
-    return np.where(np.arange(steps) < steps // 2, start + step * i, end - step * (real(steps - 1) - i))
+    out = _empty((steps,), real)
+    kernels.linspace_forward(out, start, end, step)
+    return out
 
 
 def linspace(

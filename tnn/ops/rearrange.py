@@ -9,7 +9,7 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import shape as kernels
-from ..kernels._copy import BITS, contiguous_copy
+from ..kernels._copy import BITS, assign, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
@@ -207,7 +207,7 @@ def _roll_into(source, target, shifts, dims):
                 new.append(((*a[:dim], take, *a[dim + 1 :]), (*b[:dim], put, *b[dim + 1 :])))
         pairs = new
     for take, put in pairs:
-        target[put] = source[take]
+        assign(target[put], source[take])
 
 
 # -- repetition
@@ -251,7 +251,7 @@ def repeat(input, *args, repeats=None):
     data = empty(full, d.dtype)
     if data.size:
         split = [n for pair in zip(repeats, shape, strict=True) for n in pair]
-        data.reshape(split)[...] = d.reshape([n for s in shape for n in (1, s)])
+        assign(data.reshape(split), np.broadcast_to(d.reshape([n for s in shape for n in (1, s)]), split))
     out = wrap(data)
     if input._rg and mode.grad:
         node = Repeat(input)
