@@ -177,3 +177,9 @@ def test_mask_of_a_view_of_a_leaf():
 def test_searchsorted_in_nothing():
     assert tnn.searchsorted(tnn.zeros(0), tnn.ones(2)).tolist() == [0, 0]
     assert tnn.searchsorted(tnn.zeros(0, 3), tnn.ones(0, 2)).shape == (0, 2)
+
+
+def test_searchsorted_by_keyword():
+    s = tnn.tensor([1.0, 3.0, 5.0])
+    assert tnn.searchsorted(sorted_sequence=s, input=tnn.tensor([2.0, 5.0])).tolist() == [1, 2]
+    assert tnn.searchsorted(s, input=5, right=True).item() == 3

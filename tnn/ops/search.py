@@ -361,40 +361,40 @@ def _check_sorted(name, boundaries, values, right, side, sorter):
         )
 
 
-def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=None, out=None, sorter=None):
-    """Where values would have to be inserted to keep the last dimension sorted: ``s[i-1] < v <= s[i]``, or with
+def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, out=None, sorter=None):
+    """Where numbers would have to be inserted to keep the last dimension sorted: ``s[i-1] < v <= s[i]``, or with
     ``right``: ``s[i-1] <= v < s[i]``.
 
     Args:
-        sorted_sequence: one sequence, or as many as ``values`` has rows.
-        values: a tensor or a number.
+        sorted_sequence: one sequence, or as many as ``input`` has rows.
+        input: a tensor or a number.
         out_int32: give int32 instead of int64.
         right, side: which of equal elements' sides: ``side="right"`` is ``right=True``.
         out: tensor to write the result to, or None.
         sorter: the order that sorts the sequence, int64.
 
     Shape:
-        that of ``values``.
+        that of ``input``.
 
     Raises:
-        TypeError: ``sorted_sequence`` is not a tensor, or ``values`` neither that nor a number.
+        TypeError: ``sorted_sequence`` is not a tensor, or ``input`` neither that nor a number.
         RuntimeError: the shapes do not fit, ``side`` and ``right`` contradict each other, or ``sorter`` holds an index
             out of range.
     """
     check_tensor("searchsorted", "sorted_sequence", sorted_sequence, 1)
-    if not isinstance(values, Tensor):
-        if not is_number(values):
-            raise TypeError(f"searchsorted(): argument 'values' must be Tensor or Number, not {type(values).__name__}")
-        values = wrap(np.asarray(values, sorted_sequence._data.dtype if sorted_sequence.dtype.kind == 2 else None))
+    if not isinstance(input, Tensor):
+        if not is_number(input):
+            raise TypeError(f"searchsorted(): argument 'input' must be Tensor or Number, not {type(input).__name__}")
+        input = wrap(np.asarray(input, sorted_sequence._data.dtype if sorted_sequence.dtype.kind == 2 else None))
         if sorted_sequence._data.ndim != 1:
             raise RuntimeError(
                 "searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got "
                 f"boundaries tensor dim({sorted_sequence._data.ndim})"
             )
     dtypes.refuse_float8("searchsorted_out_cpu", sorted_sequence._data.dtype)
-    _check_sorted("searchsorted", sorted_sequence, values, right, side, sorter)
+    _check_sorted("searchsorted", sorted_sequence, input, right, side, sorter)
     right = right or side == "right"
-    b, v = sorted_sequence._data, values._data
+    b, v = sorted_sequence._data, input._data
     if b.dtype == v.dtype == np.float32:
         kind = np.float32
     elif b.dtype.kind in "iub" and v.dtype.kind in "iub":
