@@ -281,6 +281,7 @@ def test_keywords():
     assert tnn.equal(linalg.lstsq(input=a, b=b).solution, linalg.lstsq(a, b).solution)
     assert tnn.equal(linalg.tensorinv(input=a, ind=1), linalg.tensorinv(a, 1))
     assert tnn.equal(linalg.tensorsolve(input=a, other=b[:, 0]), linalg.tensorsolve(a, b[:, 0]))
+    assert tnn.equal(tnn.triangular_solve(input=b, A=a).solution, tnn.triangular_solve(b, a).solution)
     low = linalg.cholesky(a)
     assert tnn.equal(tnn.cholesky_solve(input=b, input2=low), tnn.cholesky_solve(b, low))
     assert tnn.equal(tnn.cholesky_inverse(input=low), tnn.cholesky_inverse(low))

@@ -344,25 +344,25 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
 
 
 @casts("float32")
-def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
-    """X with ``A X = b`` for a triangular A, and A: ``(solution, cloned_coefficient)``.
+def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False):
+    """X with ``A X = input`` for a triangular A, and A: ``(solution, cloned_coefficient)``.
 
     Args:
-        b: right-hand sides (*, n, k), float32 or float64.
+        input: right-hand sides (*, n, k), float32 or float64.
         A: triangular matrices (*, n, n), of the same dtype.
         upper: whether the upper triangle is read, or else the lower.
         transpose: solve with A transposed.
         unitriangular: take the diagonal as ones.
 
     Returns:
-        a named tuple (solution, cloned_coefficient), of the shapes of b and A.
+        a named tuple (solution, cloned_coefficient), of the shapes of input and A.
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: A is not square, b does not fit, or the dtypes do not.
+        RuntimeError: A is not square, input does not fit, or the dtypes do not.
     """
     a = transposed(A) if transpose else A
-    x = solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular)
+    x = solve_triangular(a, input, upper=upper != transpose, unitriangular=unitriangular)
     return return_types.triangular_solve(x, A.clone())
 
 
