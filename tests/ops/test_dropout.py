@@ -187,3 +187,24 @@ def test_layers(form):
     assert (y.numpy() == function(x, 0.3, True).numpy()).all()
     assert repr(m) == f"{layer.__name__}(p=0.3, inplace=False)"
     assert not list(m.parameters()) and not m.state_dict()
+
+
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("shape", [(1, 1, 3, 2), (1, 1, 300, 300)])
+def test_a_single_feature_is_kept_or_dropped_as_a_whole(shape):
+    """One draw for all of it, in a small array and in one that threads share; the gradient likewise."""
+    seen = set()
+    for seed in range(8):
+        x = tnn.ones(shape, requires_grad=True)
+        y = seeded(x, "dropout2d", 0.5, seed=seed)
+        values = set(y.detach().flatten().tolist())
+        assert len(values) == 1
+        seen |= values
+        y.sum().backward()
+        assert x.grad.tolist() == y.tolist()
+    assert seen == {0.0, 2.0}
+
+
+def test_features_of_nothing():
+    for shape in ((0, 2, 3), (2, 0, 3), (2, 3, 0)):
+        assert tnn.feature_dropout(tnn.ones(shape), 0.5, True).shape == shape

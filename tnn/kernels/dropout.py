@@ -52,7 +52,7 @@ def dropout_forward(state, x, mask, y, keep, factors):
 
 @njit(parallel=True, **JIT)
 def dropout_backward(g, mask, gx, factors):
-    """Write gx (float[rows, inner]) from g and ``mask`` (uint8[rows], or uint8[inner] for a single row).
+    """Write gx (float[rows, inner]) from g and ``mask`` (uint8[rows], or uint8[inner] where rows is 1).
 
     factors: as in dropout_forward; the multiplier alone adds nothing. The feature forms' forward is this kernel too, so
     that rows are shared among threads.
@@ -61,12 +61,13 @@ def dropout_backward(g, mask, gx, factors):
     m = factors[0]
     zero = m * 0
     kept, dropped = (factors[1], factors[2]) if factors.size == 3 else (zero, zero)
+    by_rows = mask.size == rows
     if gx.size < GRAIN:
-        if rows == 1:
+        if not by_rows:
             _apply(g[0], mask, gx[0], m, kept, dropped)
         else:
             _apply_rows(g, mask, gx, m, kept, dropped)
-    elif rows == 1:
+    elif not by_rows:
         for c in prange((inner + CHUNK - 1) // CHUNK):
             lo = np.intp(c) * CHUNK
             hi = min(inner, lo + CHUNK)

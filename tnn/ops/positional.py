@@ -3,6 +3,8 @@
 Equations, shapes and errors are those of the function that each one names.
 """
 
+import math
+
 from . import batchnorm, grid_sample, loss, normalization
 from . import conv as _conv
 from . import conv_transpose as _transpose
@@ -207,7 +209,8 @@ def feature_dropout(input, p, train):
     check_tensor("feature_dropout", "input", input, 1)
     if input.ndim < 2:
         raise RuntimeError(f"Feature dropout requires at least 2 dimensions in the input, got {input.ndim}")
-    return _dropout.dropout2d(input.reshape(*input.shape[:2], 1, -1), p, train).reshape(input.shape)
+    shape = (*input.shape[:2], 1, math.prod(input.shape[2:]))
+    return _dropout.dropout2d(input.reshape(shape), p, train).reshape(input.shape)
 
 
 dropout_ = inplace(dropout)
