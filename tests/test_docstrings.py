@@ -41,7 +41,7 @@ def public():
                 found.setdefault(value, f"{place}.{name}")
     for cls, prefix in ((tnn.Tensor, "Tensor."), (nn.Module, "nn.Module.")):
         for name in dir(cls):
-            value = inspect.getattr_static(cls, name)
+            value = getattr(cls, name)
             if name[0] != "_" and inspect.isfunction(value):
                 found.setdefault(value, prefix + name)
     return [(name, value) for value, name in found.items()]

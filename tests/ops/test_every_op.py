@@ -4,6 +4,8 @@ The calls are those of the table in ``every_op.py``.
 """
 
 import ast
+import inspect
+import re
 import warnings
 
 import numpy as np
@@ -85,6 +87,54 @@ def _calls_of_functions():
                 if places:
                     yield node, places
                 break
+
+
+# Operations without a derivative: what they give is of bool, integers, numbers, new or drawn. The last ones are not
+# differentiated in float64: casts, and products of lower precision, which have tests of their own.
+UNDIFFERENTIABLE = set("""
+    all allclose any argmax argmin argwhere bincount bucketize count_nonzero eq equal ge greater greater_equal gt
+    heaviside histogram isclose isfinite isin isinf isnan isneginf isposinf isreal le less less_equal logical_and
+    logical_not logical_or logical_xor lt matrix_rank ne nonzero nonzero_static not_equal one_hot signbit unique
+    unique_consecutive unravel_index bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+    bitwise_xor gcd lcm floor_divide geqrf broadcast_shapes is_complex is_conj is_distributed is_floating_point is_neg
+    is_nonzero is_same_size numel result_type const_data_ptr dense_dim dim_order sparse_dim storage untyped_storage
+    arange as_tensor asarray bartlett_window blackman_window empty empty_like empty_strided eye from_dlpack from_numpy
+    frombuffer full full_like hamming_window hann_window kaiser_window linspace logspace new new_empty new_empty_strided
+    new_full new_ones new_tensor new_zeros ones ones_like range scalar_tensor tensor tril_indices triu_indices zeros
+    zeros_like bernoulli cauchy exponential geometric log_normal multinomial normal poisson rand rand_like randint
+    randint_like randn randn_like random randperm uniform apply as_subclass coalesce dequantize indices is_coalesced map
+    pin_memory resize resize_as set to_sparse values cuda ipu mtia xpu eig lstsq solve symeig bool byte char int long
+    short bfloat16 float half grouped_mm scaled_mm scaled_grouped_mm
+""".split())
+
+
+def _operations():
+    """Every public operation, by its names as a function and as a method."""
+    found = {}
+    for place in (T, F, T.linalg, T.special, T.Tensor):
+        for name in getattr(place, "__all__", None) or dir(place):
+            value = getattr(place, name)
+            if name[0] != "_" and inspect.isfunction(value) and value.__module__ in ("tnn", "tnn.special"):
+                found.setdefault(value, set()).add(name)
+            elif name[0] != "_" and inspect.isfunction(value) and value.__module__.startswith("tnn.ops"):
+                found.setdefault(value, set()).add(name)
+    return found
+
+
+def test_every_operation_has_a_call():
+    called = set()
+    for expression, _ in CALLS:
+        for node in ast.walk(ast.parse(expression, mode="eval")):
+            if isinstance(node, ast.Attribute):
+                name = ast.unparse(node)
+                plain = re.fullmatch(r"(T|F)(\.\w+)+", name)
+                called.add(eval(name, {"T": T, "F": F}) if plain else getattr(T.Tensor, node.attr, None))
+    missing = [
+        names
+        for operation, names in _operations().items()
+        if operation not in called and not {name.rstrip("_") for name in names} & UNDIFFERENTIABLE
+    ]
+    assert not missing, f"operations without a row in every_op.py: {missing}"
 
 
 # In these places other things than tensors are allowed as well.

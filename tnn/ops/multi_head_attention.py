@@ -219,6 +219,9 @@ def attend(
     attn_mask = None if is_causal else canonical_mask(attn_mask, "attn_mask", None, "", query.dtype, False)
     names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
     wanted = dict(zip(names, weights, strict=True)) if separate else {"in_proj_weight": in_proj_weight}
+    for name, t in wanted.items():
+        if t is not None:
+            check_tensor("multi_head_attention_forward", name, t)
     _check_sizes(query, key, value, embed_dim, num_heads, separate, wanted)
     if (bias_k is None) != (bias_v is None):
         given, missing = ("bias_k", "bias_v") if bias_v is None else ("bias_v", "bias_k")

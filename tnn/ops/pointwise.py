@@ -388,7 +388,18 @@ def float_power(input, exponent, *, out=None):
 
 
 def float_power_(self, exponent):
-    """In-place form of :func:`float_power`, of float64 tensors alone."""
+    """In-place form of :func:`float_power`, of float64 tensors alone.
+
+    Args:
+        exponent: number or tensor; the shapes broadcast.
+
+    Shape:
+        kept.
+
+    Raises:
+        TypeError: ``exponent`` is neither a tensor nor a number.
+        RuntimeError: the tensor is not of float64, or the shapes do not broadcast to its own.
+    """
     if self.dtype is not dtypes.float64:
         raise RuntimeError(f"the base given to float_power_ has dtype {self.dtype} but the result has dtype float64")
     return _float_power_(self, exponent)

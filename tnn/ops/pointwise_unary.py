@@ -190,7 +190,17 @@ def polygamma(n, input, *, out=None):
 
 
 def polygamma_method(self, n):
-    """The method's order of :func:`polygamma`'s arguments."""
+    """The derivative number n of digamma, of the tensor's elements: see :func:`polygamma`.
+
+    Args:
+        n: order, an integer from 0 on.
+
+    Shape:
+        that of the tensor.
+
+    Raises:
+        RuntimeError: ``n`` is negative.
+    """
     return polygamma(n, self)
 
 

@@ -93,7 +93,15 @@ def _fill_uniform(data, low, high, g):
 def uniform_(self, from_=0.0, to=1.0, *, generator=None, **kw):
     """Fills the tensor with uniform numbers of [from, to).
 
+    Args:
+        from_, to: the bounds; ``from`` is the first one's name in a call.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
+
     Raises:
+        TypeError: a bound is no number, or ``generator`` no Generator.
         RuntimeError: from > to, or out of the dtype's range.
         NotImplementedError: the tensor is not of a floating-point dtype.
     """
@@ -136,7 +144,14 @@ def _fill_normal(data, mean, std, g):
 
 
 def normal_(self, mean=0.0, std=1.0, *, generator=None):
-    """Fills the tensor with normal numbers.
+    """Fills the tensor with normal numbers: of density exp(-(x - mean)^2 / (2 std^2)) / (std sqrt(2 pi)).
+
+    Args:
+        mean, std: numbers, ``std`` not negative.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
 
     Raises:
         RuntimeError: std < 0.
@@ -168,6 +183,13 @@ def _transform_(self, name, kind, a, b, generator):
 def exponential_(self, lambd=1.0, *, generator=None):
     """Fills the tensor with numbers of density lambd exp(-lambd x).
 
+    Args:
+        lambd: a number above 0.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
+
     Raises:
         RuntimeError: lambd <= 0, or the tensor is not of a floating-point dtype.
     """
@@ -183,6 +205,13 @@ def exponential_(self, lambd=1.0, *, generator=None):
 
 def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
     """Fills the tensor with numbers of density sigma / (pi (sigma^2 + (x - median)^2)).
+
+    Args:
+        median, sigma: numbers, ``sigma`` above 0.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
 
     Raises:
         RuntimeError: sigma <= 0, or the tensor is not of a floating-point dtype.
@@ -200,6 +229,13 @@ def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
 def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
     """Fills the tensor with the exponentials of normal numbers.
 
+    Args:
+        mean, std: of the logarithms, ``std`` above 0.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
+
     Raises:
         RuntimeError: std <= 0.
         NotImplementedError: the tensor is not of a floating-point dtype.
@@ -213,6 +249,13 @@ def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
 
 def geometric_(self, p, *, generator=None):
     """Fills the tensor with k = 1, 2, ... of probability (1 - p)^(k - 1) p.
+
+    Args:
+        p: a number within (0, 1).
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
 
     Raises:
         RuntimeError: p is not within (0, 1).
@@ -264,6 +307,13 @@ def _check_fits(d, low, last):
 def random_(self, *args, generator=None, **kw):
     """Fills the tensor with integers: ``random_()`` of [0, largest], ``random_(to)`` of [0, to), ``random_(from, to)``
     of [from, to). The largest is the integer dtype's, and 2^mantissa for floating point.
+
+    Args:
+        args: nothing, ``to``, or ``from`` and ``to``: integers, also by these names.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
 
     Raises:
         RuntimeError: from >= to, or out of the dtype's range.
@@ -332,6 +382,13 @@ def _fill_bernoulli(data, p, g):
 
 def bernoulli_(self, p=0.5, *, generator=None):
     """Fills the tensor with 1 with probability ``p`` (a number or a tensor that broadcasts), else 0.
+
+    Args:
+        p: a number in [0, 1], or a floating-point tensor of them that broadcasts.
+        generator: where the numbers come from; the default generator if None.
+
+    Shape:
+        kept.
 
     Raises:
         RuntimeError: a probability is outside [0, 1].

@@ -137,6 +137,13 @@ def network(
     return outs if half is None else [t.to(half) for t in outs]
 
 
+def _check_list(function, argument, values):
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{function}(): argument '{argument}' must be tuple of Tensors, not {type(values).__name__}")
+    for i, t in enumerate(values):
+        check_tensor(function, f"{argument}[{i}]", t)
+
+
 def _several_layers(function, kind, args):
     """Sorts out the arguments of a padded and of a packed call, and runs the network."""
     if len(args) != 9:
@@ -151,15 +158,17 @@ def _several_layers(function, kind, args):
         input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first = args
         sizes = None
     check_tensor(function, "data" if packed else "input", input, 1)
+    _check_list(function, "params", params)
+    if kind.has_cell:
+        _check_list(function, "hx", hx)
     if input._data.ndim != (2 if packed else 3):
         raise RuntimeError(f"input must have {2 if packed else 3} dimensions, got {input._data.ndim}")
     if kind.has_cell:
-        if not isinstance(hx, (list, tuple)) or len(hx) != 2:
-            raise RuntimeError(f"{function} expects two hidden states")
+        if len(hx) != 2:
+            raise RuntimeError(f"{function} expects two hidden states, got {len(hx)}")
     else:
+        check_tensor(function, "hx", hx)
         hx = (hx, None)
-    for t in hx if kind.has_cell else hx[:1]:
-        check_tensor(function, "hx", t)
     groups = _groups(function, params, has_biases, num_layers, 2 if bidirectional else 1, kind.has_cell)
     return tuple(
         network(function, kind, input, sizes, hx, groups, num_layers, dropout, train, bidirectional, batch_first)
@@ -178,6 +187,7 @@ def lstm(*args):
         (output, hn, cn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden) twice.
 
     Raises:
+        TypeError: there are not nine arguments, or one that is to be a tensor is not.
         RuntimeError: shapes, dtypes or batch sizes do not fit.
     """
     return _several_layers("lstm", Lstm, args)
@@ -195,6 +205,7 @@ def gru(*args):
         (output, hn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden).
 
     Raises:
+        TypeError: there are not nine arguments, or one that is to be a tensor is not.
         RuntimeError: shapes, dtypes or batch sizes do not fit.
     """
     return _several_layers("gru", Gru, args)
@@ -212,6 +223,7 @@ def rnn_tanh(*args):
         (output, hn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden).
 
     Raises:
+        TypeError: there are not nine arguments, or one that is to be a tensor is not.
         RuntimeError: shapes, dtypes or batch sizes do not fit.
     """
     return _several_layers("rnn_tanh", RnnTanh, args)
@@ -229,6 +241,7 @@ def rnn_relu(*args):
         (output, hn): (L, N, D hidden) or (N, L, D hidden), and (D layers, N, hidden).
 
     Raises:
+        TypeError: there are not nine arguments, or one that is to be a tensor is not.
         RuntimeError: shapes, dtypes or batch sizes do not fit.
     """
     return _several_layers("rnn_relu", RnnRelu, args)
@@ -293,8 +306,7 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
         TypeError: ``hx`` is not a pair of tensors.
         RuntimeError: shapes or dtypes do not fit.
     """
-    if not isinstance(hx, (list, tuple)):
-        raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}")
+    _check_list("lstm_cell", "hx", hx)
     if len(hx) != 2:
         raise RuntimeError(f"lstm_cell expects two hidden states, got {len(hx)}")
     return _cell("lstm_cell", Lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
