@@ -232,7 +232,7 @@ CALLS = [
 _ONE = (
     "abs acos asin asinh atan atanh ceil cos cosh deg2rad erf erfc erfinv exp2 expm1 fix floor frac i0 log10 "
     "log1p log2 log logit nan_to_num neg rad2deg reciprocal round rsqrt sin sinc sinh sqrt square tan tanh trunc "
-    "digamma lgamma sgn sign absolute negative arccos arcsin arcsinh arctan arctanh"
+    "digamma lgamma sgn sign absolute negative conj_physical arccos arcsin arcsinh arctan arctanh"
 )
 _TWO = (
     "mul multiply subtract divide true_divide fmod remainder pow hypot atan2 arctan2 xlogy nextafter float_power"

@@ -101,10 +101,10 @@ UNDIFFERENTIABLE = set("""
     arange as_tensor asarray bartlett_window blackman_window empty empty_like empty_strided eye from_dlpack from_numpy
     frombuffer full full_like hamming_window hann_window kaiser_window linspace logspace new new_empty new_empty_strided
     new_full new_ones new_tensor new_zeros ones ones_like range scalar_tensor tensor tril_indices triu_indices zeros
-    zeros_like bernoulli cauchy exponential geometric log_normal multinomial normal poisson rand rand_like randint
-    randint_like randn randn_like random randperm uniform apply as_subclass coalesce dequantize indices is_coalesced map
-    pin_memory resize resize_as set to_sparse values cuda ipu mtia xpu eig lstsq solve symeig bool byte char int long
-    short bfloat16 float half grouped_mm scaled_mm scaled_grouped_mm
+    zeros_like bernoulli binomial cauchy exponential geometric log_normal multinomial normal poisson rand rand_like
+    randint randint_like randn randn_like random randperm uniform apply as_subclass coalesce dequantize indices
+    is_coalesced map pin_memory resize resize_as set to_sparse values cuda ipu mtia xpu eig lstsq solve symeig bool byte
+    char int long short bfloat16 float half grouped_mm scaled_mm scaled_grouped_mm
 """.split())
 
 
