@@ -306,7 +306,8 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
         TypeError: ``hx`` is not a pair of tensors.
         RuntimeError: shapes or dtypes do not fit.
     """
-    _check_list("lstm_cell", "hx", hx)
+    if not isinstance(hx, tuple) or any(t is not None for t in hx):  # None stands for zeros
+        _check_list("lstm_cell", "hx", hx)
     if len(hx) != 2:
         raise RuntimeError(f"lstm_cell expects two hidden states, got {len(hx)}")
     return _cell("lstm_cell", Lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
