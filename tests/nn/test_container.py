@@ -254,3 +254,59 @@ def test_flatten_passes_the_gradient():
     x = tnn.zeros(2, 2, requires_grad=True)
     nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (4, 1)))(x).backward(tnn.ones(4, 1))
     assert x.grad.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def _hidden(inplace=False, bias=True):
+    tnn.manual_seed(5)
+    return nn.Sequential(nn.Linear(64, 300, bias=bias), nn.ReLU(inplace), nn.Linear(300, 4))
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_relu_after_a_linear_layer(inplace, bias):
+    model = _hidden(inplace, bias)
+    x = tnn.randn(70, 64, requires_grad=True)
+    h = nn.functional.linear(x, model[0].weight, model[0].bias).relu()
+    expected = nn.functional.linear(h, model[2].weight, model[2].bias)
+    out = model(x)
+    assert tnn.equal(out, expected)
+    seed = tnn.randn(70, 4)
+    leaves = [x, *model.parameters()]
+    for a, b in zip(
+        tnn.autograd.grad(out, leaves, seed), tnn.autograd.grad(expected, leaves, seed), strict=True
+    ):
+        assert tnn.equal(a, b)
+
+
+def test_relu_after_a_linear_layer_is_recorded_as_itself():
+    out = _hidden()[:2](tnn.randn(70, 64))
+    node = out.grad_fn
+    assert node.name() == "ReluBackward0" and node.next_functions[0][0].name() == "AddmmBackward0"
+    x = tnn.randn(70, 64, requires_grad=True)
+    (g,) = tnn.autograd.grad(_hidden()[:2](x).sum(), x, create_graph=True)
+    assert g.requires_grad
+    with tnn.no_grad():
+        assert _hidden()[:2](x).grad_fn is None
+
+
+def test_relu_after_a_linear_layer_with_hooks():
+    model, seen = _hidden(), []
+    x = tnn.randn(70, 64)
+    handle = model[0].register_forward_hook(lambda module, args, out: seen.append(out.min().item()))
+    out = model(x)
+    handle.remove()
+    assert len(seen) == 1 and seen[0] < 0  # the layer's own result, before relu
+    assert tnn.equal(out, model(x))
+    model[1].forward = lambda input: input * 0
+    assert tnn.equal(model(x), model[2](tnn.zeros(70, 300)))
+
+
+def test_relu_after_a_linear_layer_of_other_kinds():
+    model = _hidden()
+    assert model(tnn.randn(2, 35, 64)).shape == (2, 35, 4)
+    with pytest.raises(RuntimeError):
+        model(tnn.randn(70, 63))
+    with tnn.autocast("cpu"):
+        assert model(tnn.randn(70, 64)).dtype is tnn.bfloat16
+    assert model.double()(tnn.randn(70, 64).double()).dtype is tnn.float64
+    assert model.bfloat16()(tnn.randn(70, 64).bfloat16()).dtype is tnn.bfloat16

@@ -31,7 +31,7 @@ FEW = SMALL // 16
 _MOST_BYTES = 1 << 46
 
 # The type of what holds a block for the arrays on it: their base.
-Capsule = type(np._core.multiarray._ARRAY_API)
+Capsule = type(np._core.multiarray._ARRAY_API)  # type: ignore[attr-defined]
 
 _new = np.ndarray.__new__
 _float32, _uint8 = np.dtype(np.float32), np.dtype(np.uint8)

@@ -336,6 +336,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
             record1(node, input, result)
         return result if out is None else into(out, result)
 
+    op.node = node
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = unary_doc(doc, integer if integer is None or integer == "float" else "kept")

@@ -130,6 +130,7 @@ def _integer_relu(x):
 
 
 _relu = unary_op("relu", kernels.relu_forward, "o", _relu_slope, "", _integer_relu)
+relu_node = _relu.node
 
 
 def relu(input, inplace=False):

@@ -12,6 +12,8 @@ from ..kernels import _small_products as small
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, dense, half_as_float32, into, sum_to
+from ._elementwise import record1
+from .activation import relu_node
 
 # ---------------------------------------------------------------- on arrays
 
@@ -694,8 +696,42 @@ def linear(input, weight, bias=None):
     return out
 
 
-def _linear_data(input, weight, bias):
-    """The ndarray of :func:`linear`, or None for any other shape and dtype than a layer's."""
+# From this many results on, relu in the store of the product saves more than the choice costs.
+_MANY = 16384
+
+
+def linear_relu(input, weight, bias):
+    """``relu(linear(input, weight, bias))``, relu applied where the product is stored, and recorded as those two.
+
+    Args:
+        input, weight, bias: as those of :func:`linear`, which raises where they do not fit.
+
+    Returns:
+        The result, or None where the two operations have to be called: small results, no bias, other dtypes, autocast.
+    """
+    if bias is None or (active.n and state.enabled):
+        return None
+    shape = weight._data.shape
+    if len(shape) != 2 or not shape[1] or input._data.size // shape[1] * shape[0] < _MANY:
+        return None
+    y = _linear_data(input, weight, bias, kernels.BIAS_COLUMNS | kernels.RELU)
+    if y is None:
+        return None
+    out = wrap(y)
+    if (input._rg or weight._rg or bias._rg) and mode.grad:
+        # nobody reads the values of what stands between the two
+        between = wrap(y)
+        node = Linear(input, weight, bias)
+        node.shape = input._data.shape
+        between._rg, between._node = True, node
+        node.save(input if weight._rg else None, weight if input._rg else None)
+        record1(relu_node, between, out)
+    return out
+
+
+def _linear_data(input, weight, bias, flags=1):
+    """The ndarray of :func:`linear`, or None for any other shape and dtype than a layer's. flags: what happens to a
+    product with a bias before it is stored, see `mode` in kernels/_gemm.py."""
     x, w = input._data, weight._data
     dtype = x.dtype
     if (
@@ -721,9 +757,8 @@ def _linear_data(input, weight, bias):
         kernels.gemm(False, not tb, 1.0, flat, w, 0.0, y)
     else:
         b = bias._data
-        kernels.gemm_bias_act(
-            False, not tb, 1.0, flat, w, 0.0, y, b if b.flags.c_contiguous else np.ascontiguousarray(b), 1 if n else 0
-        )
+        b = b if b.flags.c_contiguous else np.ascontiguousarray(b)
+        kernels.gemm_bias_act(False, not tb, 1.0, flat, w, 0.0, y, b, flags if n else 0)
     return y if x.ndim == 2 else y.reshape((*shape[:-1], n))
 
 

@@ -6,9 +6,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
+from ...ops.linear import linear_relu
 from ...tensor import Tensor
 from ..parameter import Parameter
-from .module import Module, indent, typename
+from .activation import ReLU
+from .linear import Linear
+from .module import Module, indent, is_plain, typename
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
@@ -143,8 +146,20 @@ class Sequential(_ModuleSequence):
 
     def forward(self, input):
         """The last module's output."""
-        for module in self._modules.values():
-            input = module(input)
+        modules = list(self._modules.values())
+        count, i = len(modules), 0
+        while i < count:
+            module, out = modules[i], None
+            i += 1
+            if type(module) is Linear and i < count and type(modules[i]) is ReLU and type(input) is Tensor:
+                # one pass over the result where there would be two
+                if is_plain(module) and is_plain(modules[i]):
+                    out = linear_relu(input, module.weight, module.bias)
+            if out is None:
+                input = module(input)
+            else:
+                input = out
+                i += 1
         return input
 
     def __getitem__(self, idx):

@@ -73,6 +73,15 @@ def indent(text, n):
 _addindent = indent
 
 
+def is_plain(module):
+    """Whether a module's call is its class's ``forward`` and nothing else: no hooks, and no ``forward`` of its own."""
+    return not (
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        or _forward or _forward_pre or _backward or _backward_pre or module._compiled_call_impl is not None
+        or "forward" in module.__dict__
+    )  # fmt: skip
+
+
 class Module(HookMethods, TreeMethods, StateMethods, ConvertMethods):
     """Base class of all layers and models.
 
