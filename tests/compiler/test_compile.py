@@ -1,6 +1,7 @@
 """tnn.compile: replays give what the calls themselves give, bit for bit, or do not take place."""
 
 import copy
+import gc
 import math
 import pickle
 import random
@@ -649,3 +650,17 @@ def test_blocks_that_live_together_lie_apart():
                 other, other_start, other_end = lives[j]
                 if start <= other_end and other_start <= end:
                     assert offsets[i] + size <= offsets[j] or offsets[j] + other <= offsets[i]
+
+
+def test_the_collector_rests_while_a_call_is_looked_at():
+    # what it ends may run code of the user's, which is none of the call's
+    states = []
+
+    def function(x):
+        states.append(gc.isenabled())
+        return x * 2
+
+    fast = tnn.compile(function)
+    for _ in range(3):
+        fast(tnn.ones(3))
+    assert False in states and gc.isenabled()

@@ -75,11 +75,16 @@ class Watch:
     def __enter__(self):
         self.before = sys.getprofile()
         self.known = {id(o) for o in _containers()}
+        # what the collector would end, and the code that runs then, is none of the call's
+        self.collects = gc.isenabled()
+        gc.disable()
         sys.setprofile(self._event)
         return self
 
     def __exit__(self, *exc):
         sys.setprofile(self.before)
+        if self.collects:
+            gc.enable()
 
     def _seen(self, problem):
         if self.problem is None:

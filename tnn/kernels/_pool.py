@@ -140,6 +140,8 @@ def _general(shape, dtype):
     sizes = shape if isinstance(shape, tuple) else np.atleast_1d(shape).tolist()
     shape = tuple(map(index, sizes))
     dtype = np.dtype(dtype)
+    if dtype in _DTYPES and (out := _take(shape, dtype)) is not None:
+        return out
     nbytes = prod(shape) * dtype.itemsize
     if SMALL <= nbytes < _MOST_BYTES and not dtype.hasobject:
         memory = _take((nbytes,), _uint8)
