@@ -46,7 +46,7 @@ CASES += [
     LayerCase("MaxUnpool1d", lambda: nn.MaxUnpool1d(2), ((1, 2, 2),), (tnn.tensor([[[0, 2], [1, 3]]]),)),
     LayerCase("MaxUnpool3d", lambda: nn.MaxUnpool3d(2), ((1, 1, 1, 1, 2),), (tnn.tensor([[[[[0, 6]]]]]),)),
     LayerCase("FractionalMaxPool3d", lambda: nn.FractionalMaxPool3d(
-        2, 2, _random_samples=tnn.full((1, 2, 3), 0.3)), (V,), half=False, empty=False),
+        2, 1, _random_samples=tnn.full((1, 2, 3), 0.3)), (V,), half=False, empty=False),
     LayerCase("CTCLoss", CTCOfScores, ((4, 2, 3),), (tnn.tensor([[1, 2], [2, 2]]), (4, 4), (2, 2)),
               half=False, empty=False),
     LayerCase("NLLLoss2d", lambda: nn.NLLLoss2d(), ((1, 2, 2, 2),), (tnn.tensor([[[0, 1], [1, 1]]]),)),

@@ -112,6 +112,7 @@ def test_pooling_is_the_same_for_any_number_of_threads():
         (lambda x: F.max_unpool2d(x, tnn.zeros(1, dtype=tnn.int64), 2), RuntimeError),
         (lambda x: F.fractional_max_pool2d(x, 2), ValueError),
         (lambda x: F.fractional_max_pool2d(x, 2, output_size=9), RuntimeError),
+        (lambda x: F.fractional_max_pool3d(tnn.zeros(1, 1, 5, 5, 5), 2, output_size=4), RuntimeError),
         (lambda x: nn.FractionalMaxPool2d(2, output_ratio=2.0), ValueError),
     ],
 )

@@ -366,8 +366,9 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
         target = tuple(int(n * r) for n, r in zip(size, ratio, strict=True))
     else:
         target = tuple_of(function, "output_size", output_size, nd)
+    spare = 1 if nd == 3 else 0  # PyTorch wants volumes to be larger by one
     for n, ki, m in zip(size, k, target, strict=True):
-        if ki <= 0 or m <= 0 or m + ki - 1 > n:
+        if ki <= 0 or m <= 0 or m + ki - 1 + spare > n:
             raise RuntimeError(
                 f"{function}: kernel_size {list(k)} and output_size {list(target)} do not fit the "
                 f"input's size {list(size)}"
