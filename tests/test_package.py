@@ -112,7 +112,8 @@ def test_readme_example(tmp_path, monkeypatch):
 def test_readme_commands():
     text = (ROOT / "README.md").read_text()
     commands = [c.strip() for b in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for c in b.splitlines()]
-    assert [c for c in commands if c.startswith("python -m pytest ")] == ["python -m pytest -n 2 --dist loadfile"]
+    expected = ["python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"]
+    assert [c for c in commands if c.startswith("python -m pytest ")] == expected
     for command in commands:
         if command.startswith("python examples/"):
             assert (ROOT / command.split()[1]).exists()
