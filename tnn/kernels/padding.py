@@ -14,13 +14,15 @@ zeros around: 197 us with loops over each row, 95 us so).
 
 import numpy as np
 from numba import njit, prange
+from numba.core import config
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._simd import load, ptr, shift, store, vector_len
 from ._simd_pool import add_rows, frame_rows
 from ._simd_rows import MASKS, put_rows
 
-__all__ = ["MASKS", "pad_backward", "pad_forward", "pad_rows_backward", "pad_rows_forward"]
+# Whether rows go by vectors: where these have masks, and with the compiler.
+VECTORS = MASKS and not config.DISABLE_JIT
 
 
 @njit(**JIT)

@@ -17,7 +17,7 @@ from .creation import check_number
 
 # The unsigned integer of an element's size: moving elements needs no other type. And the float, for vectors.
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_FLOATS = {4: np.float32, 8: np.float64} if kernels.MASKS else {}
+_FLOATS = {4: np.float32, 8: np.float64} if kernels.VECTORS else {}
 
 _NAMES = {
     "constant": "ConstantPad",
