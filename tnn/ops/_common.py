@@ -66,6 +66,13 @@ def memory_order(shape, *strides):
     return tuple(order), tuple(sorted(order, key=order.__getitem__))
 
 
+def in_memory_order(data):
+    """An ndarray with its dimensions in their order in memory, and the axes that turn it back; the ndarray itself and
+    None where that is the order of rows."""
+    order = None if data.flags.c_contiguous else memory_order(data.shape, data.strides)
+    return (data, None) if order is None else (data.transpose(order[0]), order[1])
+
+
 def recording(*tensors):
     """Whether an operation on these tensors (None allowed) is to be recorded."""
     return mode.grad and any(t is not None and t._rg for t in tensors)

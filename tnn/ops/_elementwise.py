@@ -16,7 +16,7 @@ from ..autograd.node import Node
 from ..kernels._elementwise import plan
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, inplace, into, memory_order, row_major
+from ._common import F32, F64, HALF, in_memory_order, inplace, into, memory_order, row_major
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
@@ -211,10 +211,8 @@ def run1(kernel, x, p=0.0, q=0.0):
     out = kernel.small(x, p, q)
     if out is not None:
         return out
-    turned = None
-    if not x.flags.c_contiguous:
-        x, turned = _turned(x.shape, x)
-        x = x if x.flags.c_contiguous else row_major(x)
+    x, turned = in_memory_order(x)
+    x = x if x.flags.c_contiguous else row_major(x)
     out = empty(x.shape, kernel.result or x.dtype)
     kernel(x.ravel(), out.ravel(), p, q)
     return out if turned is None else out.transpose(turned)

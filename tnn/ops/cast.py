@@ -10,7 +10,7 @@ from ..autograd.node import Node
 from ..kernels import cast as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, check_device, device, wrap
-from ._common import F32, check_tensor, memory_order
+from ._common import F32, check_tensor, in_memory_order
 
 _BF16 = dtypes.bfloat16.np
 _E4M3 = dtypes.float8_e4m3fn.np
@@ -19,11 +19,9 @@ _E4M3 = dtypes.float8_e4m3fn.np
 def convert(data, np_dtype):
     """An ndarray converted to another dtype (a copy, with the order of dimensions in memory that it has): to and from
     bfloat16 by kernels, float to integer by truncation."""
-    if not data.flags.c_contiguous:
-        order = memory_order(data.shape, data.strides)
-        if order is not None:
-            return _converted(data.transpose(order[0]), np_dtype).transpose(order[1])
-    return _converted(data, np_dtype)
+    data, turned = in_memory_order(data)
+    out = _converted(data, np_dtype)
+    return out if turned is None else out.transpose(turned)
 
 
 def _converted(data, np_dtype):

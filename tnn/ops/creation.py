@@ -13,7 +13,7 @@ from ..kernels._copy import fill
 from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, check_device, wrap
-from ._common import check_tensor, into, memory_order
+from ._common import check_tensor, in_memory_order, into
 from .cast import convert
 
 # ---------------------------------------------------------------- what the factories share
@@ -78,10 +78,9 @@ def like(data, np_dtype, memory_format=None, size=None):
     """An uninitialised array with the shape of ``data``, and its order of dimensions in memory unless told not to."""
     if size is not None or data.flags.c_contiguous or memory_format is contiguous_format:
         return _empty(data.shape if size is None else size, np_dtype)
-    order = memory_order(data.shape, data.strides)
-    if order is None:
-        return _empty(data.shape, np_dtype)
-    return _empty(tuple(data.shape[i] for i in order[0]), np_dtype).transpose(order[1])
+    data, turned = in_memory_order(data)
+    out = _empty(data.shape, np_dtype)
+    return out if turned is None else out.transpose(turned)
 
 
 def check_number(value, dtype, function="full"):

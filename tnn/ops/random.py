@@ -14,7 +14,7 @@ from ..kernels import random as kernels
 from ..kernels._pool import empty as _empty
 from ..random import Generator, current_generator
 from ..tensor import Tensor
-from ._common import F32, F64, HALF
+from ._common import F32, F64, HALF, in_memory_order
 from .cast import convert
 
 # ---------------------------------------------------------------- what the fillers share
@@ -33,16 +33,10 @@ def generator_of(function, generator):
     return generator
 
 
-def in_memory_order(data):
-    """The array with its dimensions in the order that they have in memory: numbers are drawn in this order."""
-    if data.flags.c_contiguous or data.ndim < 2:
-        return data
-    return data.transpose(sorted(range(data.ndim), key=lambda i: -data.strides[i]))
-
-
 def _fill(data, draw, np_dtype=None):
-    """Runs ``draw(flat)`` on a flat array over the memory of ``data``, or on a buffer that is copied there."""
-    ordered = in_memory_order(data)
+    """Runs ``draw(flat)`` on a flat array over the memory of ``data``, or on a buffer that is copied there: numbers are
+    drawn in the order that the elements have in memory."""
+    ordered, _ = in_memory_order(data)
     if ordered.flags.c_contiguous and (np_dtype is None or np_dtype == data.dtype):
         draw(ordered.reshape(-1))
         return
@@ -370,11 +364,11 @@ def _bernoulli_of(p, size, g):
 
 
 def _fill_bernoulli(data, p, g):
-    ordered = in_memory_order(data)
+    ordered, turned = in_memory_order(data)
     if not isinstance(p, float):
         p = np.broadcast_to(p, data.shape)
-        if ordered is not data:
-            p = p.transpose(sorted(range(data.ndim), key=lambda i: -data.strides[i]))
+        if turned is not None:
+            p = p.transpose(np.argsort(turned))
         p = np.ascontiguousarray(p).reshape(-1)
         p = convert(p, F32) if p.dtype in HALF else p
     ordered[...] = _bernoulli_of(p, data.size, g).reshape(ordered.shape)

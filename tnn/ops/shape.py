@@ -13,7 +13,7 @@ from ..formats import contiguous_format
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import Size, Tensor, view_of, wrap
-from ._common import check_tensor, check_tensors, inplace_doc, memory_order, wrap_dim
+from ._common import check_tensor, check_tensors, in_memory_order, inplace_doc, wrap_dim
 
 
 def sizes_of(args, what="shape"):
@@ -841,11 +841,9 @@ def clone(input, *, memory_format=None):
     """
     if not isinstance(input, Tensor):
         check_tensor("clone", "input", input, 1)
-    d = input._data
-    order = None
-    if not d.flags.c_contiguous and memory_format is not contiguous_format:
-        order = memory_order(d.shape, d.strides)
-    out = wrap(contiguous_copy(d) if order is None else contiguous_copy(d.transpose(order[0])).transpose(order[1]))
+    d, turned = (input._data, None) if memory_format is contiguous_format else in_memory_order(input._data)
+    d = contiguous_copy(d)
+    out = wrap(d if turned is None else d.transpose(turned))
     if input._rg and mode.grad:
         Clone(input).attach(out)
     return out
