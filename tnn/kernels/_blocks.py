@@ -11,7 +11,7 @@ import ctypes
 import numpy as np
 from numba import njit, types
 
-from ._words import DATA, HELD, PLAIN, call, call_new, put, room, word
+from ._words import DATA, HELD, PLAIN, call, call_new, function_of_python, put, room, word
 
 SMALL = 65536  # arrays of fewer bytes have memory of their own
 ALIGN = 64
@@ -162,10 +162,7 @@ def prepare(new, hold, drop, set_base):
     for kept in (made, state):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
-    def address(name):
-        return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-
     state[[NEW, HOLD, DROP, SET_BASE]] = new, hold, drop, set_base
     state[[ARRAY, BYTE]] = id(np.ndarray), id(np.dtype(np.uint8))
-    state[[CAPSULE, FORGET]] = address("PyCapsule_New"), address("PyErr_Clear")
+    state[[CAPSULE, FORGET]] = [*map(function_of_python, ("PyCapsule_New", "PyErr_Clear"))]
     state[END] = made.library.get_pointer_to_function(made.fndesc.llvm_cfunc_wrapper_name)

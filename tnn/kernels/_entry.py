@@ -8,14 +8,15 @@ on eight elements, where dispatcher, `empty` and `ravel` took 0.6 us.
 
 An entry is a function (own, args, count) of integers: the address of its array of own words, the address of the
 arguments' addresses, and how many there are. It returns the address of a new reference to its result. What it cannot
-do (another dtype, an array with gaps, large arrays) it declines by returning None, and its caller goes the general way:
+do (another dtype, an array with gaps) it declines by returning None, and its caller goes the general way:
 
     out = kernel.small(x)
     if out is None:
         ...
 
-Entries hold the interpreter's lock, so they decline work that is worth other threads. Where objects do not lie as
-expected, or Numba does not compile, there are no entries: `builtin` gives a function that declines everything.
+Entries hold the interpreter's lock: for work that is worth other threads they let it go (`leave`, `enter`), or decline.
+Where objects do not lie as expected, or Numba does not compile, there are no entries: `builtin` gives a function that
+declines everything.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from ._words import (
     VALUE,
     call,
     call_new,
+    function_of_python,
     half_word,
     put,
     room,
@@ -266,18 +268,14 @@ def _function_of_numpy(number):
     return ctypes.c_void_p.from_address(table + number * ctypes.sizeof(ctypes.c_void_p)).value
 
 
-def _function_of_python(name):
-    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-
-
 @lru_cache(1)
 def _shared_words():
-    new, hold, drop = _function_of_numpy(_NEW_FROM_DESCR), *map(_function_of_python, ("Py_IncRef", "Py_DecRef"))
+    new, hold, drop = _function_of_numpy(_NEW_FROM_DESCR), *map(function_of_python, ("Py_IncRef", "Py_DecRef"))
     _blocks.prepare(new, hold, drop, _function_of_numpy(_SET_BASE_OBJECT))
     return [
         *map(id, (None, True, False, np.ndarray, float, tuple, *map(np.dtype, (np.float32, np.float64, np.int64)))),
         *(new, hold, drop, _blocks.STATE),
-        *map(_function_of_python, ("PyEval_SaveThread", "PyEval_RestoreThread")),
+        *map(function_of_python, ("PyEval_SaveThread", "PyEval_RestoreThread")),
     ]
 
 

@@ -11,7 +11,6 @@ that were used longest ago go first. Without the compiler there is no pool.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from math import prod
 from operator import index
@@ -24,7 +23,7 @@ from numba import njit
 from . import _blocks
 from ._blocks import SMALL
 from ._entry import OWN, TUPLE, builtin, declined, new, own_words
-from ._words import ITEMS, LENGTH, PLAIN, TYPE, call, put, room, word
+from ._words import ITEMS, LENGTH, PLAIN, TYPE, call, function_of_python, put, room, word
 
 # With fewer elements than this no dtype of numbers reaches SMALL.
 FEW = SMALL // 16
@@ -90,12 +89,10 @@ def _set_up():
     """Compile the entries, at the first array."""
     global _take, _trim
 
-    def function(name):
-        return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-
+    functions = map(function_of_python, ("PyLong_AsSsize_t", "PyErr_Clear"))
     kinds = [n for d in _DTYPES for n in (id(d), d.itemsize)]
     _trim = builtin(_shrink, "trim", [_blocks.STATE])[0]
-    _take = builtin(_make, "take", [id(int), function("PyLong_AsSsize_t"), function("PyErr_Clear"), *kinds])[0]
+    _take = builtin(_make, "take", [id(int), *functions, *kinds])[0]
 
 
 def _take(shape, dtype):

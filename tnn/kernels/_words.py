@@ -3,6 +3,8 @@
 Addresses are integers. Nothing here checks one.
 """
 
+import ctypes
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,6 +23,11 @@ DATA, NDIM, DIMS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
 LENGTH, ITEMS = 16, 24
 BYTES = 40
 HELD = 16
+
+
+def function_of_python(name):
+    """The address of a function of CPython's."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
 
 @intrinsic
