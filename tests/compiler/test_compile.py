@@ -3,8 +3,12 @@
 import copy
 import gc
 import math
+import os
 import pickle
 import random
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -664,3 +668,20 @@ def test_the_collector_rests_while_a_call_is_looked_at():
     for _ in range(3):
         fast(tnn.ones(3))
     assert False in states and gc.isenabled()
+
+
+def test_a_kernel_may_be_compiled_while_a_call_is_looked_at(tmp_path):
+    code = """
+        import tnn
+        x = tnn.linspace(-1, 1, 40_000)
+        tnn.where(x > 0, x, tnn.zeros(1))  # from here on large arrays go a way in that a recorded call does not take
+        fast = tnn.compile(lambda x: tnn.where(x > 0, x, x * 2))
+        for _ in range(4):
+            out = fast(x)
+        print(fast.reason, tnn.equal(out, tnn.where(x > 0, x, x * 2)))
+        """
+    env = {**os.environ, "TNN_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "None True\n"

@@ -25,6 +25,7 @@ _OTHERS = tuple(
     for name in ("numpy", "numba", "llvmlite", "ml_dtypes")
     if name in sys.modules
 )
+_NUMBA = os.path.dirname(sys.modules["numba"].__file__ or "numba") + os.sep
 _STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
 # Parts of tnn that keep Python objects of their own, which a replay would not move.
 _STATEFUL = tuple(
@@ -55,6 +56,13 @@ def _is_users(path):
     if path.startswith((_HERE, *_OTHERS, "<frozen")):
         return False
     return "site-packages" in path or not path.startswith(_STDLIB)
+
+
+def _is_generated(frame):
+    """Whether Numba has just made this code, as it does while it compiles a kernel that the call is first to use."""
+    back = frame.f_back
+    by = "" if back is None else back.f_code.co_filename
+    return frame.f_code.co_filename == "<string>" and by.startswith(_NUMBA)
 
 
 class Watch:
@@ -104,6 +112,7 @@ class Watch:
         path = code.co_filename
         if users is None:
             users = _is_users(path) and not frame.f_globals.get("__name__", "").startswith("namedtuple_")
+            users = users and not _is_generated(frame)
             self.codes[code] = users
             if users:
                 self._look_at(frame, code)
