@@ -12,7 +12,7 @@ either of them writes. What cannot be fused stays what it was.
 import numpy as np
 
 from ..kernels import _chain
-from ..kernels._elementwise import KERNELS, Mended, WithNumber, _number_left
+from ..kernels._elementwise import KERNELS, Mended, WithNumber, _number_left, merged
 from ..kernels.dropout import dropout_forward
 from ..kernels.random import bernoulli_forward
 from . import effects
@@ -173,17 +173,9 @@ def recut(sizes, strides, new):
     return tuple(out)
 
 
-def merged(sizes, columns):
+def joined(sizes, columns):
     """Neighbouring dimensions put together where all operands allow: the sizes, and each operand's strides."""
-    rows = []
-    for size, *strides in zip(sizes, *columns, strict=True):
-        if size == 1:
-            continue
-        if rows and all(s == t * size for s, t in zip(rows[-1][1:], strides, strict=True)):
-            rows[-1] = [rows[-1][0] * size, *strides]
-        else:
-            rows.append([size, *strides])
-    rows = rows or [[1, *[1] * len(columns)]]
+    rows = merged(sizes, *columns) or [[1, *[1] * len(columns)]]
     return [r[0] for r in rows], [[r[1 + k] for r in rows] for k in range(len(columns))]
 
 
@@ -242,7 +234,7 @@ class Group:
             return False
         members = [*self.points, point]
         columns = {(_place(r), s): s for p in members for r, s in _walks(p, sizes)}
-        dims, _ = merged(sizes, list(columns.values()))
+        dims, _ = joined(sizes, list(columns.values()))
         # rows as short as those that one of them walks through anyway cost nothing more
         least = min([SHORTEST, *(p.sizes[-1] for p in members if p.operation.name == "_strided")])
         long = len(dims) == 1 or dims[-1] >= least
@@ -392,7 +384,7 @@ class _Source:
             if kept(ref):
                 name = self._operand(ref, plain, "y")
                 self.body.append(f"{name}[i] = {self.values[place, plain].name}")
-        self.sizes, self.columns = merged(self.sizes, self.columns)
+        self.sizes, self.columns = joined(self.sizes, self.columns)
 
     def _operand(self, ref, strides, letter):
         for (known, name), column in zip(self.operands, self.columns, strict=True):

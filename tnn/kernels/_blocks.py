@@ -11,7 +11,8 @@ import ctypes
 import numpy as np
 from numba import njit, types
 
-from ._words import DATA, HELD, PLAIN, call, call_new, function_of_python, put, room, word
+from ._jit import PLAIN
+from ._words import DATA, HELD, call, call_new, function_of_python, put, room, word
 
 SMALL = 65536  # arrays of fewer bytes have memory of their own
 ALIGN = 64

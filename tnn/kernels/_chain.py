@@ -31,10 +31,9 @@ from . import _cache
 from ._elementwise import _LOOP, _in_type
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
+from ._words import WORD, put, room
 
-MOST = 48  # operands of a chain, those of `apart` too
-
-_WORD = ir.IntType(64)
+MOST = 48  # operands of a chain, those of `apart` too; `room` holds 64
 
 
 @intrinsic
@@ -72,10 +71,10 @@ def _call(typingctx, loop, at, offsets, n, numbers):
 
     def codegen(context, builder, signature, args):
         kinds = signature.args
-        count = cgutils.alloca_once(builder, _WORD)
-        moved = cgutils.alloca_once(builder, _WORD, size=_WORD(MOST))
+        count = cgutils.alloca_once(builder, WORD)
+        moved = cgutils.alloca_once(builder, WORD, size=WORD(MOST))
         base = context.make_array(kinds[1])(context, builder, args[1])
-        steps = builder.inttoptr(args[2], _WORD.as_pointer())
+        steps = builder.inttoptr(args[2], WORD.as_pointer())
         builder.store(base.nitems, count)
         with cgutils.for_range(builder, base.nitems) as k:
             address = builder.load(builder.gep(base.data, [k.index]))
@@ -85,46 +84,25 @@ def _call(typingctx, loop, at, offsets, n, numbers):
         nothing, raised = (cgutils.alloca_once(builder, pointer) for _ in range(2))
         leading = [builder.bitcast(p, pointer) for p in (nothing, raised, moved)]
         values = builder.bitcast(context.make_array(kinds[4])(context, builder, args[4]).data, pointer)
-        kind = ir.FunctionType(ir.IntType(32), [pointer] * 3 + [_WORD, pointer])
+        kind = ir.FunctionType(ir.IntType(32), [pointer] * 3 + [WORD, pointer])
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), [*leading, args[3], values])
         return context.get_dummy_value()
 
     return types.void(loop, at, offsets, n, numbers), codegen
 
 
-@intrinsic
-def _offsets(typingctx):
-    """The address of room for `MOST` words, until the function that asks returns."""
-
-    def codegen(context, builder, signature, args):
-        return builder.ptrtoint(cgutils.alloca_once(builder, _WORD, size=_WORD(MOST)), _WORD)
-
-    return types.intp(), codegen
-
-
-@intrinsic
-def _set(typingctx, address, value):
-    """Write a word."""
-
-    def codegen(context, builder, signature, args):
-        builder.store(args[1], builder.inttoptr(args[0], _WORD.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), codegen
-
-
 @njit(**JIT)
 def _piece(loop, at, dims, row, lo, n, numbers):
     """n elements of one innermost row, from element lo on."""
     last = dims.shape[0] - 1
-    offsets = _offsets()
+    offsets = room()
     for k in range(at.size):
         offset = lo * dims[last, k + 1]
         rest = row
         for d in range(last - 1, -1, -1):
             offset += rest % dims[d, 0] * dims[d, k + 1]
             rest //= dims[d, 0]
-        _set(offsets + 8 * k, offset)
+        put(offsets + 8 * k, offset)
     _call(loop, at, offsets, n, numbers)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numba.core import config
 
 from . import shape as kernels
+from ._elementwise import merged
 from ._move import move
 from ._pool import empty
 
@@ -60,29 +61,15 @@ def fill(d, value):
     kernels.fill(d.reshape(-1).view(bits), word)
 
 
-def _merged(shape, *strides):
-    """The dimensions of arrays of one shape, the last first, without those of size 1 and with those joined that follow
-    one another in all of them: lists [size, stride, ...]."""
-    dims: list[list[int]] = []
-    for size, *steps in zip(shape[::-1], *(s[::-1] for s in strides), strict=True):
-        if size == 1:
-            continue
-        if dims and all(step == s * dims[-1][0] for step, s in zip(steps, dims[-1][1:], strict=True)):
-            dims[-1][0] *= size
-        else:
-            dims.append([size, *steps])
-    return dims
-
-
 @lru_cache(1024)
 def _rows(shape, source, target, itemsize):
     """What `move` needs to copy from one array to another: its outer dimensions, a row's length and its steps in both;
     None where an element is not aligned."""
     if any(s % itemsize for s in source + target):
         return None
-    dims = _merged(shape, [s // itemsize for s in source], [s // itemsize for s in target])
-    row = dims.pop(0) if dims else [1, 1, 1]
-    return np.array(dims[::-1] or [[1, 0, 0]], np.int64), *row
+    dims = merged(shape, [s // itemsize for s in source], [s // itemsize for s in target])
+    row = dims.pop() if dims else [1, 1, 1]
+    return np.array(dims or [[1, 0, 0]], np.int64), *row
 
 
 @lru_cache(1024)
@@ -95,7 +82,7 @@ def _turned(shape, strides, itemsize):
     for size in reversed(shape):
         steps.append(step)
         step *= size
-    dims = _merged(shape, [s // itemsize for s in strides], steps[::-1])
+    dims = merged(shape, [s // itemsize for s in strides], steps[::-1])[::-1]
     unit = next((d for d in dims[1:] if d[1] == 1), None)
     if unit is None or dims[0][1] in (0, 1):
         return None

@@ -280,12 +280,24 @@ def _strided(loop, out, a, b, c, dims, p, q):
                 _task(loop, out, a, b, c, dims, row, 0, width, p, q)
 
 
+def merged(sizes, *columns):
+    """Dimensions of size 1 dropped, and neighbours put together where all operands allow: rows of a size and each
+    operand's stride, the innermost last; columns: each operand's strides."""
+    rows: list[list[int]] = []
+    for size, *strides in zip(sizes, *columns, strict=True):
+        if size == 1:
+            continue
+        if rows and all(s == t * size for s, t in zip(rows[-1][1:], strides, strict=True)):
+            rows[-1] = [rows[-1][0] * size, *strides]
+        else:
+            rows.append([size, *strides])
+    return rows
+
+
 @lru_cache(4096)
 def plan(shape, *operands):
-    """How to walk through broadcast C-contiguous operands: rows of (size, stride in each of three operands).
-
-    Dimensions of size 1 are dropped and neighbours merged where all operands allow it.
-    """
+    """How to walk through broadcast C-contiguous operands: rows of (size, stride in each of three operands), see
+    :func:`merged`."""
     operands = (*operands, *(operands[-1],) * (3 - len(operands)))
     columns = []
     for operand in operands:
@@ -294,15 +306,7 @@ def plan(shape, *operands):
             strides.append(0 if size == 1 else step)
             step *= size
         columns.append([0] * (len(shape) - len(operand)) + strides[::-1])
-    rows = []
-    for size, *strides in zip(shape, *columns, strict=True):
-        if size == 1:
-            continue
-        if rows and all(s == t * size for s, t in zip(rows[-1][1:], strides, strict=True)):
-            rows[-1] = [rows[-1][0] * size, *strides]
-        else:
-            rows.append([size, *strides])
-    return np.array(rows or [[1, 0, 0, 0]], np.int64)
+    return np.array(merged(shape, *columns) or [[1, 0, 0, 0]], np.int64)
 
 
 class Kernel:

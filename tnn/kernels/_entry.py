@@ -31,6 +31,7 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from . import _blocks
+from ._jit import PLAIN
 from ._words import (
     BYTES,
     DATA,
@@ -42,7 +43,6 @@ from ._words import (
     ITEMS,
     LENGTH,
     NDIM,
-    PLAIN,
     STRIDES,
     TYPE,
     VALUE,

@@ -29,6 +29,9 @@ JIT = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
 }
 
+# Without reassociation: sizes and addresses.
+PLAIN = {name: value for name, value in JIT.items() if name != "fastmath"}
+
 _cache.install()
 
 # -- threading layer -----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from numba.extending import intrinsic
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._simd import I64, PATH, Emit, load, new_function, shift, store
+from ._words import pointer8, pointer16, pointer32, pointer64
 
 
 def _emit_rows(module, scalar):
@@ -58,26 +59,10 @@ def _move_rows(typingctx, count, src, lds, dst, ldd, n):
     return types.void(size, pointer, size, pointer, size, size), codegen
 
 
-def _pointer_to(kind):
-    @intrinsic
-    def pointer(typingctx, address):
-        """An address as a pointer."""
-
-        def codegen(context, builder, signature, args):
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(kind)(types.intp), codegen
-
-    return pointer
-
-
-_pointer8, _pointer16 = _pointer_to(types.uint8), _pointer_to(types.uint16)
-_pointer32, _pointer64 = _pointer_to(types.float32), _pointer_to(types.float64)
-
-
 @njit(**JIT)
-def _offsets(outer, index):
-    """Where, in the source and in the target, the row of a number begins."""
+def offsets(outer, index):
+    """Where, in the source and in the copy, the part of number ``index`` begins; outer: for each dimension its size and
+    its strides in both, the last one fastest."""
     source, target = np.intp(0), np.intp(0)
     for d in range(outer.shape[0] - 1, -1, -1):
         i = index % outer[d, 0]
@@ -113,7 +98,7 @@ def _some(x, y, outer, step, apart, first, last, begin, width):
     """Columns from ``begin`` on, ``width`` of them, of the rows ``first`` to ``last``; floats."""
     size, lds, ldd = outer[-1]
     while first < last:
-        source, target = _offsets(outer, first)
+        source, target = offsets(outer, first)
         rows = min(last - first, size - first % size)
         src, dst = shift(x, source + begin * step), shift(y, target + begin * apart)
         if step == 1 and apart == 1:
@@ -128,20 +113,20 @@ def _some(x, y, outer, step, apart, first, last, begin, width):
 def _some_short(x, y, outer, step, apart, first, last, begin, width):
     """The same for elements of one or two bytes."""
     for row in range(first, last):
-        source, target = _offsets(outer, row)
+        source, target = offsets(outer, row)
         _row(width, shift(x, source + begin * step), step, shift(y, target + begin * apart), apart)
 
 
 @njit(**JIT)
 def _task(x, y, item, outer, step, apart, first, last, begin, width):
     if item == 4:
-        _some(_pointer32(x), _pointer32(y), outer, step, apart, first, last, begin, width)
+        _some(pointer32(x), pointer32(y), outer, step, apart, first, last, begin, width)
     elif item == 8:
-        _some(_pointer64(x), _pointer64(y), outer, step, apart, first, last, begin, width)
+        _some(pointer64(x), pointer64(y), outer, step, apart, first, last, begin, width)
     elif item == 2:
-        _some_short(_pointer16(x), _pointer16(y), outer, step, apart, first, last, begin, width)
+        _some_short(pointer16(x), pointer16(y), outer, step, apart, first, last, begin, width)
     else:
-        _some_short(_pointer8(x), _pointer8(y), outer, step, apart, first, last, begin, width)
+        _some_short(pointer8(x), pointer8(y), outer, step, apart, first, last, begin, width)
 
 
 @njit(parallel=True, **JIT)

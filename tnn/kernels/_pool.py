@@ -23,7 +23,8 @@ from numba import njit
 from . import _blocks
 from ._blocks import SMALL
 from ._entry import OWN, TUPLE, builtin, declined, new, own_words
-from ._words import ITEMS, LENGTH, PLAIN, TYPE, call, function_of_python, put, room, word
+from ._jit import PLAIN
+from ._words import ITEMS, LENGTH, TYPE, call, function_of_python, put, room, word
 
 # With fewer elements than this no dtype of numbers reaches SMALL.
 FEW = SMALL // 16

@@ -28,8 +28,8 @@ from ._entry import (
     size,
     vector,
 )
-from ._jit import GRAIN
-from ._words import DATA, DTYPE, PLAIN, VALUE, WORD, double, put, room, word
+from ._jit import GRAIN, PLAIN
+from ._words import DATA, DTYPE, VALUE, WORD, double, put, room, word
 
 # Own words: the loops for float32 and float64 (0: not compiled yet), the dtypes of the first operand and of the result
 # where these are not that of the other elements (0: they are), the drivers of flat arrays and of broadcast ones for

@@ -24,7 +24,8 @@ from ._entry import (
     size,
     vector,
 )
-from ._words import DATA, DTYPE, PLAIN, VALUE, double, word
+from ._jit import PLAIN
+from ._words import DATA, DTYPE, VALUE, double, word
 
 MOST = 4096  # elements of the input: less than the kernels take for more than one thread
 IGNORE = -100  # the target that is ignored unless another is named

@@ -29,8 +29,8 @@ from ._entry import (
     vector,
 )
 from ._gemm import gemm_bias_act
-from ._jit import GRAIN
-from ._words import DATA, DIMS, DTYPE, PLAIN, VALUE, double, word
+from ._jit import GRAIN, PLAIN
+from ._words import DATA, DIMS, DTYPE, VALUE, double, word
 
 MOST = 1 << 18  # multiplications that an entry does while it holds the interpreter's lock: some 5 us
 

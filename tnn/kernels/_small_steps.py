@@ -26,8 +26,8 @@ from ._entry import (
     same_shape,
     size,
 )
-from ._jit import GRAIN
-from ._words import DATA, DTYPE, ITEMS, LENGTH, PLAIN, TYPE, VALUE, WORD, word
+from ._jit import GRAIN, PLAIN
+from ._words import DATA, DTYPE, ITEMS, LENGTH, TYPE, VALUE, WORD, word
 
 # What kernels take: how many arrays (the parameter, the gradient, the states), floats and bools.
 SHAPES = [

@@ -13,9 +13,6 @@ from numba.extending import intrinsic
 WORD = ir.IntType(64)
 INT = ir.IntType(32)
 
-# Without reassociation: sizes and addresses.
-PLAIN = {"cache": True, "nogil": True, "error_model": "numpy"}
-
 # Where the fields of an object lie, in bytes: any object's type, a float's value, an array's fields, a tuple's, the
 # size of a dtype's elements, and what a capsule holds.
 TYPE, VALUE = 8, 16
@@ -60,24 +57,21 @@ def double(typingctx, address):
     return types.float64(types.intp), codegen
 
 
-@intrinsic
-def pointer32(typingctx, address):
-    """An address as a pointer to float32."""
+def _pointer_to(kind):
+    @intrinsic
+    def pointer(typingctx, address):
+        """An address as a pointer."""
 
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.FloatType().as_pointer())
+        def codegen(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.float32)(types.intp), codegen
+        return types.CPointer(kind)(types.intp), codegen
+
+    return pointer
 
 
-@intrinsic
-def pointer64(typingctx, address):
-    """An address as a pointer to float64."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.DoubleType().as_pointer())
-
-    return types.CPointer(types.float64)(types.intp), codegen
+pointer8, pointer16 = _pointer_to(types.uint8), _pointer_to(types.uint16)
+pointer32, pointer64 = _pointer_to(types.float32), _pointer_to(types.float64)
 
 
 @intrinsic

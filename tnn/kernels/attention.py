@@ -33,11 +33,11 @@ from numba import njit, prange
 
 from ._entry import ARRAY, F32, F64, OWN, builtin, declined, held, ndim, own_words
 from ._gemm import _pack_b
-from ._jit import JIT
+from ._jit import JIT, PLAIN
 from ._math import exp, log
 from ._simd import MR, NV, copy_rows, keep, load, number, ptr, scratch, shift, store, tile, vector_len
 from ._simd_softmax import pointer_at, row_exp, row_grad, row_max
-from ._words import DATA, DTYPE, PLAIN, STRIDES, TYPE, put, word
+from ._words import DATA, DTYPE, STRIDES, TYPE, put, word
 from .random import LEFT, WORDS, _twist, bernoulli_forward
 
 ROWS = 64

@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
+from ._move import offsets
 
 _TILE = 32
 
@@ -99,19 +100,6 @@ def reverse_rows(x, y):
 
 
 @njit(**JIT)
-def _offsets(outer, index):
-    """Where, in the source and in the copy, the part of number ``index`` begins; outer: for each dimension its size and
-    its strides in both, the last one fastest."""
-    source, target = np.intp(0), np.intp(0)
-    for d in range(outer.shape[0] - 1, -1, -1):
-        i = index % outer[d, 0]
-        index //= outer[d, 0]
-        source += i * outer[d, 1]
-        target += i * outer[d, 2]
-    return source, target
-
-
-@njit(**JIT)
 def _copy_with_step(x, y, step):
     for i in range(np.uintp(y.shape[0])):
         y[i] = x[i * np.uintp(step)]
@@ -131,7 +119,7 @@ def _tiles(x, y, outer, m, n, sx, sy, high, wide, first, last):
     buffer = np.empty(wide * pad, x.dtype)
     down, across = (m + high - 1) // high, (n + wide - 1) // wide
     for task in range(first, last):
-        source, target = _offsets(outer, task // (down * across))
+        source, target = offsets(outer, task // (down * across))
         i, j = task // across % down * high, task % across * wide
         rows, columns = min(high, m - i), min(wide, n - j)
         if columns < 8:
@@ -149,7 +137,7 @@ def _tiles(x, y, outer, m, n, sx, sy, high, wide, first, last):
 
 @njit(parallel=True, **JIT)
 def copy_turned(x, y, outer, m, n, sx, sy):
-    """Writes y[a sy + b] = x[a + b sx], a < m, b < n, for all places that ``outer`` (see `_offsets`) names."""
+    """Writes y[a sy + b] = x[a + b sx], a < m, b < n, for all places of ``outer`` (see `offsets` in _move.py)."""
     wide = min(n, _TILE)
     high = min(m, _TILE * _TILE // wide)
     parts = y.shape[0] // (m * n) * ((m + high - 1) // high) * ((n + wide - 1) // wide)
