@@ -127,7 +127,7 @@ class Copy:
         self.kernels.mkdir(parents=True)
         (root / "tnn" / "__init__.py").write_text("")
         (self.kernels / "__init__.py").write_text("")
-        for name in ("_jit.py", "_cache.py", "_threads.py"):
+        for name in ("_jit.py", "_cache.py", "_callees.py", "_threads.py"):
             shutil.copy(HERE / name, self.kernels / name)
         for name, text in FILES.items():
             (self.kernels / name).write_text(textwrap.dedent(text))

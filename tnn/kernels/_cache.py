@@ -36,16 +36,16 @@ from pathlib import Path
 import llvmlite
 import numba
 import numpy as np
-from llvmlite.binding import Linkage
 from numba.core import compiler, config, dispatcher, serialize, sigutils
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
-from numba.core.codegen import CPUCodeLibrary
 from numba.core.dispatcher import Dispatcher
 
-FORMAT = 1
+from . import _callees
+from ._callees import KERNELS
+
+FORMAT = 2
 MAGIC = b"tnn-kernel-%d\n" % FORMAT
-KERNELS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 PACKAGE = os.path.dirname(KERNELS.rstrip(os.sep)) + os.sep
 # Variables of ours that do not change machine code.
 NEUTRAL = {"TNN_CACHE_DIR", "TNN_CACHE_LIMIT", "TNN_NUM_THREADS"}
@@ -271,7 +271,8 @@ class KernelCache(_Cache):
         if stamp is None or any(isinstance(t, numba.types.Callable) for t in args):
             return None
         function = _digest_function(self._owner.py_func, describe(self._owner.targetoptions))
-        key = repr((stamp, function, str(args), str(returns), codegen.magic_tuple(), _environment()))
+        callee = _callees.wanted_as_callee()
+        key = repr((stamp, function, str(args), str(returns), callee, codegen.magic_tuple(), _environment()))
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]
         return Path(self.cache_path) / f"{self._owner.py_func.__name__}-{digest}.nbc"
 
@@ -285,7 +286,8 @@ class KernelCache(_Cache):
         if payload is None:
             _announce()
             return None
-        return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+        rebuild = _callees.rebuilt if _callees.wanted_as_callee() else compiler.CompileResult._rebuild
+        return rebuild(target_context, *pickle.loads(payload))
 
     def save_overload(self, sig, data) -> None:
         """Keep a compiled function; what goes wrong here costs a later compilation and nothing else."""
@@ -294,7 +296,7 @@ class KernelCache(_Cache):
         file = self._file(sig, data.codegen)
         if file is None:
             return
-        payload = serialize.dumps(data._reduce())
+        payload = serialize.dumps(_callees.reduced(data) if _callees.is_callee(data) else data._reduce())
         try:
             _save(file, payload)
         except OSError as error:
@@ -396,26 +398,10 @@ def _scatter_names() -> None:
     FunctionIdentity._unique_ids = itertools.count(int.from_bytes(os.urandom(5), "little") + 1)
 
 
-_numba_optimize = CPUCodeLibrary._optimize_final_module
-_OURS = "".join(f"{len(part)}{part}" for part in __name__.split(".")[:-1])
-
-
-def _optimize_own_copies(self: CPUCodeLibrary) -> None:
-    # Each compiled function carries copies of the helpers that it calls, optimized along with it, as weak symbols. In
-    # the process that compiled them the linker takes the helper's first version, which can round differently (another
-    # choice of fused multiply-adds); a process that reads the cache has the copy alone. So the copies become local.
-    functions = [f for f in self._final_module.functions if not f.is_declaration]
-    if any(f.linkage == Linkage.external and _OURS in f.name for f in functions):
-        for f in functions:
-            if f.linkage in (Linkage.linkonce_odr, Linkage.weak_odr):
-                f.linkage = "internal"
-    _numba_optimize(self)
-
-
 def install() -> None:
     """Give functions under ``tnn/kernels/`` this cache. Called once, before the first kernel is decorated."""
     dispatcher.Dispatcher.enable_caching = _enable_caching
-    CPUCodeLibrary._optimize_final_module = _optimize_own_copies
+    _callees.install()
     _scatter_names()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_scatter_names)

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit, prange
 
 from . import _math as m
+from ._callees import ahead
 from ._jit import JIT
 
 # Fewer states over all samples and times than this are not worth threads.
@@ -54,6 +55,7 @@ def _spread(targets, start, length, blank, label, never):
         never[s] = 0.0 if s > 1 and label[s] != label[s - 2] else -np.inf
 
 
+@ahead
 @njit(**JIT)
 def _step(emitted, never, before, after):
     """One step in time for all states: after[s] from before[s], before[s + 1] and before[s + 2], where the state s is
@@ -119,6 +121,7 @@ def ctc_forward(x, targets, start, steps, length, blank, alpha, loss):
             loss[n] = _forward(x, n, targets, start[n], steps[n], length[n], blank, alpha[n])
 
 
+@ahead
 @njit(**JIT)
 def _slope(x, label, alpha, beta, emitted, loss, g, total, gx):
     """The gradient of one step in time; total (classes,) and emitted (states,) are overwritten."""

@@ -16,6 +16,7 @@ over rows, 60 us so). Sums are taken along the columns first, where rows are con
 import numpy as np
 from numba import njit, prange
 
+from ._callees import ahead
 from ._jit import GRAIN, JIT
 from ._simd import VECTOR_BYTES, VL32, keep, load, number, ptr, scratch, shift, store, vector_len
 from ._simd_pool import add_rows, max_rows, top_rows
@@ -419,6 +420,19 @@ def _divide(y, od, oh, rows, geo, include_pad, divisor, wide, same):
         j = many if same else j + 1
 
 
+@ahead
+@njit(**JIT)
+def _sum_far(lines, pitch, rows, sw, kw, y, ow):
+    """As ``_sum_taps`` for any stride."""
+    for r in range(rows):
+        line, out = shift(lines, r * pitch), shift(y, r * ow)
+        for i in range(ow):
+            total = number(y, 0)
+            for c in range(kw):
+                total += load(line, i * sw + c)
+            store(out, i, total)
+
+
 @njit(**JIT)
 def _sum_taps(lines, pitch, rows, sw, kw, taps, ones, room, y, ow):
     """y[r*ow + i] = sum over c < kw of lines[r*pitch + i*sw + c]; ``room``: as many elements as the lines."""
@@ -432,13 +446,7 @@ def _sum_taps(lines, pitch, rows, sw, kw, taps, ones, room, y, ow):
             taps[c] = c % sw * (pitch // 2) + c // sw
         sum_rows(kw, ptr(taps, 0), ptr(ones, 0), source, step, number(y, 0), y, ow, ow, rows)
         return
-    for r in range(rows):
-        line, out = shift(lines, r * pitch), shift(y, r * ow)
-        for i in range(ow):
-            total = number(y, 0)
-            for c in range(kw):
-                total += load(line, i * sw + c)
-            store(out, i, total)
+    _sum_far(lines, pitch, rows, sw, kw, y, ow)
 
 
 @njit(**JIT)
