@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import os
 
 import numpy as np
 import pytest
@@ -150,6 +151,23 @@ def test_spawn(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "1"]
     with pytest.raises(tnn.multiprocessing.ProcessRaisedException, match="Process 2 terminated (.*\n)*ValueError: two"):
         tnn.multiprocessing.spawn(write_rank, args=(tmp_path,), nprocs=3)
+
+
+def test_a_process_that_ends_while_it_is_waited_for():
+    class Ending:
+        exitcode = 0
+
+        def __init__(self):
+            self.answers = [True]
+            self.sentinel, writer = os.pipe()
+            os.close(writer)
+
+        def is_alive(self):
+            return bool(self.answers and self.answers.pop())
+
+    ending = Ending()
+    assert tnn.multiprocessing.ProcessContext([ending], None).join(0.1)
+    os.close(ending.sentinel)
 
 
 def test_make_tensor():

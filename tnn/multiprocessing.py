@@ -65,8 +65,9 @@ class ProcessContext:
         """
         from multiprocessing.connection import wait
 
-        while any(p.is_alive() for p in self.processes):
-            if not wait([p.sentinel for p in self.processes if p.is_alive()], timeout):
+        # Asked once: of nothing, `wait` waits for ever.
+        while alive := [p.sentinel for p in self.processes if p.is_alive()]:
+            if not wait(alive, timeout):
                 return False
             if any(p.exitcode not in (0, None) for p in self.processes):
                 break
