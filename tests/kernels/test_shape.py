@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tnn.kernels import shape as kernels
-from tnn.kernels._copy import contiguous_copy
+from tnn.kernels._copy import contiguous_copy, fill
 
 pytestmark = [pytest.mark.boundscheck, pytest.mark.nojit]
 
@@ -67,8 +67,15 @@ def test_contiguous_copy_of_steps_parts_and_repetitions():
     np.testing.assert_array_equal(contiguous_copy(mask), mask)
 
 
-@pytest.mark.parametrize("n", [0, 5, 100_003])
-def test_fill(n):
-    y = np.zeros(n + 2, np.uint32)
-    kernels.fill(y[1:-1], np.uint32(7))
-    np.testing.assert_array_equal(y, [0] + [7] * n + [0])
+FILLED = [(np.uint8, 255), (np.float16, -1.5), (np.int32, -7), (np.float64, np.nan), (np.float64, 1e-300)]
+FILLED += [(np.float32, v) for v in (0, 0.0, -0.0, 7, True, np.inf)]
+
+
+@pytest.mark.parametrize("n", [0, 5, 300_003])
+@pytest.mark.parametrize(("dtype", "value"), FILLED)
+def test_fill(dtype, value, n):
+    y = np.ones(n + 2, dtype)
+    fill(y[1:-1], value)
+    expected = np.ones(n + 2, dtype)
+    expected[1:-1] = value
+    assert y.tobytes() == expected.tobytes()

@@ -9,13 +9,13 @@ from . import shape as kernels
 from ._elementwise import merged
 from ._move import move
 from ._pool import empty
+from ._words import address
 
 # Below this many elements NumPy's copy is faster than a call of a kernel.
 _FEW = 4096
 # From this many bytes on, setting all elements pays for starting threads: 2 MiB in 13 us, by one thread 37.
 _LARGE = 1 << 18
 BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_ZERO = {bits: bits(0) for bits in BITS.values()}
 
 
 def contiguous_copy(d):
@@ -47,18 +47,28 @@ def assign(target, source):
     if plan is None:
         np.copyto(target, source)
     else:
-        move(source.ctypes.data, target.ctypes.data, target.itemsize, *plan)
+        move(address(source), address(target), target.itemsize, *plan)
 
 
 def fill(d, value):
     """Sets all elements of an ndarray to a number, with all threads where it is large."""
-    if d.nbytes < _LARGE or not d.flags.c_contiguous or d.itemsize not in BITS:
+    if d.nbytes < _LARGE or not d.flags.c_contiguous or d.itemsize not in BITS or config.DISABLE_JIT:
         d.fill(value)
-        return
-    bits = BITS[d.itemsize]
-    # Zero by itself: turning a number into bits takes 5 us. An int, since -0.0 equals it too.
-    word = _ZERO[bits] if type(value) is int and value == 0 else np.array(value).astype(d.dtype).view(bits)[()]
-    kernels.fill(d.reshape(-1).view(bits), word)
+    else:
+        # 0.0 equals -0.0, which has other bits.
+        known = value != 0 or type(value) is int
+        pattern = _pattern(value, d.dtype) if known else _bits(value, d.dtype)
+        kernels.fill(address(d), d.nbytes, pattern)
+
+
+def _bits(value, dtype):
+    """Eight bytes of a number as a dtype keeps it, over and over, as an int."""
+    with np.errstate(over="ignore"):
+        return int(np.full(8 // dtype.itemsize, value).astype(dtype).view(np.int64)[0])
+
+
+# Turning a number into bits takes 5 us.
+_pattern = lru_cache(256, typed=True)(_bits)
 
 
 @lru_cache(1024)

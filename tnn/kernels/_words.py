@@ -5,6 +5,7 @@ Addresses are integers. Nothing here checks one.
 
 import ctypes
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -20,6 +21,23 @@ DATA, NDIM, DIMS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
 LENGTH, ITEMS = 16, 24
 BYTES = 40
 HELD = 16
+
+
+_word_at = ctypes.c_ssize_t.from_address
+_some = np.zeros(1)
+
+
+if _word_at(id(_some) + DATA).value == _some.ctypes.data:
+
+    def address(x):
+        """Where an ndarray's elements begin. (0.2 us, ``x.ctypes.data`` takes 1.1.)"""
+        return _word_at(id(x) + DATA).value
+
+else:  # another Python than CPython, or other fields
+
+    def address(x):
+        """Where an ndarray's elements begin."""
+        return x.ctypes.data
 
 
 def function_of_python(name):
@@ -72,6 +90,7 @@ def _pointer_to(kind):
 
 pointer8, pointer16 = _pointer_to(types.uint8), _pointer_to(types.uint16)
 pointer32, pointer64 = _pointer_to(types.float32), _pointer_to(types.float64)
+pointer_to_words = _pointer_to(types.int64)
 
 
 @intrinsic

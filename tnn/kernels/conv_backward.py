@@ -1,6 +1,5 @@
 """Gradients of convolution. See ``conv`` for the method and the arrays."""
 
-
 import numpy as np
 from numba import njit, prange
 from numba.extending import intrinsic

