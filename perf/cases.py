@@ -20,6 +20,7 @@ from making import (
     encoder,
     encoder_step,
     forward,
+    gpt_step,
     inference,
     layer,
     lenet,
@@ -446,8 +447,13 @@ for width in (32, 80, 128):
 layer("multihead 256 8 heads 16x64", "attention", lambda lib: Attention(lib, 256, 8), (16, 64, 256))
 layer("multihead cross masked 256 8 heads 16x64", "attention", lambda lib: Attention(lib, 256, 8, (64, 48)),
       (16, 64, 256), (16, 48, 256))  # fmt: skip
-layer("decoder layer d=128 16x32", "attention",
-      lambda lib: lib.nn.TransformerDecoderLayer(128, 4, 512, 0.0, batch_first=True), (16, 32, 128), (16, 48, 128))
+layer(
+    "decoder layer d=128 16x32",
+    "attention",
+    lambda lib: lib.nn.TransformerDecoderLayer(128, 4, 512, 0.0, batch_first=True),
+    (16, 32, 128),
+    (16, 48, 128),
+)
 for rate in (0.1, 0.0):
     layer(
         f"encoder layer d=128 16x64 dropout {rate}",
@@ -456,6 +462,7 @@ for rate in (0.1, 0.0):
         (16, 64, 128),
     )
     add(f"step two-layer encoder d=128 16x64 dropout {rate}", "attention", encoder_step(rate))
+add("step GPT 4 layers d=128 32x128", "attention", gpt_step())
 
 # -- chains: what a compiler can fuse ------------------------------------------------------------------------------
 

@@ -257,6 +257,44 @@ def encoder_step(dropout):
     return make
 
 
+def gpt_step():
+    """Times an AdamW step of the model of examples/char_gpt.py, with its clipping of the gradient."""
+
+    def make(lib):
+        lib.manual_seed(0)
+        nn, width, context, letters = lib.nn, 128, 128, 96
+
+        class GPT(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.tokens, self.places = nn.Embedding(letters, width), nn.Embedding(context, width)
+                layer = nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+                self.body = nn.TransformerEncoder(layer, 4, nn.LayerNorm(width), enable_nested_tensor=False)
+                mask = nn.Transformer.generate_square_subsequent_mask(context)
+                self.register_buffer("mask", mask, persistent=False)
+
+            def forward(self, x):
+                y = self.body(self.tokens(x) + self.places.weight, mask=self.mask, is_causal=True)
+                return nn.functional.linear(y, self.tokens.weight)
+
+        model = GPT()
+        x, y = (lib.randint(0, letters, (32, context)) for _ in range(2))
+        opt = lib.optim.AdamW(model.parameters(), lr=1e-3)
+
+        def run():
+            opt.zero_grad()
+            loss = nn.functional.cross_entropy(model(x).reshape(-1, letters), y.reshape(-1))
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            opt.step()
+            return loss
+
+        run.work = lambda: step_work(model, [x], 2)
+        return run
+
+    return make
+
+
 def optimizer_step(optimizer, sizes, states, **options):
     """Times an optimizer's step over parameters of the given shapes, whose gradients stay."""
 

@@ -426,6 +426,8 @@ def test_names_of_nodes():
         "UpsampleNearestExact1DBackward0": F.interpolate(s, scale_factor=2, mode="nearest-exact"),
         "UnsafeViewBackward0": F.linear(s, tnn.ones(2, 4)), "MedianBackward1": v.median(0).values,
         "SumBackward1": F.cosine_similarity(s, s),
+        "PixelShuffleBackward0": F.pixel_shuffle(x.reshape(1, 8, 2, 2), 2),
+        "PixelUnshuffleBackward0": F.pixel_unshuffle(x, 2), "ChannelShuffleBackward0": F.channel_shuffle(x, 2),
         "MultiMarginLossBackward0": F.multi_margin_loss(s[0], tnn.tensor([0, 1])),
     }  # fmt: skip
     assert {name: y.grad_fn.name() for name, y in names.items()} == {name: name for name in names}

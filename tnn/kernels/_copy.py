@@ -32,10 +32,13 @@ def contiguous_copy(d):
     if plan is None:
         assign(out, d)
         return out
-    extent, outer, inner = plan
+    extent, order, outer, inner = plan
     bits = BITS[d.itemsize]
-    source = np.lib.stride_tricks.as_strided(d, (extent,), (d.itemsize,)).view(bits)
-    kernels.copy_turned(source, out.reshape(-1).view(bits), outer, *inner)
+    if order is None:
+        source = np.lib.stride_tricks.as_strided(d, (extent,), (d.itemsize,))
+    else:  # 1 us, where `as_strided` takes 6
+        source = d.transpose(order).reshape(-1)
+    kernels.copy_turned(source.view(bits), out.reshape(-1).view(bits), outer, *inner)
     return out
 
 
@@ -84,8 +87,9 @@ def _rows(shape, source, target, itemsize):
 
 @lru_cache(1024)
 def _turned(shape, strides, itemsize):
-    """How to copy an array that is contiguous in another dimension than the last: its extent in elements, its outer
-    dimensions and the inner loop's numbers for `copy_turned`; None where it is not so, or a stride is negative."""
+    """How to copy an array that is contiguous in another dimension than the last: its extent in elements, the order of
+    dimensions in which it is contiguous (None: there is none), its outer dimensions and the inner loop's numbers for
+    `copy_turned`; None where it is not so, or a stride is negative."""
     if any(s < 0 or s % itemsize for s in strides):
         return None
     steps, step = [], 1
@@ -100,4 +104,10 @@ def _turned(shape, strides, itemsize):
     last = dims.pop(0)
     dims.remove(unit)
     inner = (unit[0], last[0], last[1], unit[2])
-    return extent, np.array(dims[::-1] or [[1, 0, 0]], np.int64), inner
+    order, step = sorted(range(len(shape)), key=lambda d: (-strides[d], -shape[d])), itemsize
+    for d in reversed(order):
+        if shape[d] > 1 and strides[d] != step:
+            order = None
+            break
+        step *= shape[d]
+    return extent, order, np.array(dims[::-1] or [[1, 0, 0]], np.int64), inner

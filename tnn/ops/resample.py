@@ -3,6 +3,7 @@
 import math
 import warnings
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..dtypes import uint8
 from ..kernels import resample as kernels
+from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
@@ -355,6 +357,35 @@ def upsample_bilinear(input, size=None, scale_factor=None):
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
+class _Rearranged(Node):
+    __slots__ = ("inverse",)
+
+    def backward(self, grad):
+        return self.inverse(grad)
+
+
+class PixelShuffle(_Rearranged):
+    __slots__ = ()
+
+
+class PixelUnshuffle(_Rearranged):
+    __slots__ = ()
+
+
+class ChannelShuffle(_Rearranged):
+    __slots__ = ()
+
+
+def _rearranged(node_type, input, parts, order, shape, inverse):
+    """A copy in ``shape`` of the input seen in the shape ``parts`` with its dimensions in ``order``."""
+    out = wrap(contiguous_copy(dense(input).reshape(parts).transpose(order)).reshape(shape))
+    if input._rg and grad_mode.grad:
+        node = node_type(input)
+        node.inverse = inverse
+        node.attach(out)
+    return out
+
+
 def pixel_shuffle(input, upscale_factor):
     """(..., C r^2, H, W) to (..., C, H r, W r): channels become pixels (Shi et al., arXiv 1609.05158).
 
@@ -384,9 +415,9 @@ def pixel_shuffle(input, upscale_factor):
             "upscale_factor, but "
             f"input.size(-3)={c} is not divisible by {r * r}"
         )
-    n = len(batch)
-    x = input.reshape(*batch, c // (r * r), r, r, h, w)
-    return x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2).reshape(*batch, c // (r * r), h * r, w * r)
+    n = prod(batch)
+    parts, shape = (n, c // (r * r), r, r, h, w), (*batch, c // (r * r), h * r, w * r)
+    return _rearranged(PixelShuffle, input, parts, (0, 1, 4, 2, 5, 3), shape, lambda g: pixel_unshuffle(g, r))
 
 
 def pixel_unshuffle(input, downscale_factor):
@@ -418,9 +449,9 @@ def pixel_unshuffle(input, downscale_factor):
             raise RuntimeError(
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but {n} is not divisible by {r}"
             )
-    n = len(batch)
-    x = input.reshape(*batch, c, h // r, r, w // r, r)
-    return x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3).reshape(*batch, c * r * r, h // r, w // r)
+    n = prod(batch)
+    parts, shape = (n, c, h // r, r, w // r, r), (*batch, c * r * r, h // r, w // r)
+    return _rearranged(PixelUnshuffle, input, parts, (0, 1, 3, 5, 2, 4), shape, lambda g: pixel_shuffle(g, r))
 
 
 def channel_shuffle(input, groups):
@@ -447,7 +478,8 @@ def channel_shuffle(input, groups):
         raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
     if c % groups:
         raise RuntimeError(f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
-    return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)
+    parts, shape = (n, groups, c // groups, prod(rest)), input._data.shape
+    return _rearranged(ChannelShuffle, input, parts, (0, 2, 1, 3), shape, lambda g: channel_shuffle(g, c // groups))
 
 
 native_channel_shuffle = channel_shuffle
