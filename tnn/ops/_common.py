@@ -4,6 +4,7 @@ forms, argument checks."""
 import functools
 import inspect
 import operator
+import warnings
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from .. import dtypes
 from ..autograd.autocast import active, run
 from ..autograd.grad_mode import mode
 from ..autograd.node import Version
+from ..kernels._words import address
 from ..tensor import Tensor, wrap
+from . import _out
 
 F32 = dtypes.float32.np
 F64 = dtypes.float64.np
@@ -228,6 +231,11 @@ def _check_alike(fn, found):
 
 
 def _in_float32(fn, args, kwargs, alike=False):
+    given = kwargs.get("out")
+    if given is not None:
+        kwargs = {k: a for k, a in kwargs.items() if k != "out"}
+        if not any(isinstance(a, Tensor) and a._data.dtype in HALF for a in (*args, *kwargs.values())):
+            return fn(*args, **kwargs, out=given)
     found = [a.dtype for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.dtype.is_floating_point]
     if alike:
         _check_alike(fn, found if alike is True else _dtypes_of(fn, alike, args, kwargs))
@@ -239,13 +247,12 @@ def _in_float32(fn, args, kwargs, alike=False):
     def down(a):
         return a.to(target) if isinstance(a, Tensor) and a._data.dtype == F32 else a
 
-    given = kwargs.get("out")
-    out = fn(*(up(a) for a in args), **{k: up(a) for k, a in kwargs.items() if k != "out"})
-    if given is not None:
-        return into(given, down(out))
+    out = fn(*(up(a) for a in args), **{k: up(a) for k, a in kwargs.items()})
     if isinstance(out, tuple):
-        return type(out)(*map(down, out)) if hasattr(out, "_fields") else tuple(map(down, out))
-    return [down(a) for a in out] if isinstance(out, list) else down(out)
+        out = type(out)(*map(down, out)) if hasattr(out, "_fields") else tuple(map(down, out))
+    else:
+        out = [down(a) for a in out] if isinstance(out, list) else down(out)
+    return out if given is None else into(given, out, fn.__name__, *args, *kwargs.values())
 
 
 def in_float64(op, input, *args, cut=np.trunc):
@@ -320,57 +327,122 @@ def inplace(op):
     return method
 
 
-def _check_own_memory(out, inputs):
-    """Raises RuntimeError where writing to ``out`` would write an element twice, or change an input."""
+def _is_part(d, x):
+    """Whether two ndarrays share memory without being the same."""
+    at, start = address(d), address(x)
+    if at >= start + x.nbytes or start >= at + d.nbytes:
+        return False
+    if at == start and d.nbytes == x.nbytes:
+        return d.strides != x.strides
+    return d.flags.forc and x.flags.forc
+
+
+def _check_own_memory(out, inputs, apart):
+    """Raises RuntimeError where writing to ``out`` would write an element twice, or change an input.
+
+    Args:
+        apart: ``out`` must not even be an input itself.
+    """
     d = out._data
-    if d.size and any(n > 1 and step == 0 for n, step in zip(d.shape, d.strides, strict=True)):
+    if 0 in d.strides and d.size and any(n > 1 and step == 0 for n, step in zip(d.shape, d.strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
-    if any(out is t or np.may_share_memory(d, t._data) for t in inputs):
+    for t in inputs:
+        if isinstance(t, Tensor) and (
+            out is t or np.may_share_memory(d, t._data) if apart else out is not t and _is_part(d, t._data)
+        ):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                "memory location. Please clone() the tensor before performing the operation."
+            )
+
+
+def _check_out_dtype(op, want, got):
+    """Raises where an operation's ``out`` is of a dtype that it does not take: see :mod:`tnn.ops._out`."""
+    name = op.partition(".")[0]
+    impossible, refused = _out.RULES.get(op) or _out.RULES.get(name, _out.DEFAULT)
+    message = refused if dtypes.can_cast(want, got) else impossible
+    if message is not None:
+        fields = {"want": want.torch_name, "got": got.torch_name, "name": name.removeprefix("linalg_")}
+        fields["c_want"], fields["c_got"] = (_out.C_NAMES[fields[k]] for k in ("want", "got"))
+        raise _out.ERRORS.get(name, RuntimeError)(message.format(**fields))
+
+
+def _check_out(out, result, op, inputs):
+    """Raises unless ``out`` takes an operation's result; warns where it is resized."""
+    if not isinstance(out, Tensor):
+        check_tensor(op.partition(".")[0], "out", out)
+    if result._rg or (out._rg and mode.grad):
+        name = op.partition(".")[0]
         raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
-            "memory location. Please clone() the tensor before performing the operation."
+            f"{_out.RECORDED.get(name, name)}(): functions with out=... arguments don't support automatic "
+            "differentiation, but one of the arguments requires grad."
+        )
+    _check_own_memory(out, inputs, op in _out.APART)
+    d, r = out._data, result._data
+    if r.dtype is not d.dtype and result.dtype is not out.dtype:
+        _check_out_dtype(op, result.dtype, out.dtype)
+    if d.shape != r.shape and d.size and op not in _out.QUIET:
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape {list(d.shape)}, which does not match "
+            f"the required output shape {list(r.shape)}. This behavior is deprecated, and in a future release outputs "
+            "will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing "
+            "it, inplace, to zero elements with t.resize_(0).",
+            stacklevel=4,
         )
 
 
-def into(out, result, *inputs):
+def _copy_out(out, result):
+    d, r = out._data, result._data
+    if d.shape != r.shape:
+        d = out._data = np.empty(r.shape, d.dtype)
+    if d.dtype is r.dtype:
+        np.copyto(d, r)
+    else:
+        with np.errstate(all="ignore"):
+            np.copyto(d, r, casting="unsafe")
+    out._bump()
+
+
+def out_dtype(op, dtype, out):
+    """The dtype to compute in for operations that go by that of ``out`` where none is asked for."""
+    if dtype is None and out is not None:
+        check_tensor(op, "out", out)
+        return out.dtype
+    return dtype
+
+
+def into(out, result, op, *inputs):
     """Ends an operation that has an ``out`` argument: copies the result there if it was given.
 
     Args:
         out: a tensor, or a tuple of them for a tuple of results; or None.
         result: what the operation gives.
-        inputs: tensors whose memory ``out`` must not share; of operations that may write onto their input, none.
+        op: the operation's name, or that of one of its cases, as in :mod:`tnn.ops._out`, which says which dtypes
+            ``out`` may have.
+        inputs: tensors (numbers are let pass) with which ``out`` must not share a part of its memory.
 
     Raises:
         TypeError: ``out`` is not a tensor, or not as many of them as there are results.
-        RuntimeError: gradients would be lost, the dtype of ``out`` cannot hold the result, or memory is shared.
+        RuntimeError: gradients would be lost, ``out`` is of another dtype than it may have, or memory is shared.
     """
     if out is None:
         return result
     if isinstance(result, tuple):
-        if not isinstance(out, tuple | list) or len(out) != len(result):
-            raise TypeError(f"argument 'out' must be a tuple of {len(result)} Tensors, not {type(out).__name__}")
+        if not isinstance(out, tuple | list):
+            name = op.partition(".")[0]
+            raise TypeError(f"{name}(): argument 'out' must be tuple of Tensors, not {type(out).__name__}")
+        if len(out) != len(result):
+            raise TypeError(f"expected tuple of {len(result)} elements but got {len(out)}")
+        for i, (o, r) in enumerate(zip(out, result, strict=True)):
+            _check_out(o, r, f"{op}.{i}", inputs)
         for o, r in zip(out, result, strict=True):
-            into(o, r, *inputs)
+            _copy_out(o, r)
         return out
-    if not isinstance(out, Tensor):
-        raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
-    _check_own_memory(out, inputs)
-    if result._rg or out._rg:
-        raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of "
-            "the arguments requires grad."
-        )
-    if not dtypes.can_cast(result.dtype, out.dtype):
-        raise RuntimeError(
-            f"result type {result.dtype.torch_name} can't be cast to the desired output type {out.dtype.torch_name}"
-        )
-    if out._data.shape != result._data.shape:
-        out._data = np.empty(result._data.shape, out._data.dtype)
-    np.copyto(out._data, result._data, casting="unsafe")
-    out._bump()
+    _check_out(out, result, op, inputs)
+    _copy_out(out, result)
     return out
 
 

@@ -332,7 +332,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
         result = wrap(data)
         if input._rg and mode.grad:
             record1(node, input, result)
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, name, input)
 
     op.node = node
     op.__name__ = op.__qualname__ = name
@@ -527,7 +527,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
         result = wrap(data)
         if ((a is not None and a._rg) or (b is not None and b._rg)) and node is not None and mode.grad:
             node(a, b).record(input, other, result)
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, name, input, other)
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
@@ -549,7 +549,7 @@ def by_numpy(name, function, input, other, out, kinds):
     broadcast(x.shape, y.shape)
     with np.errstate(all="ignore"):
         result = wrap(np.asarray(function(x, y)))
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, name, input, other)
 
 
 def operator(op, swapped=False):

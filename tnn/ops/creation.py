@@ -13,7 +13,7 @@ from ..kernels._copy import fill
 from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, check_device, wrap
-from ._common import check_tensor, in_memory_order, into
+from ._common import check_tensor, in_memory_order, into, out_dtype
 from .cast import convert
 
 # ---------------------------------------------------------------- what the factories share
@@ -53,22 +53,20 @@ def dtype_for(function, dtype, out, device, default=None):
         check_device(device)
     if dtype is None:
         if out is not None:
-            check_tensor(function, "out", out)
-            return out.dtype
+            return out_dtype(function, None, out)
         return get_default_dtype() if default is None else default
     dtype = as_dtype(dtype)
-    if out is not None and out.dtype is not dtype:
-        raise RuntimeError(
-            f"{function}: dtype {dtype.torch_name} does not match dtype of out parameter ({out.dtype.torch_name})"
-        )
+    if out is not None and out_dtype(function, None, out) is not dtype:
+        raise RuntimeError(f"dtype {dtype.torch_name} does not match dtype of out parameter ({out.dtype.torch_name})")
     return dtype
 
 
-def finish(data, requires_grad=False, out=None):
-    """A factory's result: ``data`` as a Tensor, as a leaf that requires gradients, or copied to ``out``."""
+def finish(data, requires_grad=False, out=None, function=""):
+    """A factory's result: ``data`` as a Tensor, as a leaf that requires gradients, or copied to ``out`` (then with the
+    factory's name)."""
     t = wrap(data)
     if out is not None:
-        t = into(out, t)
+        t = into(out, t, function)
     if requires_grad:
         t.requires_grad = True
     return t
@@ -439,7 +437,7 @@ def empty(*size, out=None, dtype=None, layout=None, device=None, pin_memory=Fals
     """
     d = dtype_for("empty", dtype, out, device)
     kw.pop("memory_format", None)
-    return finish(_empty(shape_of("empty", size, size_keyword(kw, "empty")), d.np), requires_grad, out)
+    return finish(_empty(shape_of("empty", size, size_keyword(kw, "empty")), d.np), requires_grad, out, "empty")
 
 
 def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
@@ -461,7 +459,7 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=Fals
         RuntimeError: a size is negative, another device than the CPU, or ``out`` is of another dtype.
     """
     d = dtype_for("zeros", dtype, out, device)
-    return finish(_zeros(shape_of("zeros", size, size_keyword(kw, "zeros")), d.np), requires_grad, out)
+    return finish(_zeros(shape_of("zeros", size, size_keyword(kw, "zeros")), d.np), requires_grad, out, "zeros")
 
 
 def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **kw):
@@ -483,7 +481,7 @@ def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False
         RuntimeError: a size is negative, another device than the CPU, or ``out`` is of another dtype.
     """
     d = dtype_for("ones", dtype, out, device)
-    return finish(filled(shape_of("ones", size, size_keyword(kw, "ones")), 1, d), requires_grad, out)
+    return finish(filled(shape_of("ones", size, size_keyword(kw, "ones")), 1, d), requires_grad, out, "ones")
 
 
 def size_keyword(keywords, function):
@@ -521,7 +519,7 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pi
     else:
         default = dtypes.of_scalar(fill_value)
     d = dtype_for("full", dtype, out, device, default)
-    return finish(filled(shape_of("full", (tuple(size),)), check_number(fill_value, d), d), requires_grad, out)
+    return finish(filled(shape_of("full", (tuple(size),)), check_number(fill_value, d), d), requires_grad, out, "full")
 
 
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):

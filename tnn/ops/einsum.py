@@ -300,7 +300,8 @@ def tensordot(a, b, dims=2, out=None):
     Raises:
         TypeError: ``a`` or ``b`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: the sizes of paired dimensions differ, or there are too few dimensions.
+        RuntimeError: the sizes of paired dimensions differ, or there are too few dimensions, or ``out`` cannot hold the
+            result.
     """
     check_tensor("tensordot", "a", a, 1)
     check_tensor("tensordot", "b", b, 2)
@@ -335,7 +336,7 @@ def tensordot(a, b, dims=2, out=None):
     shape_a, shape_b = [a.shape[i] for i in rest_a], [b.shape[i] for i in rest_b]
     x = a.permute([*rest_a, *of_a]).reshape(math.prod(shape_a), n)
     y = b.permute([*of_b, *rest_b]).reshape(n, math.prod(shape_b))
-    return into(out, x.matmul(y).reshape([*shape_a, *shape_b]))
+    return into(out, x.matmul(y).reshape([*shape_a, *shape_b]), "tensordot")
 
 
 def kron(input, other, *, out=None):
@@ -358,7 +359,7 @@ def kron(input, other, *, out=None):
     a = input.reshape((1,) * (n - input.ndim) + tuple(input.shape))
     b = other.reshape((1,) * (n - other.ndim) + tuple(other.shape))
     wide = a.reshape([s for m in a.shape for s in (m, 1)]) * b.reshape([s for m in b.shape for s in (1, m)])
-    return into(out, wide.reshape([i * j for i, j in zip(a.shape, b.shape, strict=True)]))
+    return into(out, wide.reshape([i * j for i, j in zip(a.shape, b.shape, strict=True)]), "kron")
 
 
 @numpy_names
@@ -376,7 +377,7 @@ def cross(input, other, dim=None, *, out=None):
     Raises:
         TypeError: ``input`` or ``other`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast.
+        RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast, or ``out`` cannot hold the result.
     """
     check_tensor("cross", "input", input, 1)
     check_tensor("cross", "other", other, 2)
@@ -397,7 +398,7 @@ def cross(input, other, dim=None, *, out=None):
     from .joining import stack
 
     a, b = input.unbind(dim), other.unbind(dim)
-    return into(out, stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], dim))
+    return into(out, stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], dim), "cross", input, other)
 
 
 def linalg_cross(input, other, *, dim=-1, out=None):
@@ -414,9 +415,9 @@ def linalg_cross(input, other, *, dim=-1, out=None):
     Raises:
         TypeError: ``input`` or ``other`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast.
+        RuntimeError: ``dim`` has not size 3, or the shapes cannot be broadcast, or ``out`` cannot hold the result.
     """
-    return cross(input, other, dim, out=out)
+    return into(out, cross(input, other, dim), "linalg_cross", input, other)
 
 
 def chain_matmul(*matrices, out=None):
@@ -431,11 +432,11 @@ def chain_matmul(*matrices, out=None):
 
     Raises:
         TypeError: one is no tensor.
-        RuntimeError: sizes do not fit.
+        RuntimeError: sizes do not fit, or ``out`` cannot hold the result.
     """
     from .linalg import multi_dot
 
-    return into(out, matrices[0] if len(matrices) == 1 else multi_dot(matrices))
+    return into(out, matrices[0] if len(matrices) == 1 else multi_dot(matrices), "chain_matmul")
 
 
 def inner(input, other, *, out=None):
@@ -450,15 +451,15 @@ def inner(input, other, *, out=None):
 
     Raises:
         TypeError: ``input`` or ``other`` is not a tensor.
-        RuntimeError: the last dimensions differ in size.
+        RuntimeError: the last dimensions differ in size, or ``out`` cannot hold the result.
     """
     check_tensor("inner", "input", input, 1)
     check_tensor("inner", "other", other, 2)
     if not input.ndim or not other.ndim:
-        return into(out, input * other)
+        return into(out, input * other, "inner")
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
             f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
             f"{list(other.shape)}"
         )
-    return into(out, tensordot(input, other, ([-1], [-1])))
+    return into(out, tensordot(input, other, ([-1], [-1])), "inner.tensordot")

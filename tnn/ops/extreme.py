@@ -123,7 +123,7 @@ def amax(input, dim=(), keepdim=False, *, out=None):
         IndexError: no such dimension, or one of size 0.
         RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
-    return into(out, _extreme(input, _dims("amax", input, dim), keepdim, kernels.MAX, Amax))
+    return into(out, _extreme(input, _dims("amax", input, dim), keepdim, kernels.MAX, Amax), "amax")
 
 
 @numpy_names
@@ -145,7 +145,7 @@ def amin(input, dim=(), keepdim=False, *, out=None):
         IndexError: no such dimension, or one of size 0.
         RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
-    return into(out, _extreme(input, _dims("amin", input, dim), keepdim, kernels.MIN, Amin))
+    return into(out, _extreme(input, _dims("amin", input, dim), keepdim, kernels.MIN, Amin), "amin")
 
 
 @numpy_names
@@ -164,7 +164,7 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or it has size 0.
-        RuntimeError: there are no elements.
+        RuntimeError: there are no elements, or ``out`` cannot hold the result.
     """
     check_tensor("aminmax", "input", input, 1)
     if dim is None and input.numel() == 0:
@@ -174,6 +174,7 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     return into(
         out,
         _aminmax(amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)),
+        "aminmax",
     )
 
 
@@ -249,7 +250,7 @@ def _with_indices(function, input, dim, keepdim, kind, node_type, result_type):
 def _max_or_min(function, input, dim, keepdim, out, kind, other):
     check_tensor(function, "input", input, 1)
     if isinstance(dim, Tensor):
-        return getattr(input, other)(dim)
+        return getattr(input, other)(dim) if out is None else getattr(input, other)(dim, out=out)
     whole, along, result_type = (Max, MaxDim, _max) if kind == kernels.MAX else (Min, MinDim, _min)
     if dim is not None:
         if isinstance(dim, builtins.bool | float | str):
@@ -258,14 +259,14 @@ def _max_or_min(function, input, dim, keepdim, out, kind, other):
             )
         if input._data.dtype in HALF:
             wide = _with_indices(function, input.to(dtypes.float32), dim, keepdim, kind, along, result_type)
-            return into(out, result_type(wide[0].to(input.dtype), wide[1]))
-        return into(out, _with_indices(function, input, dim, keepdim, kind, along, result_type))
+            return into(out, result_type(wide[0].to(input.dtype), wide[1]), function)
+        return into(out, _with_indices(function, input, dim, keepdim, kind, along, result_type), function)
     if input.numel() == 0:
         raise RuntimeError(
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
             "with the 'dim' argument."
         )
-    return into(out, _extreme(input, tuple(range(input._data.ndim)), False, kind, whole))
+    return into(out, _extreme(input, tuple(range(input._data.ndim)), False, kind, whole), function)
 
 
 @numpy_names
@@ -286,7 +287,7 @@ def max(input, dim=None, keepdim=False, *, other=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or it has size 0.
-        RuntimeError: there are no elements, or the shapes do not broadcast.
+        RuntimeError: there are no elements, or the shapes do not broadcast, or ``out`` cannot hold the result.
     """
     return _max_or_min("max", input, dim if other is None else other, keepdim, out, kernels.MAX, "maximum")
 
@@ -309,7 +310,7 @@ def min(input, dim=None, keepdim=False, *, other=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or it has size 0.
-        RuntimeError: there are no elements, or the shapes do not broadcast.
+        RuntimeError: there are no elements, or the shapes do not broadcast, or ``out`` cannot hold the result.
     """
     return _max_or_min("min", input, dim if other is None else other, keepdim, out, kernels.MIN, "minimum")
 
@@ -325,14 +326,14 @@ def _arg(function, input, dim, keepdim, out, kind):
         if d.size == 0:
             raise IndexError(f"{function}(): Expected reduction dim to be specified for input.numel() == 0.")
         result = arg_array(d.reshape(-1), 0, kind)[1].reshape((1,) * d.ndim if keepdim else ())
-        return into(out, wrap(result))
+        return into(out, wrap(result), function)
     dim = wrap_dim(dim, d.ndim)
     if d.ndim == 0:
-        return into(out, wrap(np.zeros((), np.int64)))
+        return into(out, wrap(np.zeros((), np.int64)), function)
     if d.shape[dim] == 0:
         raise IndexError(f"{function}(): Expected reduction dim {dim} to have non-zero size.")
     result = arg_array(d, dim, kind)[1]
-    return into(out, wrap(np.expand_dims(result, dim) if keepdim else result))
+    return into(out, wrap(np.expand_dims(result, dim) if keepdim else result), function)
 
 
 @numpy_names
@@ -351,6 +352,7 @@ def argmax(input, dim=None, keepdim=False, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or there are no elements.
+        RuntimeError: ``out`` cannot hold the result.
     """
     return _arg("argmax", input, dim, keepdim, out, kernels.MAX)
 
@@ -371,5 +373,6 @@ def argmin(input, dim=None, keepdim=False, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension, or there are no elements.
+        RuntimeError: ``out`` cannot hold the result.
     """
     return _arg("argmin", input, dim, keepdim, out, kernels.MIN)

@@ -152,12 +152,13 @@ def linalg_cholesky(input, *, upper=False, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is not positive-definite.
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     check_square("linalg.cholesky", input)
     result, info = _cholesky(input, upper)
     _check_positive("linalg.cholesky", info)
-    return into(out, result)
+    return into(out, result, "linalg_cholesky")
 
 
 @casts("float32")
@@ -175,9 +176,10 @@ def cholesky(input, upper=False, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is not positive-definite.
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
-    return linalg_cholesky(input, upper=upper, out=out)
+    return into(out, linalg_cholesky(input, upper=upper), "cholesky")
 
 
 @casts("float32")
@@ -197,13 +199,14 @@ def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is not positive-definite and ``check_errors`` is set.
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     check_square("linalg.cholesky_ex", input)
     result, info = _cholesky(input, upper)
     if check_errors:
         _check_positive("linalg.cholesky_ex", info)
-    return into(out, _CholeskyEx(result, wrap(info)))
+    return into(out, _CholeskyEx(result, wrap(info)), "linalg_cholesky_ex")
 
 
 class LinalgQr(Node):
@@ -246,7 +249,8 @@ def linalg_qr(A, mode="reduced", *, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: another mode, fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: another mode, fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out``
+            cannot hold the result.
     """
     check_matrix("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):
@@ -255,14 +259,14 @@ def linalg_qr(A, mode="reduced", *, out=None):
         )
     if mode == "r":
         r = wrap(computed("linalg.qr", lambda a: np.linalg.qr(a, mode="r"), A._data))
-        return into(out, _QR(wrap(np.empty(0, A._data.dtype)), r))
+        return into(out, _QR(wrap(np.empty(0, A._data.dtype)), r), "linalg_qr")
     q, r = (wrap(x) for x in computed("linalg.qr", lambda a: np.linalg.qr(a, mode=mode), A._data))
     if recording(A):
         node = LinalgQr(A)
         node.mode = mode
         node.attach_all((q, r))
         node.save(q, r)
-    return into(out, _QR(q, r))
+    return into(out, _QR(q, r), "linalg_qr")
 
 
 @casts("float32")
@@ -279,9 +283,10 @@ def qr(input, some=True, *, out=None):
 
     Raises:
         TypeError: ``input`` is not a tensor.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
-    return linalg_qr(input, "reduced" if some else "complete", out=out)
+    return into(out, linalg_qr(input, "reduced" if some else "complete"), "qr")
 
 
 class LinalgEigh(Node):
@@ -314,7 +319,8 @@ def eigh(input, UPLO="L", *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: there was no convergence.
-        RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64, or ``out``
+            cannot hold the result.
     """
     check_square("linalg.eigh", input)
     if str(UPLO).upper() not in ("L", "U"):
@@ -324,7 +330,7 @@ def eigh(input, UPLO="L", *, out=None):
         node = LinalgEigh(input)
         node.attach_all(pair)
         node.save(*pair)
-    return into(out, _Eigh(*pair))
+    return into(out, _Eigh(*pair), "linalg_eigh")
 
 
 @casts("float32")
@@ -342,9 +348,10 @@ def eigvalsh(input, UPLO="L", *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: there was no convergence.
-        RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64, or ``out``
+            cannot hold the result.
     """
-    return into(out, eigh(input, UPLO)[0])
+    return into(out, eigh(input, UPLO)[0], "linalg_eigvalsh")
 
 
 class LinalgSvd(Node):
@@ -403,7 +410,8 @@ def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
     Raises:
         TypeError: ``A`` is not a tensor.
         LinAlgError: there was no convergence.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
     check_matrix("linalg.svd", A)
     out3 = computed("linalg.svd", lambda a: tuple(np.linalg.svd(a, full_matrices=full_matrices)), A._data)
@@ -412,7 +420,7 @@ def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
         node = LinalgSvd(A)
         node.attach_all(out3)
         node.save(*out3)
-    return into(out, _SVDh(*out3))
+    return into(out, _SVDh(*out3), "linalg_svd")
 
 
 @casts("float32")
@@ -431,12 +439,13 @@ def svd(input, some=True, compute_uv=True, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: there was no convergence.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
     u, s, vh = linalg_svd(input, not some)
     if not compute_uv:
-        return into(out, _SVD(u.detach() * 0, s, transposed(vh).detach() * 0))
-    return into(out, _SVD(u, s, transposed(vh)))
+        return into(out, _SVD(u.detach() * 0, s, transposed(vh).detach() * 0), "svd")
+    return into(out, _SVD(u, s, transposed(vh)), "svd")
 
 
 @casts("float32")
@@ -453,9 +462,10 @@ def svdvals(A, *, driver=None, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
-    return into(out, linalg_svd(A, False)[1])
+    return into(out, linalg_svd(A, False)[1], "linalg_svdvals")
 
 
 def lu_factor(A, *, pivot=True, out=None):
@@ -472,12 +482,13 @@ def lu_factor(A, *, pivot=True, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64, or
+            ``out`` cannot hold the result.
     """
     check_matrix("linalg.lu_factor", A)
     _, lower, upper = linalg_lu(A, pivot=pivot)
     k = min(A._data.shape[-2:])
-    return into(out, _LUFactor(_packed(lower, upper, k), wrap(_lu_arrays(A._data)[1])))
+    return into(out, _LUFactor(_packed(lower, upper, k), wrap(_lu_arrays(A._data)[1])), "linalg_lu_factor")
 
 
 def _packed(lower, upper, k):
@@ -583,7 +594,8 @@ def linalg_lu(A, *, pivot=True, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64, or
+            ``out`` cannot hold the result.
     """
     check_matrix("linalg.lu", A)
     if not pivot:
@@ -594,7 +606,7 @@ def linalg_lu(A, *, pivot=True, out=None):
         node = LinalgLu(A)
         node.attach_all(factors, (False, True, True))
         node.save(*factors)
-    return into(out, factors)
+    return into(out, factors, "linalg_lu")
 
 
 @casts("float32")
@@ -612,11 +624,12 @@ def lu(A, pivot=True, get_infos=False, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: ``pivot`` is False, fewer than two dimensions, or the dtype is neither float32 nor float64, or
+            ``out`` cannot hold the result.
     """
     packed, pivots = lu_factor(A, pivot=pivot)
     result = (packed, pivots) + ((wrap(np.zeros(A._data.shape[:-2], np.int32)),) if get_infos else ())
-    return into(out, result)
+    return into(out, result, "lu")
 
 
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None):
@@ -633,7 +646,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: a pivot is out of range, or shapes or dtypes do not fit.
+        RuntimeError: a pivot is out of range, or shapes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     check_tensors("lu_unpack", LU_data=LU_data, LU_pivots=LU_pivots)
     check_matrix("lu_unpack", LU_data)
@@ -647,7 +660,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
     if unpack_data:
         lower = LU_data.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=LU_data._data.dtype))
         upper = LU_data.narrow(-2, 0, k).triu()
-    return into(out, _LU(p, lower, upper))
+    return into(out, _LU(p, lower, upper), "lu_unpack")
 
 
 @casts("float32")
@@ -664,7 +677,8 @@ def householder_product(input, tau, *, out=None):
 
     Raises:
         TypeError: ``input`` or ``tau`` is not a tensor.
-        RuntimeError: the shapes do not fit, or the dtypes are not float32 or not float64.
+        RuntimeError: the shapes do not fit, or the dtypes are not float32 or not float64, or ``out`` cannot hold the
+            result.
     """
     check_tensor("householder_product", "input", input, 1)
     check_tensor("householder_product", "tau", tau, 2)
@@ -681,7 +695,7 @@ def householder_product(input, tau, *, out=None):
     for i in range(k - 1, -1, -1):
         column = v.narrow(-1, i, 1)
         q = q - column.matmul(transposed(column).matmul(q)) * tau.narrow(-1, i, 1).unsqueeze(-1)
-    return into(out, q)
+    return into(out, q, "linalg_householder_product")
 
 
 @casts("float32")
@@ -715,18 +729,20 @@ def geqrf(input, *, out=None):
 
     Raises:
         TypeError: ``input`` is not a tensor.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
     check_matrix("geqrf", input)
     m, n = input._data.shape[-2:]
     if not m or not n:
         tau = np.empty((*input._data.shape[:-2], 0), input._data.dtype)
-        return into(out, _Geqrf(input.detach().clone(), wrap(tau)))
+        return into(out, _Geqrf(input.detach().clone(), wrap(tau)), "geqrf")
     flat = input._data.reshape(-1, m, n) if input._data.size else ()
     pairs = [np.linalg.qr(a, mode="raw") for a in flat]
     a = np.stack([h.T for h, _ in pairs]).reshape(input._data.shape) if pairs else input._data.copy()
     tau = np.stack([t for _, t in pairs]) if pairs else np.empty((0, min(m, n)), input._data.dtype)
-    return into(out, _Geqrf(wrap(np.ascontiguousarray(a)), wrap(tau.reshape(*input._data.shape[:-2], min(m, n)))))
+    tau = tau.reshape(*input._data.shape[:-2], min(m, n))
+    return into(out, _Geqrf(wrap(np.ascontiguousarray(a)), wrap(tau)), "geqrf")
 
 
 @casts("float32")
@@ -745,7 +761,7 @@ def ormqr(input, input2, input3, left=True, transpose=False, *, out=None):
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: the sizes or dtypes do not fit.
+        RuntimeError: the sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("ormqr", "input", input, 1)
     check_tensor("ormqr", "input2", input2, 2)
@@ -758,4 +774,4 @@ def ormqr(input, input2, input3, left=True, transpose=False, *, out=None):
     full = input if n >= m else cat([input, input.new_zeros((*input.shape[:-1], m - n))], -1)
     q = householder_product(full.narrow(-1, 0, m), input2)
     q = transposed(q) if transpose else q
-    return into(out, q.matmul(input3) if left else input3.matmul(q))
+    return into(out, q.matmul(input3) if left else input3.matmul(q), "ormqr")

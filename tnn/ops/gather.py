@@ -181,7 +181,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     Raises:
         TypeError: ``input`` or ``index`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit, or ``out`` cannot hold the result.
 
     >>> import tnn
     >>> tnn.tensor([[1, 2], [3, 4]]).gather(1, tnn.tensor([[0, 0], [1, 0]]))
@@ -193,9 +193,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
         if result is not None:
             return result
     result = _gather_checked(input, *_prepare("gather", input, dim, index), index)
-    if out is not None and out.dtype is not input.dtype:
-        raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {out.dtype} instead")
-    return into(out, result, input, index)
+    return into(out, result, "gather", input, index)
 
 
 def _gather_checked(input, dim, i, index):
@@ -248,7 +246,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
         TypeError: ``input`` or ``indices`` is not a tensor.
         IndexError: there is no such dimension.
         RuntimeError: the numbers of dimensions differ, the indices are not int64 or out of range, or the shapes do not
-            broadcast.
+            broadcast, or ``out`` cannot hold the result.
     """
     check_tensor("take_along_dim", "input", input, 1)
     check_tensor("take_along_dim", "indices", indices, 2)
@@ -268,7 +266,8 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     full = [*others[:dim], shape[dim], *others[dim + 1 :]]
     index_full = [*others[:dim], index_shape[dim], *others[dim + 1 :]]
     input, indices = expand(input, full), expand(indices, index_full)
-    return into(out, _gather_checked(input, *_prepare("gather", input, dim, indices, None, True), indices))
+    result = _gather_checked(input, *_prepare("gather", input, dim, indices, None, True), indices)
+    return into(out, result, "take_along_dim", input, indices)
 
 
 class Scatter(Node):
@@ -337,7 +336,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     Raises:
         TypeError: ``input`` or ``index`` is not a tensor, or there is neither ``src`` nor ``value``.
         IndexError: there is no such dimension.
-        RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit.
+        RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit, or ``out``
+            cannot hold the result.
     """
     src = value if src is None else src
     if src is None:
@@ -349,11 +349,12 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     if tensor is not None and tensor._data.dtype != input._data.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     if i is None:
-        return into(out, clone(input))
+        return into(out, clone(input), "scatter", input, src)
     if reduce is not None:
         src = wrap(np.full(i.shape, src, input._data.dtype)) if tensor is None else src
-        return into(out, reduce_by_index(input, dim, i, src, "sum" if reduce == "add" else "prod", True))
-    return into(out, reshape(_scatter(at_least_1d(input), dim, i, src), input._data.shape))
+        result = reduce_by_index(input, dim, i, src, "sum" if reduce == "add" else "prod", True)
+        return into(out, result, "scatter", input, src)
+    return into(out, reshape(_scatter(at_least_1d(input), dim, i, src), input._data.shape), "scatter", input, src)
 
 
 class ScatterAdd(Node):
@@ -380,14 +381,15 @@ def scatter_add(input, dim, index, src, *, out=None):
     Raises:
         TypeError: ``input``, ``index`` or ``src`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     dim, i = _prepare("scatter_add", input, dim, index, src)
     if src._data.dtype != input._data.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     if i is None:
-        return into(out, clone(input))
-    return into(out, reshape(_scatter_add(at_least_1d(input), dim, i, src), input._data.shape))
+        return into(out, clone(input), "scatter_add", input, src)
+    result = reshape(_scatter_add(at_least_1d(input), dim, i, src), input._data.shape)
+    return into(out, result, "scatter_add", input, src)
 
 
 def _scatter_add(input, dim, index, src):
@@ -425,7 +427,8 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     Raises:
         TypeError: ``input``, ``index`` or ``src`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit.
+        RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit, or ``out``
+            cannot hold the result.
     """
     if reduce not in _OPS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
@@ -433,8 +436,8 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     if src._data.dtype != input._data.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     if i is None:
-        return into(out, clone(input))
-    return into(out, reduce_by_index(input, dim, i, src, reduce, include_self))
+        return into(out, clone(input), "scatter_reduce", input, src)
+    return into(out, reduce_by_index(input, dim, i, src, reduce, include_self), "scatter_reduce", input, src)
 
 
 def reduce_by_index(input, dim, index, src, reduce, include_self):

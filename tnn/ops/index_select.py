@@ -46,7 +46,7 @@ def index_select(input, dim, index, *, out=None):
         TypeError: ``input`` or ``index`` is not a tensor.
         IndexError: there is no such dimension, an index is out of range (negative ones are), or the index is not a
             vector.
-        RuntimeError: the index is not int64 or int32.
+        RuntimeError: the index is not int64 or int32, or ``out`` cannot hold the result.
     """
     check_tensor("index_select", "input", input, 1)
     shape = input._data.shape
@@ -55,7 +55,7 @@ def index_select(input, dim, index, *, out=None):
     x = at_least_1d(input)
     i = wrapped(i, x._data.shape[dim], lambda v: f"index out of range in self: {v}", False, x._rg)
     result = take_rows(x, i, dim, 1, IndexSelect)
-    return into(out, result if shape else reshape(result, ()), input)
+    return into(out, result if shape else reshape(result, ()), "index_select", input)
 
 
 class IndexAdd(Node):
@@ -118,7 +118,7 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
     Raises:
         TypeError: ``input``, ``index`` or ``source`` is not a tensor.
         IndexError: there is no such dimension, or the index is not a vector.
-        RuntimeError: an index is out of range, or the shapes or dtypes do not fit.
+        RuntimeError: an index is out of range, or the shapes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     check_tensors("index_add", input=input, index=index, source=source)
     dim, i, x, s = _prepare_rows("index_add", input, dim, index, source, RuntimeError)
@@ -126,7 +126,9 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
     message = f"index {{}} is out of bounds for dimension {dim} with size {size}"
     i = wrapped(i, size, lambda v: RuntimeError(message.format(v)), negative=False)
     result = _index_add(x, dim, i, s, alpha)
-    return into(out, result if result._data.shape == input._data.shape else reshape(result, input._data.shape))
+    if result._data.shape != input._data.shape:
+        result = reshape(result, input._data.shape)
+    return into(out, result, "index_add")
 
 
 def _index_add(x, dim, index, source, alpha):
@@ -175,7 +177,7 @@ def index_copy(input, dim, index, source, *, out=None):
     Raises:
         TypeError: ``input``, ``index`` or ``source`` is not a tensor.
         IndexError: there is no such dimension, an index is out of range, or the number of indices is wrong.
-        RuntimeError: the dtypes or shapes do not fit.
+        RuntimeError: the dtypes or shapes do not fit, or ``out`` cannot hold the result.
     """
     check_tensors("index_copy", input=input, index=index, source=source)
     dim, i, x, s = _prepare_rows("index_copy", input, dim, index, source, IndexError)
@@ -192,7 +194,9 @@ def index_copy(input, dim, index, source, *, out=None):
         node = IndexCopy(x, s)
         node.index, node.dim = i, dim
         node.attach(result)
-    return into(out, result if result._data.shape == input._data.shape else reshape(result, input._data.shape))
+    if result._data.shape != input._data.shape:
+        result = reshape(result, input._data.shape)
+    return into(out, result, "index_copy")
 
 
 class IndexFill(Node):
@@ -316,7 +320,7 @@ def take(input, index, *, out=None):
     Raises:
         TypeError: ``input`` or ``index`` is not a tensor.
         IndexError: a position is out of range.
-        RuntimeError: the index is not int64.
+        RuntimeError: the index is not int64, or ``out`` cannot hold the result.
     """
     check_tensors("take", input=input, index=index)
     i = _flat_index("take", input, index)
@@ -325,7 +329,7 @@ def take(input, index, *, out=None):
         node = Take(input)
         node.index, node.shape = i, input._data.shape
         node.attach(result)
-    return into(out, result, input, index)
+    return into(out, result, "take", input, index)
 
 
 def put(input, index, source, accumulate=False):

@@ -94,10 +94,10 @@ def cat(tensors, dim=0, *, out=None, axis=None):
         the tensors', with the sum of their sizes along ``dim``.
 
     Raises:
-        TypeError: ``tensors`` is not a list or tuple of tensors.
+        TypeError: ``tensors`` is not a list or tuple of tensors, or ``out`` cannot hold the result.
         ValueError: the list is empty.
         IndexError: there is no such dimension.
-        RuntimeError: the shapes do not fit, or ``out`` cannot hold the result.
+        RuntimeError: the shapes do not fit.
 
     >>> import tnn
     >>> tnn.cat([tnn.zeros(1, 2), tnn.ones(2, 2)])
@@ -119,7 +119,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
                 node.attach(result)
             else:
                 result._rg = True
-        return result if out is None else into(out, result, *tensors)
+        return result if out is None else into(out, result, "cat", *tensors)
     tensors = _as_list("cat", tensors, ValueError("cat(): expected a non-empty list of Tensors"))
     arrays = [t._data for t in tensors]
     ndim = max((d.ndim for d in arrays if d.shape != (0,)), default=1)
@@ -139,7 +139,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
         node.attach(result)
     elif out is not None:
         result._rg = any(t._rg for t in tensors) and mode.grad
-    return into(out, result, *tensors)
+    return into(out, result, "cat", *tensors)
 
 
 def _cat_alike(tensors, dim):
@@ -209,9 +209,9 @@ def stack(tensors, dim=0, *, out=None, axis=None):
         the tensors', with their number inserted at ``dim``.
 
     Raises:
-        TypeError: ``tensors`` is not a list or tuple of tensors.
+        TypeError: ``tensors`` is not a list or tuple of tensors, or ``out`` cannot hold the result.
         IndexError: there is no such dimension.
-        RuntimeError: the list is empty, the shapes differ, or ``out`` cannot hold the result.
+        RuntimeError: the list is empty, or the shapes differ.
     """
     if axis is not None:  # NumPy's name
         dim = axis
@@ -239,7 +239,7 @@ def stack(tensors, dim=0, *, out=None, axis=None):
         node = Stack(*tensors)
         node.dim, node.dtypes = dim, [t.dtype for t in tensors]
         node.attach(result)
-    return into(out, result)
+    return into(out, result, "stack")
 
 
 def hstack(tensors, *, out=None):
@@ -253,7 +253,7 @@ def hstack(tensors, *, out=None):
         (d_0, ..., d_n) each, to (d_0, the sum of the d_1, ..., d_n).
 
     Raises:
-        TypeError: ``tensors`` is not a list or tuple of tensors.
+        TypeError: ``tensors`` is not a list or tuple of tensors, or ``out`` cannot hold the result.
         RuntimeError: the list is empty, or the shapes do not fit.
     """
     tensors = atleast_1d(_as_list("hstack", tensors, RuntimeError("hstack expects a non-empty TensorList")))
@@ -271,7 +271,7 @@ def vstack(tensors, *, out=None):
         (d_0, ..., d_n) each, to (the sum of the d_0, ..., d_n); vectors are rows.
 
     Raises:
-        TypeError: ``tensors`` is not a list or tuple of tensors.
+        TypeError: ``tensors`` is not a list or tuple of tensors, or ``out`` cannot hold the result.
         RuntimeError: the list is empty, or the shapes do not fit.
     """
     return cat(
@@ -293,7 +293,7 @@ def dstack(tensors, *, out=None):
         (d_0, d_1, d_2, ...) each, to (d_0, d_1, the sum of the d_2, ...); vectors are (1, n, 1), matrices (m, n, 1).
 
     Raises:
-        TypeError: ``tensors`` is not a list or tuple of tensors.
+        TypeError: ``tensors`` is not a list or tuple of tensors, or ``out`` cannot hold the result.
         RuntimeError: the list is empty, or the shapes do not fit.
     """
     return cat(
@@ -312,7 +312,7 @@ def column_stack(tensors, *, out=None):
         (m, n_i) each, or (m,), to (m, the sum of the n_i).
 
     Raises:
-        TypeError: ``tensors`` is not a list or tuple of tensors.
+        TypeError: ``tensors`` is not a list or tuple of tensors, or ``out`` cannot hold the result.
         RuntimeError: the list is empty, or the shapes do not fit.
     """
     tensors = _as_list("column_stack", tensors, RuntimeError("column_stack expects a non-empty TensorList"))

@@ -98,12 +98,13 @@ def inv(A, *, out=None):
     Raises:
         TypeError: ``A`` is not a tensor.
         LinAlgError: a matrix is singular (a subclass of RuntimeError).
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     check_square("linalg.inv", A)
     result, info = _inverse(A)
     _check_inverse("linalg.inv", info)
-    return into(out, result)
+    return into(out, result, "linalg_inv")
 
 
 @casts("float32")
@@ -120,7 +121,8 @@ def inverse(input, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is singular (a subclass of RuntimeError).
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     return inv(input, out=out)
 
@@ -141,13 +143,14 @@ def inv_ex(A, *, check_errors=False, out=None):
     Raises:
         TypeError: ``A`` is not a tensor.
         LinAlgError: a matrix is singular, with ``check_errors``.
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     check_square("linalg.inv_ex", A)
     result, info = _inverse(A)
     if check_errors:
         _check_inverse("linalg.inv_ex", info)
-    return into(out, return_types.linalg_inv_ex(result, wrap(info)))
+    return into(out, return_types.linalg_inv_ex(result, wrap(info)), "linalg_inv_ex")
 
 
 class LinalgSolveEx(Node):
@@ -199,11 +202,11 @@ def solve(A, B, *, left=True, out=None):
     Raises:
         TypeError: ``A`` or ``B`` is not a tensor.
         LinAlgError: a matrix is singular.
-        RuntimeError: A is not square, B does not fit, or the dtypes do not.
+        RuntimeError: A is not square, B does not fit, or the dtypes do not, or ``out`` cannot hold the result.
     """
     result, info = _solutions(A, B, left)
     _check_solved("linalg.solve", info)
-    return into(out, result)
+    return into(out, result, "linalg_solve")
 
 
 def _check_solved(function, info):
@@ -269,14 +272,14 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     Raises:
         TypeError: ``A`` or ``B`` is not a tensor.
         LinAlgError: a matrix is singular, with ``check_errors``.
-        RuntimeError: A is not square, B does not fit, or the dtypes do not.
+        RuntimeError: A is not square, B does not fit, or the dtypes do not, or ``out`` cannot hold the result.
     """
     check_tensor("solve_ex", "A", A, 1)
     check_tensor("solve_ex", "B", B, 2)
     result, info = _solutions(A, B, left)
     if check_errors:
         _check_solved("linalg.solve_ex", info)
-    return into(out, return_types.linalg_solve_ex(result, wrap(info)))
+    return into(out, return_types.linalg_solve_ex(result, wrap(info)), "linalg_solve_ex")
 
 
 class LinalgSolveTriangular(Node):
@@ -308,7 +311,7 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
 
     Raises:
         TypeError: ``input`` or ``B`` is not a tensor.
-        RuntimeError: input is not square, B does not fit, or the dtypes do not.
+        RuntimeError: input is not square, B does not fit, or the dtypes do not, or ``out`` cannot hold the result.
     """
     check_square("linalg.solve_triangular", input)
     check_tensor("linalg.solve_triangular", "B", B, 2)
@@ -324,7 +327,7 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
         )
     if not left:
         x = solve_triangular(transposed(input), transposed(B), upper=not upper, unitriangular=unitriangular)
-        return into(out, transposed(x))
+        return into(out, transposed(x), "linalg_solve_triangular")
     if a.shape[:-2] != b.shape[:-2]:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         input, B = input.expand((*lead, *a.shape[-2:])), B.expand((*lead, *b.shape[-2:]))
@@ -340,7 +343,7 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
         node.upper, node.unit = upper, unitriangular
         node.attach(result)
         node.save(input, result)
-    return into(out, result)
+    return into(out, result, "linalg_solve_triangular")
 
 
 @casts("float32")
@@ -422,7 +425,8 @@ def det(A, *, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     check_square("linalg.det", A)
     factors, result = _determinants(A._data, False)
@@ -432,7 +436,7 @@ def det(A, *, out=None):
         node.factors = factors
         node.attach(result)
         node.save(A, result)
-    return into(out, result)
+    return into(out, result, "linalg_det")
 
 
 class LinalgSlogdet(_OfFactors):
@@ -455,7 +459,8 @@ def slogdet(A, *, out=None):
 
     Raises:
         TypeError: ``A`` is not a tensor.
-        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64.
+        RuntimeError: the matrices are not square, or the dtype is neither float32 nor float64, or ``out`` cannot hold
+            the result.
     """
     check_square("linalg.slogdet", A)
     factors, _, *pair = _determinants(A._data, True)
@@ -465,7 +470,7 @@ def slogdet(A, *, out=None):
         node.factors = factors
         node.attach_all(pair)
         node.save(A)
-    return into(out, Slogdet(*pair))
+    return into(out, Slogdet(*pair), "linalg_slogdet")
 
 
 def logdet(input):
@@ -499,11 +504,12 @@ def matrix_power(input, n, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: n is negative and a matrix singular.
-        RuntimeError: the matrices are not square.
+        RuntimeError: the matrices are not square, or ``out`` cannot hold the result.
     """
     check_square("linalg.matrix_power", input, floating=False)
     if n < 0:
-        return matrix_power(inv(input), -n, out=out)
+        return into(out, matrix_power(inv(input), -n), "linalg_matrix_power")
+    case = "linalg_matrix_power" if n > 1 else "linalg_matrix_power.copy"
     result = None
     while n:
         if n & 1:
@@ -513,7 +519,7 @@ def matrix_power(input, n, *, out=None):
             input = input.matmul(input)
     if result is None:
         result = input.clone().copy_(wrap(np.eye(input._data.shape[-1], dtype=input._data.dtype)))
-    return into(out, result.clone() if result is input else result)
+    return into(out, result.clone() if result is input else result, case)
 
 
 def matrix_exp(input):
@@ -564,7 +570,8 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
 
     Raises:
         TypeError: ``input`` is not a tensor.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
     check_matrix("linalg.pinv", input)
     result = wrap(_pinv_array(input._data, rcond if rtol is None else rtol, atol, hermitian))
@@ -572,7 +579,7 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
         node = LinalgPinv(input)
         node.attach(result)
         node.save(input, result)
-    return into(out, result)
+    return into(out, result, "linalg_pinv")
 
 
 def _pinv_array(a, rtol, atol, hermitian):
@@ -653,11 +660,13 @@ def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=N
 
     Raises:
         TypeError: ``input`` is not a tensor.
-        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64.
+        RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
+            result.
     """
     check_matrix("linalg.matrix_rank", input)
     s = abs(np.linalg.eigvalsh(input._data)) if hermitian else np.linalg.svd(input._data, compute_uv=False)
-    return into(out, wrap(np.asarray((s > _tolerance(input._data, s, atol if tol is None else tol, rtol)).sum(-1))))
+    rank = (s > _tolerance(input._data, s, atol if tol is None else tol, rtol)).sum(-1)
+    return into(out, wrap(np.asarray(rank)), "linalg_matrix_rank")
 
 
 @casts("float32")
@@ -675,7 +684,7 @@ def cond(input, p=None, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: a matrix is singular, for norms other than 2 and -2.
-        RuntimeError: the shape or the dtype does not fit, or there is no such norm.
+        RuntimeError: the shape or the dtype does not fit, or there is no such norm, or ``out`` cannot hold the result.
     """
     check_matrix("linalg.cond", input)
     from .norms import matrix_norm
@@ -683,8 +692,8 @@ def cond(input, p=None, *, out=None):
     if p is None or p in (2, -2):
         s = svdvals(input)
         big, small = s.select(-1, 0), s.select(-1, s.shape[-1] - 1)
-        return into(out, small / big if p == -2 else big / small)
-    return into(out, matrix_norm(input, p) * matrix_norm(inv(input), p))
+        return into(out, small / big if p == -2 else big / small, "linalg_cond")
+    return into(out, matrix_norm(input, p) * matrix_norm(inv(input), p), "linalg_cond")
 
 
 @casts("float32")
@@ -746,7 +755,7 @@ def multi_dot(tensors, *, out=None):
 
     Raises:
         TypeError: one is not a tensor.
-        RuntimeError: fewer than two tensors, or sizes that do not fit.
+        RuntimeError: fewer than two tensors, or sizes that do not fit, or ``out`` cannot hold the result.
     """
     ts = list(tensors)
     for t in ts:
@@ -778,7 +787,7 @@ def multi_dot(tensors, *, out=None):
     y = product(0, n - 1)
     if first:
         y = y.squeeze(0)
-    return into(out, y.squeeze(-1) if last else y)
+    return into(out, y.squeeze(-1) if last else y, "linalg_multi_dot")
 
 
 @casts("float32")
@@ -796,12 +805,13 @@ def cholesky_solve(input, input2, upper=False, *, out=None):
 
     Raises:
         TypeError: ``input`` or ``input2`` is not a tensor.
-        RuntimeError: the matrices are not square or singular, or the sizes do not fit.
+        RuntimeError: the matrices are not square or singular, or the sizes do not fit, or ``out`` cannot hold the
+            result.
     """
     check_tensor("cholesky_solve", "input", input, 1)
     check_tensor("cholesky_solve", "input2", input2, 2)
     a = transposed(input2).matmul(input2) if upper else input2.matmul(transposed(input2))
-    return solve(a, input, out=out)
+    return into(out, solve(a, input), "cholesky_solve")
 
 
 @casts("float32")
@@ -818,12 +828,13 @@ def cholesky_inverse(input, upper=False, *, out=None):
 
     Raises:
         TypeError: input is no tensor.
-        RuntimeError: the matrices are not square or singular.
+        RuntimeError: the matrices are not square or singular, or ``out`` cannot hold the result.
     """
     check_tensor("cholesky_inverse", "input", input, 1)
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
         raise RuntimeError(f"cholesky_inverse: input must be batches of square matrices, got shape {list(input.shape)}")
-    return inv(transposed(input).matmul(input) if upper else input.matmul(transposed(input)), out=out)
+    result = inv(transposed(input).matmul(input) if upper else input.matmul(transposed(input)))
+    return into(out, result, "cholesky_inverse")
 
 
 def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
@@ -842,12 +853,12 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     Raises:
         TypeError: ``LU``, ``pivots`` or ``B`` is not a tensor.
         LinAlgError: A is singular.
-        RuntimeError: the sizes or dtypes do not fit, or a pivot is out of range.
+        RuntimeError: the sizes or dtypes do not fit, or a pivot is out of range, or ``out`` cannot hold the result.
     """
     check_tensors("linalg.lu_solve", LU=LU, pivots=pivots, B=B)
     p, lower, upper = lu_unpack(LU, pivots)
     a = p.matmul(lower).matmul(upper)
-    return solve(transposed(a) if adjoint else a, B, left=left, out=out)
+    return into(out, solve(transposed(a) if adjoint else a, B, left=left), "linalg_lu_solve")
 
 
 @casts("float32")
@@ -865,10 +876,10 @@ def lu_solve(input, LU_data, LU_pivots, *, out=None):
     Raises:
         TypeError: an operand is not a tensor.
         LinAlgError: A is singular.
-        RuntimeError: the sizes or dtypes do not fit, or a pivot is out of range.
+        RuntimeError: the sizes or dtypes do not fit, or a pivot is out of range, or ``out`` cannot hold the result.
     """
     check_tensors("lu_solve", input=input, LU_data=LU_data, LU_pivots=LU_pivots)
-    return linalg_lu_solve(LU_data, LU_pivots, input, out=out)
+    return into(out, linalg_lu_solve(LU_data, LU_pivots, input), "lu_solve")
 
 
 @casts("float32")
@@ -886,7 +897,7 @@ def tensorinv(input, ind=2, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         LinAlgError: the map is singular.
-        RuntimeError: ``ind`` is not positive, or the sizes do not fit.
+        RuntimeError: ``ind`` is not positive, or the sizes do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("tensorinv", "input", input, 1)
     if ind <= 0:
@@ -897,7 +908,7 @@ def tensorinv(input, ind=2, *, out=None):
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got "
             f"{list(input.shape)}"
         )
-    return into(out, inv(input.reshape(math.prod(rows), -1)).reshape(*columns, *rows))
+    return into(out, inv(input.reshape(math.prod(rows), -1)).reshape(*columns, *rows), "linalg_tensorinv")
 
 
 @casts("float32")
@@ -916,7 +927,7 @@ def tensorsolve(input, other, dims=None, *, out=None):
     Raises:
         TypeError: ``input`` or ``other`` is not a tensor.
         LinAlgError: the map is singular.
-        RuntimeError: the sizes or dtypes do not fit.
+        RuntimeError: the sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("tensorsolve", "input", input, 1)
     check_tensor("tensorsolve", "other", other, 2)
@@ -924,7 +935,7 @@ def tensorsolve(input, other, dims=None, *, out=None):
         moved = [wrap_dim(d, input.ndim) for d in dims]
         input = input.permute([i for i in range(input.ndim) if i not in moved] + moved)
     shape = tuple(input._data.shape[other.ndim :])
-    return into(out, solve(input.reshape(other.numel(), -1), other.reshape(-1)).reshape(shape))
+    return into(out, solve(input.reshape(other.numel(), -1), other.reshape(-1)).reshape(shape), "linalg_tensorsolve")
 
 
 def vecdot(x, y, *, dim=-1, out=None):
@@ -940,12 +951,12 @@ def vecdot(x, y, *, dim=-1, out=None):
 
     Raises:
         TypeError: an operand is no tensor.
-        RuntimeError: the shapes do not fit.
+        RuntimeError: the shapes do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("linalg_vecdot", "x", x, 1)
     check_tensor("linalg_vecdot", "y", y, 2)
     check_same_dtype("linalg.vecdot", x=x, y=y)
-    return into(out, (x * y).sum(dim))
+    return into(out, (x * y).sum(dim), "linalg_vecdot")
 
 
 @casts("float32")
@@ -1000,10 +1011,10 @@ def matmul(input, other, *, out=None):
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: sizes or dtypes do not fit.
+        RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     check_tensors("linalg.matmul", input=input, other=other)
-    return into(out, input.matmul(other))
+    return into(out, input.matmul(other), "linalg_matmul")
 
 
 def vander(x, N=None, increasing=False):

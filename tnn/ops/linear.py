@@ -148,7 +148,8 @@ def mm(input, mat2, *, out=None):
         (n, k) and (k, m) give (n, m).
 
     Raises:
-        RuntimeError: an operand is not a matrix, the inner sizes differ, or the dtypes do.
+        RuntimeError: an operand is not a matrix, the inner sizes differ, or the dtypes do, or ``out`` cannot hold the
+            result.
     """
     _check_matrices("mm", input, mat2)
     result = wrap(_mm(input._data, mat2._data))
@@ -156,7 +157,7 @@ def mm(input, mat2, *, out=None):
         node = Mm(input, mat2)
         node.attach(result)
         node.save(input if mat2._rg else None, mat2 if input._rg else None)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "mm")
 
 
 class Addmm(Node):
@@ -237,11 +238,12 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
         output (n, m).
 
     Raises:
-        RuntimeError: sizes or dtypes do not fit.
+        RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     _check_matrices("addmm", mat1, mat2)
     shape = (mat1._data.shape[0], mat2._data.shape[1])
-    return into(out, _with_added(Addmm, _mm, input, mat1, mat2, shape, alpha, beta, "addmm"))
+    result = _with_added(Addmm, _mm, input, mat1, mat2, shape, alpha, beta, "addmm")
+    return into(out, result, "addmm", input, mat1, mat2)
 
 
 class Bmm(Node):
@@ -267,7 +269,7 @@ def bmm(input, mat2, *, out=None):
         (b, n, k) and (b, k, m) give (b, n, m).
 
     Raises:
-        RuntimeError: an operand is not 3-D, sizes do not fit, or dtypes differ.
+        RuntimeError: an operand is not 3-D, sizes do not fit, or dtypes differ, or ``out`` cannot hold the result.
     """
     _check_batches("bmm", input, mat2)
     result = wrap(_bmm(input._data, mat2._data))
@@ -275,7 +277,7 @@ def bmm(input, mat2, *, out=None):
         node = Bmm(input, mat2)
         node.attach(result)
         node.save(input if mat2._rg else None, mat2 if input._rg else None)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "bmm")
 
 
 @half_as_float32(autocast="lower", alike=True)
@@ -292,11 +294,12 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
         output (b, n, m).
 
     Raises:
-        RuntimeError: sizes or dtypes do not fit.
+        RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     _check_batches("baddbmm", batch1, batch2)
     shape = (*batch1._data.shape[:2], batch2._data.shape[2])
-    return into(out, _with_added(Baddbmm, _bmm, input, batch1, batch2, shape, alpha, beta, "baddbmm"))
+    result = _with_added(Baddbmm, _bmm, input, batch1, batch2, shape, alpha, beta, "baddbmm")
+    return into(out, result, "baddbmm", input, batch1, batch2)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
@@ -312,12 +315,13 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
         output (n, m).
 
     Raises:
-        RuntimeError: sizes or dtypes do not fit.
+        RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
     _check_batches("addbmm", batch1, batch2)
     b, n, k = batch1._data.shape
     wide = batch1.transpose(0, 1).reshape(n, b * k)
-    return addmm(input, wide, batch2.reshape(b * k, batch2._data.shape[2]), beta=beta, alpha=alpha, out=out)
+    result = addmm(input, wide, batch2.reshape(b * k, batch2._data.shape[2]), beta=beta, alpha=alpha)
+    return into(out, result, "addbmm", input, batch1, batch2)
 
 
 # ---------------------------------------------------------------- vectors
@@ -337,7 +341,8 @@ def mv(input, vec, *, out=None):
 
     Raises:
         TypeError: ``input`` or ``vec`` is not a tensor.
-        RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ.
+        RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ, or ``out`` cannot
+            hold the result.
     """
     check_tensor("mv", "input", input, 1)
     check_tensor("mv", "vec", vec, 2)
@@ -351,7 +356,7 @@ def mv(input, vec, *, out=None):
             f"size mismatch, got input ({input._data.shape[0]}), mat ({input._data.shape[0]}x{input._data.shape[1]}), "
             f"vec ({vec._data.shape[0]})"
         )
-    return into(out, mm(input, vec.unsqueeze(1)).squeeze(1))
+    return into(out, mm(input, vec.unsqueeze(1)).squeeze(1), "mv")
 
 
 @casts("keep")
@@ -369,7 +374,8 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
 
     Raises:
         TypeError: ``input``, ``mat`` or ``vec`` is not a tensor.
-        RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ.
+        RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ, or ``out`` cannot
+            hold the result.
     """
     check_tensor("addmv", "input", input, 1)
     check_tensor("addmv", "mat", mat, 2)
@@ -379,7 +385,8 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
             "vector + matrix @ vector expected, got "
             f"{input._data.ndim}, {mat._data.ndim}, {vec._data.ndim} dimensions"
         )
-    return into(out, addmm(input.unsqueeze(-1), mat, vec.unsqueeze(1), beta=beta, alpha=alpha).squeeze(1))
+    result = addmm(input.unsqueeze(-1), mat, vec.unsqueeze(1), beta=beta, alpha=alpha).squeeze(1)
+    return into(out, result, "addmv", input, mat, vec)
 
 
 class Dot(Node):
@@ -403,7 +410,7 @@ def dot(input, tensor, *, out=None):
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: an operand is not a vector, or lengths or dtypes differ.
+        RuntimeError: an operand is not a vector, or lengths or dtypes differ, or ``out`` cannot hold the result.
     """
     check_tensor("dot", "input", input, 1)
     check_tensor("dot", "tensor", tensor, 2)
@@ -426,7 +433,7 @@ def dot(input, tensor, *, out=None):
         node = Dot(input, tensor)
         node.attach(result)
         node.save(input if tensor._rg else None, tensor if input._rg else None)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "dot")
 
 
 def vdot(input, other, *, out=None):
@@ -442,9 +449,9 @@ def vdot(input, other, *, out=None):
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: an operand is not a vector, or lengths or dtypes differ.
+        RuntimeError: an operand is not a vector, or lengths or dtypes differ, or ``out`` cannot hold the result.
     """
-    return dot(input, other, out=out)
+    return into(out, dot(input, other), "vdot")
 
 
 def outer(input, vec2, *, out=None):
@@ -459,13 +466,13 @@ def outer(input, vec2, *, out=None):
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: an operand is not a vector.
+        RuntimeError: an operand is not a vector, or ``out`` cannot hold the result.
     """
     for argument, t in (("input", input), ("vec2", vec2)):
         check_tensor("outer", argument, t)
         if t._data.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {argument}, but got {t._data.ndim}-D")
-    return into(out, input.unsqueeze(1) * vec2)
+    return into(out, input.unsqueeze(1) * vec2, "outer")
 
 
 def ger(input, vec2, *, out=None):
@@ -480,7 +487,7 @@ def ger(input, vec2, *, out=None):
 
     Raises:
         TypeError: an operand is not a tensor.
-        RuntimeError: an operand is not a vector.
+        RuntimeError: an operand is not a vector, or ``out`` cannot hold the result.
     """
     return outer(input, vec2, out=out)
 
@@ -499,7 +506,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
 
     Raises:
         TypeError: ``input``, ``vec1`` or ``vec2`` is not a tensor.
-        RuntimeError: an operand is not a vector, or ``input`` does not broadcast.
+        RuntimeError: an operand is not a vector, or ``input`` does not broadcast, or ``out`` cannot hold the result.
     """
     check_tensor("addr", "input", input, 1)
     check_tensor("addr", "vec1", vec1, 2)
@@ -512,7 +519,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
         raise RuntimeError(f"addr: input of shape {list(input._data.shape)} does not broadcast to {list(shape)}")
     if beta != 0:
         product = product + (input if beta == 1 else input * beta)
-    return into(out, product)
+    return into(out, product, "addr", input, vec1, vec2)
 
 
 # ---------------------------------------------------------------- any number of dimensions
@@ -533,7 +540,8 @@ def matmul(input, other, *, out=None):
         (*, n, k) and (*, k, m) give (*, n, m); vectors give up their dimension.
 
     Raises:
-        RuntimeError: an operand has no dimension, sizes do not fit, or dtypes differ.
+        RuntimeError: an operand has no dimension, sizes do not fit, or dtypes differ, or ``out`` cannot hold the
+            result.
 
     >>> import tnn
     >>> tnn.matmul(tnn.ones(5, 1, 2, 3), tnn.ones(4, 3, 2)).shape
@@ -544,7 +552,10 @@ def matmul(input, other, *, out=None):
     check_tensor("matmul", "input", input, 1)
     check_tensor("matmul", "other", other, 2)
     result = _matmul(input, other)
-    return result if out is None else into(out, result)
+    if out is None:
+        return result
+    case = "matmul" if other._data.ndim > 1 else "matmul.mv" if input._data.ndim > 1 else "matmul.dot"
+    return into(out, result, case)
 
 
 def _matmul(a, b):
@@ -580,9 +591,7 @@ def _matmul_batches(a, b):
     try:
         lead = np.broadcast_shapes(sa[:-2], sb[:-2])
     except ValueError:
-        raise RuntimeError(
-            f"matmul: the batch dimensions of {list(sa)} and {list(sb)} do not broadcast"
-        ) from None
+        raise RuntimeError(f"matmul: the batch dimensions of {list(sa)} and {list(sb)} do not broadcast") from None
     n = math.prod(lead)
     out = bmm(_one_batch(a, lead, n), _one_batch(b, lead, n))
     return out if len(lead) == 1 else out.reshape((*lead, sa[-2], sb[-1]))

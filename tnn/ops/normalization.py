@@ -482,14 +482,14 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: the dtype is not a floating-point one.
+        RuntimeError: the dtype is not a floating-point one, or ``out`` cannot hold the result.
     """
     check_tensor("normalize", "input", input, 1)
     d = input._data
     if d.dtype in HALF:
-        return into(out, normalize(input.float(), p, dim, eps).to(input.dtype))
+        return into(out, normalize(input.float(), p, dim, eps).to(input.dtype), "normalize", input)
     if p != 2 or dim.__class__ is not int or d.dtype not in dtypes.COMPUTE or not d.ndim or not d.size:
-        return into(out, input / input.norm(p, dim, keepdim=True).clamp_min(eps))
+        return into(out, input / input.norm(p, dim, keepdim=True).clamp_min(eps), "normalize", input)
     d, dim = dense(input), wrap_dim(dim, d.ndim)
     shape = as_three(d.shape, dim, dim + 1)
     y, size = empty(d.shape, d.dtype), empty((shape[0], shape[2]), d.dtype)
@@ -500,4 +500,4 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
         node.dim, node.size, node.eps = dim, size, float(eps)
         node.attach(result)
         node.save(input, result)
-    return into(out, result)
+    return into(out, result, "normalize", input)

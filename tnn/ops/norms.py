@@ -110,9 +110,10 @@ def vector_norm(input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: the dtype is not a floating-point one, or there is no element where the norm needs one.
+        RuntimeError: the dtype is not a floating-point one, or there is no element where the norm needs one, or ``out``
+            cannot hold the result.
     """
-    return into(out, _vector_norm(input, ord, dim, keepdim, dtype))
+    return into(out, _vector_norm(input, ord, dim, keepdim, dtype), "linalg_vector_norm")
 
 
 def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
@@ -133,7 +134,8 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: not a float tensor of at least 2 dimensions, not two dimensions, or another order.
+        RuntimeError: not a float tensor of at least 2 dimensions, not two dimensions, or another order, or ``out``
+            cannot hold the result.
     """
     check_tensor("linalg.matrix_norm", "input", input, 1)
     if input._data.ndim < 2:
@@ -151,7 +153,7 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
         input = cast(input, dtype)
     if input._data.dtype in HALF and ord in ("nuc", 2, -2):
         raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {input.dtype.torch_name}")
-    return into(out, _matrix_norm(input, ord, rows, columns, keepdim))
+    return into(out, _matrix_norm(input, ord, rows, columns, keepdim), "linalg_matrix_norm")
 
 
 def _or_zero(values, dim, ord):
@@ -200,14 +202,15 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=Non
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: an order without dimensions for a tensor that is neither 1-D nor 2-D, or no such order.
+        RuntimeError: an order without dimensions for a tensor that is neither 1-D nor 2-D, or no such order, or ``out``
+            cannot hold the result.
     """
     check_tensor("linalg.norm", "input", input, 1)
     dims = (dim,) if isinstance(dim, int) else dim
     if dims is not None and len(dims) not in (1, 2):
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
     if ord is None:
-        return into(out, _vector_norm(input, 2.0, dims, keepdim, dtype, "linalg.norm"))
+        return into(out, _vector_norm(input, 2.0, dims, keepdim, dtype, "linalg.norm"), "linalg_norm")
     n = input._data.ndim
     if dims is None:
         if n not in (1, 2):
@@ -216,10 +219,10 @@ def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=Non
             )
         dims = tuple(range(n))
     if len(dims) == 2:
-        return matrix_norm(input, ord, dims, keepdim, dtype=dtype, out=out)
+        return into(out, matrix_norm(input, ord, dims, keepdim, dtype=dtype), "linalg_norm")
     if isinstance(ord, str):
         raise RuntimeError(f"linalg.norm: Order {ord} not supported for vectors.")
-    return into(out, _vector_norm(input, ord, dims, keepdim, dtype, "linalg.norm"))
+    return into(out, _vector_norm(input, ord, dims, keepdim, dtype, "linalg.norm"), "linalg_norm")
 
 
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
@@ -239,7 +242,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: the dtype is not a floating-point one, or an order that does not exist.
+        RuntimeError: the dtype is not a floating-point one, or an order that does not exist, or ``out`` cannot hold the
+            result.
     """
     check_tensor("norm", "input", input, 1)
     if isinstance(p, str):
@@ -252,7 +256,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         if isinstance(dim, tuple | list) and len(dim) > 2:
             raise RuntimeError(f"norm: the Frobenius norm takes one or two dimensions, got {list(dim)}")
         p = 2.0
-    return into(out, _vector_norm(input, 2.0 if p is None else p, dim, keepdim, dtype, "linalg.vector_norm"))
+    return into(out, _vector_norm(input, 2.0 if p is None else p, dim, keepdim, dtype, "linalg.vector_norm"), "norm")
 
 
 def dist(input, other, p=2):
@@ -291,7 +295,8 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: fewer than two dimensions, ``p`` is not positive, or ``maxnorm`` is negative.
+        RuntimeError: fewer than two dimensions, ``p`` is not positive, or ``maxnorm`` is negative, or ``out`` cannot
+            hold the result.
     """
     check_tensor("renorm", "input", input, 1)
     if p <= 0:
@@ -304,4 +309,4 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     dim = wrap_dim(dim, n)
     size = _vector_norm(input, p, [i for i in range(n) if i != dim], True, None)
     factor = (maxnorm / (size + 1e-7)).masked_fill(wrap(size._data <= maxnorm), 1.0)
-    return into(out, input * factor)
+    return into(out, input * factor, "renorm", input)

@@ -161,7 +161,7 @@ def _scaled(name, plain, input, other, alpha, out):
         node = AddScaled(input, other)
         node.alpha = alpha
         node.record(input, other, result)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, name, input, other)
 
 
 def add(input, other, *, alpha=1, out=None):
@@ -176,7 +176,8 @@ def add(input, other, *, alpha=1, out=None):
 
     Raises:
         TypeError: an operand is neither a tensor nor a number.
-        RuntimeError: the shapes do not broadcast, or ``alpha`` is not of the operands' kind.
+        RuntimeError: the shapes do not broadcast, or ``alpha`` is not of the operands' kind, or ``out`` cannot hold the
+            result.
     """
     if type(alpha) is int and alpha == 1:
         return _add(input, other, out=out)
@@ -195,7 +196,8 @@ def sub(input, other, *, alpha=1, out=None):
 
     Raises:
         TypeError: an operand is neither a tensor nor a number.
-        RuntimeError: the shapes do not broadcast, both are of bool type, or ``alpha`` is not of the operands' kind.
+        RuntimeError: the shapes do not broadcast, both are of bool type, or ``alpha`` is not of the operands' kind, or
+            ``out`` cannot hold the result.
     """
     if type(alpha) is int and alpha == 1:
         return _sub(input, other, out=out)
@@ -237,7 +239,8 @@ def div(input, other, *, rounding_mode=None, out=None):
 
     Raises:
         TypeError: an operand is neither a tensor nor a number.
-        RuntimeError: the rounding mode is another one, the shapes do not broadcast, or an integer is divided by zero.
+        RuntimeError: the rounding mode is another one, the shapes do not broadcast, or an integer is divided by zero,
+            or ``out`` cannot hold the result.
     """
     if rounding_mode is None:
         return true_divide(input, other, out=out)
@@ -349,7 +352,8 @@ def pow(input, exponent, *, out=None):
     Raises:
         TypeError: an operand is neither a tensor nor a number.
         NotImplementedError: both are of bool type.
-        RuntimeError: the shapes do not broadcast, or an integer tensor is raised to a negative integer number.
+        RuntimeError: the shapes do not broadcast, or an integer tensor is raised to a negative integer number, or
+            ``out`` cannot hold the result.
     """
     if is_number(exponent) and isinstance(input, Tensor):
         kind = input._data.dtype
@@ -358,7 +362,7 @@ def pow(input, exponent, *, out=None):
             result = wrap(run1(kernel, input._data))
             if input._rg and mode.grad:
                 Pow(input, None).record(input, exponent, result)
-            return result if out is None else into(out, result)
+            return result if out is None else into(out, result, "pow", input, exponent)
         if kind.kind in "iu" and isinstance(exponent, int | np.integer) and exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
     return _pow(input, exponent, out=out)
@@ -384,7 +388,7 @@ def float_power(input, exponent, *, out=None):
             raise TypeError(f"float_power(): expected a Tensor or a number, not {x!r}")
         return x.to(dtypes.float64) if isinstance(x, Tensor) else float(x)
 
-    return pow(double(input), double(exponent), out=out)
+    return into(out, pow(double(input), double(exponent)), "float_power", input, exponent)
 
 
 def float_power_(self, exponent):
@@ -423,7 +427,7 @@ def ldexp(input, other, *, out=None):
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
     check_tensors("ldexp", input=input, other=other)
-    return mul(input, pow(2.0, other), out=out)
+    return into(out, mul(input, pow(2.0, other)), "ldexp", input, other)
 
 
 # ---------------------------------------------------------------------------------------------- the larger, the smaller

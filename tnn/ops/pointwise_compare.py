@@ -98,7 +98,7 @@ def _logical(name, function, doc):
         x, y = (t._data if t.dtype.kind < 2 else ne(t, 0.0)._data for t in (input, other))
         broadcast(x.shape, y.shape)
         result = wrap(np.asarray(function(x, y)))
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, name)
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
@@ -174,7 +174,7 @@ def bitwise_not(input, *, out=None):
     if input.dtype.kind == 2:
         raise NotImplementedError(f"\"bitwise_not\" not implemented for '{input.dtype.torch_name}'")
     result = wrap(np.asarray(np.invert(input._data)))
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "bitwise_not", input)
 
 
 # ---------------------------------------------------------------------------------------------- operators

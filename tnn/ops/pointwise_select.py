@@ -48,7 +48,8 @@ def where(condition, input=None, other=None, *, out=None):
 
     Raises:
         TypeError: the condition is not a tensor, or ``input`` or ``other`` neither that nor a number.
-        RuntimeError: the condition is not of bool type, or the shapes do not broadcast.
+        RuntimeError: the condition is not of bool type, or the shapes do not broadcast, or ``out`` cannot hold the
+            result.
     """
     check_tensor("where", "condition", condition, 1)
     if input is None and other is None:
@@ -76,7 +77,7 @@ def where(condition, input=None, other=None, *, out=None):
         node.x, node.y = _target(a), _target(b)
         node.attach(result)
         node.save(condition)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "where", condition, input, other)
 
 
 def where_method(self, condition, other, *, out=None):
@@ -92,7 +93,8 @@ def where_method(self, condition, other, *, out=None):
 
     Raises:
         TypeError: the condition is not a tensor, or ``other`` neither that nor a number.
-        RuntimeError: the condition is not of bool type, or the shapes do not broadcast.
+        RuntimeError: the condition is not of bool type, or the shapes do not broadcast, or ``out`` cannot hold the
+            result.
     """
     return where(condition, self, other, out=out)
 
@@ -201,19 +203,19 @@ def clamp(input, min=None, max=None, *, out=None):
         that to which input and limits broadcast; their dtypes are promoted.
 
     Raises:
-        RuntimeError: both limits are None, or the shapes do not broadcast.
+        RuntimeError: both limits are None, or the shapes do not broadcast, or ``out`` cannot hold the result.
         TypeError: a limit is neither a number nor a tensor.
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
-    return _clamp(input, min, max, out, ("ClampBackward1", "ClampBackward0"))
+    return _clamp("clamp", input, min, max, out, ("ClampBackward1", "ClampBackward0"))
 
 
-def _clamp(input, min, max, out, labels):
-    check_tensor("clamp", "input", input, 1)
+def _clamp(name, input, min, max, out, labels):
+    check_tensor(name, "input", input, 1)
     for argument, value in (("min", min), ("max", max)):
         if value is not None and not isinstance(value, Tensor) and not is_number(value):
-            raise TypeError(f"clamp(): argument '{argument}' must be Number or Tensor, not {type(value).__name__}")
+            raise TypeError(f"{name}(): argument '{argument}' must be Number or Tensor, not {type(value).__name__}")
     tensors = isinstance(min, Tensor) or isinstance(max, Tensor)
     dtype = promoted(*(v for v in (input, min, max) if v is not None))
     work = working(dtype.np)
@@ -242,7 +244,7 @@ def _clamp(input, min, max, out, labels):
         node.high = None if b is not None else max
         node.attach(result)
         node.save(input, a, b)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, name if tensors else f"{name}.number", input, min, max)
 
 
 clip = clamp
@@ -263,7 +265,7 @@ def clamp_min(input, min, *, out=None):
         TypeError: ``input`` is not a tensor, or ``min`` neither that nor a number.
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    return _clamp(input, min, None, out, ("ClampMinBackward0", "ClampMinBackward1"))
+    return _clamp("clamp_min", input, min, None, out, ("ClampMinBackward0", "ClampMinBackward1"))
 
 
 def clamp_max(input, max, *, out=None):
@@ -281,7 +283,7 @@ def clamp_max(input, max, *, out=None):
         TypeError: ``input`` is not a tensor, or ``max`` neither that nor a number.
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
-    return _clamp(input, None, max, out, ("ClampMaxBackward0", "ClampMaxBackward1"))
+    return _clamp("clamp_max", input, None, max, out, ("ClampMaxBackward0", "ClampMaxBackward1"))
 
 
 # ---------------------------------------------------------------------------------------------- lerp, addcmul, addcdiv
@@ -327,7 +329,7 @@ def lerp(input, end, weight, *, out=None):
 
     Raises:
         TypeError: ``input`` or ``end`` is not a tensor, or ``weight`` neither that nor a number.
-        RuntimeError: the dtypes differ, or the shapes do not broadcast.
+        RuntimeError: the dtypes differ, or the shapes do not broadcast, or ``out`` cannot hold the result.
         NotImplementedError: the dtype is not a floating-point one.
     """
     for argument, t in (("input", input), ("end", end)):
@@ -352,7 +354,7 @@ def lerp(input, end, weight, *, out=None):
         node.attach(result)
         needs = w is not None and w._rg
         node.save(input if needs else None, end if needs else None, w)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "lerp" if w is None else "lerp.Tensor", input, end, weight)
 
 
 class Addcmul(Node):
@@ -405,7 +407,7 @@ def _addc(name, kernel, integer, node_class, input, tensor1, tensor2, value, out
             tensor1 if node.needs(2) else None,
             tensor2 if node.needs(1) or (quotient and node.needs(2)) else None,
         )
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, name, input, tensor1, tensor2)
 
 
 def addcmul(input, tensor1, tensor2, *, value=1, out=None):
@@ -421,7 +423,8 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
 
     Raises:
         TypeError: ``input``, ``tensor1`` or ``tensor2`` is not a tensor.
-        RuntimeError: the shapes do not broadcast, or ``value`` is a float and the tensors are of integer types.
+        RuntimeError: the shapes do not broadcast, or ``value`` is a float and the tensors are of integer types, or
+            ``out`` cannot hold the result.
     """
     return _addc(
         "addcmul",
@@ -449,7 +452,8 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
 
     Raises:
         TypeError: ``input``, ``tensor1`` or ``tensor2`` is not a tensor.
-        RuntimeError: both ``tensor1`` and ``tensor2`` are of integer types, or the shapes do not broadcast.
+        RuntimeError: both ``tensor1`` and ``tensor2`` are of integer types, or the shapes do not broadcast, or ``out``
+            cannot hold the result.
     """
     if (
         isinstance(tensor1, Tensor)

@@ -186,7 +186,7 @@ def polygamma(n, input, *, out=None):
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:
         return digamma(input, out=out)
-    return _with_parameters(kernels.polygamma_forward, Polygamma, input, out, float(n), n=n)
+    return _with_parameters("polygamma", kernels.polygamma_forward, Polygamma, input, out, float(n), n=n)
 
 
 def polygamma_method(self, n):
@@ -207,16 +207,16 @@ def polygamma_method(self, n):
 polygamma_ = inplace(polygamma_method)
 
 
-def _with_parameters(kernel, node, input, out, p, q=0.0, **context):
+def _with_parameters(name, kernel, node, input, out, p, q=0.0, **context):
     """A one-operand operation with numbers as parameters; ``context`` goes into the node's slots."""
     dtype = to_float(input.dtype)
     data = run1(kernel, as_array(input, working(dtype.np)), p, q)
     result = wrap(data if data.dtype == dtype.np else convert(data, dtype.np))
     if mode.grad and input._rg:
         record1(node, input, result)
-        for name, value in context.items():
-            setattr(result._node, name, value)
-    return result if out is None else into(out, result)
+        for slot, value in context.items():
+            setattr(result._node, slot, value)
+    return result if out is None else into(out, result, name, input)
 
 
 def mvlgamma(input, p, *, out=None):
@@ -240,7 +240,7 @@ def mvlgamma(input, p, *, out=None):
     total = lgamma(input) + 0.25 * p * (p - 1) * math.log(math.pi)
     for j in range(1, p):
         total = total + lgamma(input - 0.5 * j)
-    return total if out is None else into(out, total)
+    return total if out is None else into(out, total, "mvlgamma")
 
 
 class Logit(unary_node("logit", "a", _zero)):
@@ -271,7 +271,7 @@ def logit(input, eps=None, *, out=None):
     """
     check_tensor("logit", "input", input, 1)
     low, high = (-math.inf, math.inf) if eps is None else (float(eps), 1.0 - float(eps))
-    return _with_parameters(kernels.logit_forward, Logit, input, out, low, high, eps=eps)
+    return _with_parameters("logit", kernels.logit_forward, Logit, input, out, low, high, eps=eps)
 
 
 # ---------------------------------------------------------------------------------------------- signs and rounding
@@ -360,7 +360,7 @@ def round(input, *, decimals=0, out=None):
     if decimals == 0 or not input.dtype.is_floating_point:
         return _round(input, out=out)
     kernel = kernels.round_decimals_forward if decimals > 0 else kernels.round_tens_forward
-    return _with_parameters(kernel, Round, input, out, 10.0 ** math.fabs(decimals))
+    return _with_parameters("round", kernel, Round, input, out, 10.0 ** math.fabs(decimals))
 
 
 def angle(input, *, out=None):
@@ -383,7 +383,7 @@ def angle(input, *, out=None):
     result = wrap(data)
     if mode.grad and input._rg:
         record1(_Angle, input, result)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "angle", input)
 
 
 _Angle = unary_node("angle", "", _zero)
@@ -460,7 +460,7 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
     result = wrap(data)
     if mode.grad and input._rg:
         record1(_NanToNum, input, result)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "nan_to_num", input)
 
 
 # ---------------------------------------------------------------------------------------------- tests
@@ -514,4 +514,4 @@ def logical_not(input, *, out=None):
         RuntimeError: ``out`` repeats memory.
     """
     result = _logical_not(input)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, "logical_not", input)

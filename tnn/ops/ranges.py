@@ -98,7 +98,7 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, pin_memory=Fal
     else:
         n = math.ceil((end - start) / step)
         data = _counted(n, float(start), float(step), d)
-    return finish(data, requires_grad, out)
+    return finish(data, requires_grad, out, "arange")
 
 
 def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
@@ -129,7 +129,7 @@ def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devic
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     n = math.floor((end - start) / step) + 1
     real = d if d.kind != 1 else dtypes.float64
-    return finish(_rounded(_counted(n, float(start), float(step), real), d), requires_grad, out)
+    return finish(_rounded(_counted(n, float(start), float(step), real), d), requires_grad, out, "range")
 
 
 def _steps(function, steps):
@@ -179,7 +179,7 @@ def linspace(
     steps = _steps("linspace", steps)
     d = dtype_for("linspace", dtype, out, device)
     data = _spaced(_number(start, "linspace"), _number(end, "linspace"), steps, d)
-    return finish(_rounded(data, d), requires_grad, out)
+    return finish(_rounded(data, d), requires_grad, out, "linspace")
 
 
 def logspace(
@@ -219,7 +219,7 @@ def logspace(
     powers = _spaced(_number(start, "logspace"), _number(end, "logspace"), steps, d)
     with np.errstate(over="ignore", invalid="ignore"):
         data = np.power(powers.dtype.type(int(base) if d.kind == 1 else base), powers)
-    return finish(_rounded(data, d), requires_grad, out)
+    return finish(_rounded(data, d), requires_grad, out, "logspace")
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
@@ -248,7 +248,7 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
     d = dtype_for("eye", dtype, out, device)
     data = _zeros((operator.index(n), operator.index(n if m is None else m)), d.np)
     np.fill_diagonal(data, 1)
-    return finish(data, requires_grad, out)
+    return finish(data, requires_grad, out, "eye")
 
 
 def _triangle(function, choose, row, col, offset, dtype, device):

@@ -378,7 +378,7 @@ def _triangle(input, diagonal, upper, out, node_type):
         node = node_type(input)
         node.diagonal = diagonal
         node.attach(result)
-    return into(out, result)
+    return into(out, result, name)
 
 
 def tril(input, diagonal=0, *, out=None):
@@ -479,7 +479,9 @@ def diag(input, diagonal=0, *, out=None):
     n = input._data.ndim
     if n not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
-    return into(out, diag_embed(input, diagonal) if n == 1 else clone(_main_diagonal(input, diagonal)))
+    if n == 1:
+        return into(out, diag_embed(input, diagonal), "diag.vector")
+    return into(out, clone(_main_diagonal(input, diagonal)), "diag")
 
 
 def diagflat(input, offset=0):

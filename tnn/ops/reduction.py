@@ -14,7 +14,7 @@ from ..kernels import reduction as kernels
 from ..kernels import softmax as softmax_kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, out_dtype, wrap_dim
 from .cast import cast
 from .shape import dims_of
 
@@ -179,7 +179,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
         input: tensor of any dtype.
         dim: an int, a tuple of ints, or None (or an empty tuple) for all.
         keepdim: keep the reduced dimensions with size 1.
-        dtype: the dtype in which to add; integers and bools add up in int64 by default.
+        dtype: the dtype in which to add, by default that of ``out``; without one, integers and bools add up in int64.
         out: tensor to write the result to, or None.
 
     Shape:
@@ -190,9 +190,10 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
+        RuntimeError: a dimension appears twice, or ``out`` is of another dtype than asked for.
     """
     check_tensor("sum", "input", input, 1)
+    dtype = out_dtype("sum", dtype, out)
     if dtype is not None:
         input = cast(input, dtype)
     kind = input._data.dtype
@@ -205,7 +206,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
         dims = reduced_dims(dim, input._data.ndim)
         kind = dtypes.int64 if dtype is None else dtype
         result = wrap(np.asarray(input._data.sum(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim))))
-    return into(out, result)
+    return into(out, result, "sum")
 
 
 @numpy_names
@@ -216,7 +217,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
         input: tensor of a floating-point dtype, unless ``dtype`` is given.
         dim: an int, a tuple of ints, or None (or an empty tuple) for all.
         keepdim: keep the reduced dimensions with size 1.
-        dtype: the dtype in which to compute, a floating-point one.
+        dtype: the dtype in which to compute, a floating-point one; by default that of ``out``, or else the input's.
         out: tensor to write the result to, or None.
 
     Shape:
@@ -229,6 +230,11 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
             result.
     """
     check_tensor("mean", "input", input, 1)
+    case = "mean" if dim is not None else "mean.all"
+    if dtype is not None:
+        case = "mean.dtype"
+    elif out is not None and input.dtype.is_floating_point and out_dtype("mean", None, out).is_floating_point:
+        dtype = out.dtype
     if dtype is not None:
         input = cast(input, dtype)
     kind = input._data.dtype
@@ -241,7 +247,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
             "mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: "
             f"{input.dtype.torch_name}"
         )
-    return into(out, result)
+    return into(out, result, case)
 
 
 @numpy_names
@@ -252,7 +258,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
         input: tensor of any dtype.
         dim: an int, a tuple of ints, or None (or an empty tuple) for all.
         keepdim: keep the reduced dimensions with size 1.
-        dtype: the dtype in which to add; integers and bools add up in int64 by default.
+        dtype: the dtype in which to add, by default that of ``out``; without one, integers and bools add up in int64.
         out: tensor to write the result to, or None.
 
     Shape:
@@ -261,14 +267,19 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
+        RuntimeError: a dimension appears twice, or ``out`` is of another dtype than asked for.
+        NotImplementedError: ``out`` is of an integer dtype and the input of a floating-point one.
     """
     check_tensor("nansum", "input", input, 1)
+    case = "nansum.float" if input.dtype.is_floating_point else "nansum"
+    dtype = out_dtype("nansum", dtype, out)
     if dtype is not None:
+        if not dtype.is_floating_point and input.dtype.is_floating_point:
+            raise NotImplementedError(f"\"nansum_cpu\" not implemented for '{dtype.torch_name}'")
         input = cast(input, dtype)
     if input.dtype.is_floating_point:
         input = input.masked_fill(wrap(np.isnan(input._data)), 0.0)
-    return into(out, sum(input, dim, keepdim))
+    return into(out, sum(input, dim, keepdim, dtype=dtype), case)
 
 
 @numpy_names
@@ -279,7 +290,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
         input: tensor of a floating-point dtype.
         dim: an int, a tuple of ints, or None (or an empty tuple) for all.
         keepdim: keep the reduced dimensions with size 1.
-        dtype: the dtype in which to compute.
+        dtype: the dtype in which to compute; by default that of ``out``, or else the input's.
         out: tensor to write the result to, or None.
 
     Shape:
@@ -288,15 +299,17 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: the dtype is not a floating-point one, a dimension appears twice, or ``out`` cannot hold the
-            result.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
+        NotImplementedError: ``out`` is not of a floating-point dtype.
     """
     check_tensor("nanmean", "input", input, 1)
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"nanmean(): expected input to have floating point dtype but got {input.dtype.torch_name}")
+    if dtype is None and out is not None and out_dtype("nanmean", None, out).is_floating_point:
+        dtype = out.dtype
     dims = reduced_dims(dim, input._data.ndim)
     count = np.asarray((~np.isnan(input._data)).sum(axis=dims, keepdims=builtins.bool(keepdim)))
-    return into(out, nansum(input, dim, keepdim, dtype=dtype) / wrap(count))
+    return into(out, nansum(input, dim, keepdim, dtype=dtype) / wrap(count), "nanmean")
 
 
 class Prod(_Reduction):
@@ -339,7 +352,8 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
         input: tensor of any dtype.
         dim: an int, or None for all.
         keepdim: keep the reduced dimension with size 1.
-        dtype: the dtype in which to multiply; integers and bools are multiplied in int64 by default.
+        dtype: the dtype in which to multiply, by default that of ``out``; without one, that is int64 for integers and
+            bools.
         out: tensor to write the result to, or None.
 
     Shape:
@@ -348,9 +362,10 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor, or ``dim`` several dimensions.
         IndexError: no such dimension.
-        RuntimeError: ``out`` cannot hold the result.
+        RuntimeError: ``out`` is of another dtype than asked for.
     """
     check_tensor("prod", "input", input, 1)
+    dtype = out_dtype("prod", dtype, out)
     if dtype is not None:
         input = cast(input, dtype)
     half = input.dtype if input._data.dtype in HALF else None
@@ -361,7 +376,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     if d.dtype not in (F32, F64):
         dtypes.refuse_float8("prod_cpu", d.dtype)
         kind = dtypes.int64 if dtype is None else dtype
-        return into(out, wrap(np.asarray(d.prod(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim)))))
+        return into(out, wrap(np.asarray(d.prod(axis=dims, dtype=kind.np, keepdims=builtins.bool(keepdim)))), "prod")
     if len(dims) > 1 and dim is not None:
         raise TypeError(f"prod() takes one dimension, got {dim!r}")
     outer, n, inner = as_three(d.shape, dims[0], dims[-1] + 1) if dims else (1, 1, 1)
@@ -372,7 +387,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
         node = Prod(input)
         node.record(result, input, dims, keepdim)
         node.save(input)
-    return into(out, result if half is None else cast(result, half))
+    return into(out, result if half is None else cast(result, half), "prod")
 
 
 class Var(_Reduction):
@@ -486,11 +501,12 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice, or ``out`` cannot hold the
+            result.
     """
     _check_spread("var", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
-    return into(out, _spread_of(input, dim, keepdim, correction, Var, 1.0)[1])
+    return into(out, _spread_of(input, dim, keepdim, correction, Var, 1.0)[1], "var")
 
 
 @numpy_names
@@ -512,11 +528,12 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice.
+        RuntimeError: the dtype is not a floating-point one, or a dimension appears twice, or ``out`` cannot hold the
+            result.
     """
     _check_spread("std", input)
     dim, correction = _spread_arguments(dim, unbiased, correction)
-    return into(out, _spread_of(input, dim, keepdim, correction, Std, 0.5)[1])
+    return into(out, _spread_of(input, dim, keepdim, correction, Std, 0.5)[1], "std")
 
 
 @numpy_names
@@ -626,7 +643,7 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
         node = Logsumexp(input)
         node.record(result, input, dims, keepdim)
         node.save(input, result)
-    return into(out, result)
+    return into(out, result, "logsumexp")
 
 
 def _truth(function, input, dim, keepdim, out, reduce):
@@ -635,7 +652,10 @@ def _truth(function, input, dim, keepdim, out, reduce):
     # here an empty tuple of dimensions reduces nothing
     dims = () if dim.__class__ in (tuple, list) and not dim else reduced_dims(dim, d.ndim)
     result = reduce(d if d.dtype not in HALF else d != 0, axis=dims, keepdims=builtins.bool(keepdim))
-    return into(out, wrap(np.asarray(result, np.uint8 if d.dtype == np.uint8 else np.bool_)))
+    kind = np.uint8 if d.dtype == np.uint8 else np.bool_
+    if out is not None and out_dtype(function, None, out).np in (np.uint8, np.bool_):
+        kind = out._data.dtype
+    return into(out, wrap(np.asarray(result, kind)), function)
 
 
 @numpy_names

@@ -66,7 +66,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     check_tensor("bernoulli", "input", input, 1)
     result = wrap(_empty(input._data.shape, input._data.dtype))
     bernoulli_(result, input.detach() if p is None else p, generator=generator)
-    return into(out, _no_gradient(Bernoulli, result, input))
+    return into(out, _no_gradient(Bernoulli, result, input), "bernoulli", input)
 
 
 def binomial(count, prob, generator=None):
@@ -153,7 +153,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 
     Raises:
         RuntimeError: more samples than categories without replacement; weights that are negative, not finite or all
-            zero; another number of dimensions or dtype.
+            zero; another number of dimensions or dtype, or ``out`` cannot hold the result.
         TypeError: ``input`` is not a tensor.
     """
     check_tensor("multinomial", "input", input, 1)
@@ -186,7 +186,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             with np.errstate(divide="ignore", invalid="ignore"):
                 score = (p / convert(q, d.dtype).astype(p.dtype)).astype(d.dtype).astype(p.dtype)
             result[...] = np.argsort(-score, axis=1, kind="stable")[:, :num_samples]
-    return into(out, wrap(result if d.ndim == 2 else result[0]))
+    return into(out, wrap(result if d.ndim == 2 else result[0]), "multinomial")
 
 
 # ---------------------------------------------------------------- new tensors
@@ -260,7 +260,7 @@ def _new(function, fill, args, size, keywords, generator, out, dtype, device, re
     d = dtype_for(function, dtype, out, device, default)
     t = wrap(_empty(shape_of(function, size, size_keyword(keywords, function)), d.np))
     fill(t, *args, generator=generator)
-    return finish(t._data, requires_grad, out)
+    return finish(t._data, requires_grad, out, function)
 
 
 def _integer(function, name, value):
@@ -354,7 +354,7 @@ def randperm(
     data = _empty((n,), np.int64)
     # Beyond this, a 32-bit word modulo n would favour small numbers.
     kernels.permutation_forward(g._state, data, n >= (2**32 - 1) // 20)
-    return finish(data if d is dtypes.int64 else convert(data, d.np), requires_grad, out)
+    return finish(data if d is dtypes.int64 else convert(data, d.np), requires_grad, out, "randperm")
 
 
 def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, **kw):
@@ -371,6 +371,7 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, la
     Raises:
         RuntimeError: a standard deviation is negative, or the shapes do not broadcast.
         TypeError: two numbers, and no size.
+        NotImplementedError: ``out`` cannot hold the result.
     """
     kw.pop("pin_memory", None)
     requires_grad = kw.pop("requires_grad", False)
@@ -392,7 +393,8 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, la
     else:
         normal_(z, 0.0, std, generator=generator)
     z._data += means
-    return into(out, _no_gradient(Normal, z, *(t for t in (mean, std) if isinstance(t, Tensor))))
+    result = _no_gradient(Normal, z, *(t for t in (mean, std) if isinstance(t, Tensor)))
+    return into(out, result, "normal.tensor", mean, std)
 
 
 # ---------------------------------------------------------------- like another tensor

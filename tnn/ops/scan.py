@@ -8,7 +8,7 @@ from ..autograd.node import Node
 from ..kernels import scan as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, wrap_dim
+from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, out_dtype, wrap_dim
 from .cast import cast
 from .reduction import as_three
 
@@ -102,17 +102,20 @@ def _scan(input, dim, kind, node_type, reverse=False):
 
 def _cumulative(function, input, dim, dtype, out, kind, node_type, numpy):
     check_tensor(function, "input", input, 1)
+    dtype = out_dtype(function, dtype, out)
     if dtype is not None:
+        if dtype is dtypes.bool and input._data.ndim and input._data.size:
+            raise NotImplementedError(f"\"{function}_out_cpu\" not implemented for 'Bool'")
         input = cast(input, dtype)
     d = input._data
     dim = wrap_dim(dim, d.ndim)
     if d.dtype in (F32, F64):
-        return into(out, _scan(input, dim, kind, node_type))
+        return into(out, _scan(input, dim, kind, node_type), function, input)
     if d.dtype in HALF:
-        return into(out, cast(_scan(cast(input, dtypes.float32), dim, kind, node_type), input.dtype))
+        return into(out, cast(_scan(cast(input, dtypes.float32), dim, kind, node_type), input.dtype), function, input)
     dtypes.refuse_float8(f"{function}_out_cpu", d.dtype)
     result = numpy(d.reshape(d.shape or (1,)), axis=dim, dtype=np.int64 if dtype is None else dtype.np)
-    return into(out, wrap(result.reshape(d.shape)))
+    return into(out, wrap(result.reshape(d.shape)), function, input)
 
 
 @numpy_names
@@ -122,7 +125,7 @@ def cumsum(input, dim, *, dtype=None, out=None):
     Args:
         input: any dtype.
         dim: the dimension.
-        dtype: the result's; the input is cast to it first.
+        dtype: the result's, by default that of ``out``; the input is cast to it first.
         out: where to write the result.
 
     Shape:
@@ -130,6 +133,8 @@ def cumsum(input, dim, *, dtype=None, out=None):
 
     Raises:
         IndexError: no such dimension.
+        RuntimeError: ``out`` is of another dtype than asked for.
+        NotImplementedError: that dtype is bool.
     """
     return _cumulative("cumsum", input, dim, dtype, out, kernels.CUMSUM, Cumsum, np.cumsum)
 
@@ -141,7 +146,7 @@ def cumprod(input, dim, *, dtype=None, out=None):
     Args:
         input: tensor of any dtype.
         dim: the dimension.
-        dtype: the dtype to multiply in.
+        dtype: the dtype to multiply in, by default that of ``out``.
         out: tensor to write the result to, or None.
 
     Shape:
@@ -150,7 +155,8 @@ def cumprod(input, dim, *, dtype=None, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: ``out`` cannot hold the result.
+        RuntimeError: ``out`` is of another dtype than asked for.
+        NotImplementedError: that dtype is bool.
     """
     return _cumulative("cumprod", input, dim, dtype, out, kernels.CUMPROD, Cumprod, np.cumprod)
 
@@ -172,12 +178,13 @@ def logcumsumexp(input, dim, *, out=None):
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
         NotImplementedError: the dtype is not a floating-point one.
+        RuntimeError: ``out`` cannot hold the result.
     """
     check_tensor("logcumsumexp", "input", input, 1)
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.torch_name}'")
     dim = wrap_dim(dim, input._data.ndim)
-    return into(out, _scan(input, dim, kernels.LOGCUMSUMEXP, Logcumsumexp))
+    return into(out, _scan(input, dim, kernels.LOGCUMSUMEXP, Logcumsumexp), "logcumsumexp", input)
 
 
 class _CumExtreme(Node):
@@ -238,8 +245,9 @@ def cummax(input, dim, *, out=None):
 
     Raises:
         IndexError: no such dimension.
+        RuntimeError: ``out`` cannot hold the result.
     """
-    return into(out, _cumextreme("cummax", input, dim, 1.0, Cummax, _cummax))
+    return into(out, _cumextreme("cummax", input, dim, 1.0, Cummax, _cummax), "cummax")
 
 
 @numpy_names
@@ -259,8 +267,9 @@ def cummin(input, dim, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
+        RuntimeError: ``out`` cannot hold the result.
     """
-    return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin))
+    return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin), "cummin")
 
 
 @numpy_names
@@ -280,7 +289,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: no such dimension.
-        RuntimeError: the input is 0-d, n is negative, or the shapes do not fit.
+        RuntimeError: the input is 0-d, n is negative, or the shapes do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("diff", "input", input, 1)
     if not input._data.ndim:
@@ -297,7 +306,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         size = input.shape[dim] - 1
         after, before = input.narrow(dim, 1, size), input.narrow(dim, 0, size)
         input = after.logical_xor(before) if input.dtype is dtypes.bool else after - before
-    return into(out, input.clone() if n == 0 else input)
+    return into(out, input, "diff") if n else into(out, input.clone(), "diff.clone")
 
 
 def _trapezoids(function, y, x, dx, dim):

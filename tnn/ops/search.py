@@ -40,8 +40,8 @@ def nonzero(input, *, out=None, as_tuple=False):
     if as_tuple:
         return tuple(wrap(a) for a in np.atleast_1d(d).nonzero())
     if d.ndim == 0:
-        return into(out, wrap(np.empty((int(bool(d)), 0), _I64)))
-    return into(out, wrap(np.ascontiguousarray(np.stack(d.nonzero(), 1))))
+        return into(out, wrap(np.empty((int(bool(d)), 0), _I64)), "nonzero")
+    return into(out, wrap(np.ascontiguousarray(np.stack(d.nonzero(), 1))), "nonzero")
 
 
 def argwhere(input):
@@ -81,7 +81,7 @@ def nonzero_static(input, *, size, fill_value=-1, out=None):
     found = nonzero(input)._data[:size]
     data = np.full((size, found.shape[1]), fill_value, _I64)
     data[: len(found)] = found
-    return into(out, wrap(data))
+    return into(out, wrap(data), "nonzero_static")
 
 
 class MaskedSelect(Node):
@@ -105,7 +105,7 @@ def masked_select(input, mask, *, out=None):
 
     Raises:
         TypeError: ``input`` or ``mask`` is not a tensor.
-        RuntimeError: the mask is not of dtype bool, or the shapes do not fit.
+        RuntimeError: the mask is not of dtype bool, or the shapes do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("masked_select", "input", input, 1)
     check_tensor("masked_select", "mask", mask, 2)
@@ -118,7 +118,7 @@ def masked_select(input, mask, *, out=None):
         node = MaskedSelect(x)
         node.index, node.shape = index, x._data.shape
         node.attach(result)
-    return into(out, result, input, mask)
+    return into(out, result, "masked_select", input, mask)
 
 
 class MaskedScatter(Node):
@@ -379,7 +379,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     Raises:
         TypeError: ``sorted_sequence`` is not a tensor, or ``input`` neither that nor a number.
         RuntimeError: the shapes do not fit, ``side`` and ``right`` contradict each other, or ``sorter`` holds an index
-            out of range.
+            out of range, or ``out`` cannot hold the result.
     """
     check_tensor("searchsorted", "sorted_sequence", sorted_sequence, 1)
     if not isinstance(input, Tensor):
@@ -409,7 +409,9 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     data = empty(v.shape, _I64)
     if v.size:
         sort_kernels.search_rows(b, rows, data.reshape(rows.shape), right)
-    return into(out, wrap(data.astype(np.int32) if out_int32 else data))
+    if out_int32:
+        return into(out, wrap(data.astype(np.int32)), "searchsorted.int32")
+    return into(out, wrap(data), "searchsorted")
 
 
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
@@ -427,12 +429,13 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
 
     Raises:
         TypeError: ``boundaries`` is not a tensor, or ``input`` neither that nor a number.
-        RuntimeError: ``boundaries`` is no vector.
+        RuntimeError: ``boundaries`` is no vector, or ``out`` cannot hold the result.
     """
     check_tensor("bucketize", "boundaries", boundaries, 1)
     if boundaries._data.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._data.ndim})")
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
+    result = searchsorted(boundaries, input, out_int32=out_int32, right=right)
+    return into(out, result, "bucketize.int32" if out_int32 else "bucketize")
 
 
 def isin(elements, test_elements, *, assume_unique=False, invert=False):

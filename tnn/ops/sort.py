@@ -194,7 +194,7 @@ def sort(input, *args, stable=None, dim=None, descending=None, out=None):
         result = _sorted_rows(input, d, n, descending)
     else:
         result = _selected(input, _order(d, dim, n, descending), dim, True, Sort)
-    return SortResult(*(into(out, result) if out is not None else result))
+    return SortResult(*(into(out, result, "sort", input) if out is not None else result))
 
 
 def _dim_and_flag(name, args, dim, flag):
@@ -250,7 +250,7 @@ def msort(input, *, out=None):
         RuntimeError: ``out`` cannot hold the result.
     """
     check_tensor("msort", "input", input, 1)
-    return into(out, sort(input, 0).values)
+    return into(out, sort(input, 0).values, "msort", input)
 
 
 @numpy_names
@@ -282,7 +282,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     if not 0 <= k <= (d.shape[dim] if d.ndim else 1):
         raise RuntimeError("selected index k out of range")
     result = _selected(input, _order(d, dim, k, bool(largest)), dim, True, Topk)
-    return TopkResult(*(into(out, result) if out is not None else result))
+    return TopkResult(*(into(out, result, "topk") if out is not None else result))
 
 
 @numpy_names
@@ -318,7 +318,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     order = _order(d, dim, k, False)
     index = np.ascontiguousarray(order.take([k - 1], dim if d.ndim else 0))
     result = _selected(input, index, dim, keepdim, Kthvalue)
-    return KthvalueResult(*(into(out, result, input) if out is not None else result))
+    return KthvalueResult(*(into(out, result, "kthvalue", input) if out is not None else result))
 
 
 # -- median and mode
@@ -394,7 +394,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
         RuntimeError: ``out`` cannot hold the result.
     """
     result = _median("median", input, dim, keepdim, False, MedianResult)
-    return result if out is None else MedianResult(*into(out, result))
+    return result if out is None else MedianResult(*into(out, result, "median"))
 
 
 @numpy_names
@@ -416,7 +416,7 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
         RuntimeError: ``out`` cannot hold the result.
     """
     result = _median("nanmedian", input, dim, keepdim, True, NanmedianResult)
-    return result if out is None else NanmedianResult(*into(out, result))
+    return result if out is None else NanmedianResult(*into(out, result, "nanmedian"))
 
 
 @numpy_names
@@ -434,6 +434,7 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
 
     Raises:
         IndexError: no such dimension, or it is empty.
+        RuntimeError: ``out`` cannot hold the result.
     """
     check_tensor("mode", "input", input, 1)
     d = input._data
@@ -453,7 +454,7 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
     best = (place - start).argmax(-1)[..., None]  # the first run that becomes longest; its last element
     index = np.ascontiguousarray(np.moveaxis(np.take_along_axis(order, best, -1), -1, dim))
     result = _selected(input, index, dim, keepdim, Mode)
-    return ModeResult(*(into(out, result) if out is not None else result))
+    return ModeResult(*(into(out, result, "mode") if out is not None else result))
 
 
 # -- quantiles
@@ -544,9 +545,10 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: ``q`` is out of range, there are no elements, or dtypes do not fit.
+        RuntimeError: ``q`` is out of range, there are no elements, or dtypes do not fit, or ``out`` cannot hold the
+            result.
     """
-    return into(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
+    return into(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False), "quantile")
 
 
 @numpy_names
@@ -568,9 +570,10 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", ou
     Raises:
         TypeError: ``input`` is not a tensor.
         IndexError: there is no such dimension.
-        RuntimeError: ``q`` is out of range, there are no elements, or dtypes do not fit.
+        RuntimeError: ``q`` is out of range, there are no elements, or dtypes do not fit, or ``out`` cannot hold the
+            result.
     """
-    return into(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))
+    return into(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True), "nanquantile")
 
 
 def histc(input, bins=100, min=0, max=0, *, out=None):
@@ -587,7 +590,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
 
     Raises:
         TypeError: ``input`` is not a tensor.
-        RuntimeError: the numbers or the dtype do not fit.
+        RuntimeError: the numbers or the dtype do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("histc", "input", input, 1)
     d = input._data
@@ -607,7 +610,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
         raise RuntimeError("max must be larger than min")
     x = x[(x >= low) & (x <= high)]
     place = np.minimum(((x - low) * bins / (high - low)).astype(_I64), bins - 1)
-    return into(out, wrap(np.bincount(place, minlength=bins).astype(d.dtype)))
+    return into(out, wrap(np.bincount(place, minlength=bins).astype(d.dtype)), "histc")
 
 
 def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
@@ -627,7 +630,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     Raises:
         TypeError: ``input`` is not a tensor.
         NotImplementedError: it is of another dtype.
-        RuntimeError: dtypes, shapes or edges do not fit.
+        RuntimeError: dtypes, shapes or edges do not fit, or ``out`` cannot hold the result.
     """
     check_tensor("histogram", "input", input, 1)
     d = input._data
@@ -662,4 +665,4 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     if density:
         hist = hist / (hist.sum() * np.diff(edges))
     result = HistogramResult(wrap(hist), wrap(np.array(edges)))
-    return result if out is None else HistogramResult(*into(out, tuple(result)))
+    return result if out is None else HistogramResult(*into(out, tuple(result), "histogram"))
