@@ -341,24 +341,36 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
     return op
 
 
-def predicate_op(name, kernel, integer, doc):
+_OUT_OF_TESTS = """
+        out: bool tensor to write the result to, or None."""
+_ERROR_OF_TESTS = """
+        RuntimeError: ``out`` is not of bool dtype."""
+
+
+def predicate_op(name, kernel, integer, doc, with_out=False):
     """The public function of a test of each element; ``integer`` is the test for integer and bool ndarrays."""
 
     def op(input):
         return wrap(unary_data(name, kernel, integer, input))
 
+    def op_with_out(input, *, out=None):
+        result = wrap(unary_data(name, kernel, integer, input))
+        return result if out is None else into(out, result, name, input)
+
+    if with_out:
+        op = op_with_out
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = f"""{doc}
 
     Args:
-        input: tensor of any shape and dtype.
+        input: tensor of any shape and dtype.{_OUT_OF_TESTS if with_out else ""}
 
     Shape:
         that of ``input``; the result is of bool dtype.
 
     Raises:
-        TypeError: ``input`` is not a tensor.
+        TypeError: ``input`` is not a tensor.{_ERROR_OF_TESTS if with_out else ""}
     """
     return op
 

@@ -28,15 +28,15 @@ _SEARCH = (
 EXACT = {
     _OUT: (
         "addmm addmv aminmax argmax argmin baddbmm bmm cross cumprod cumsum diag gather index_add index_copy "
-        "index_reduce linalg_cholesky linalg_cholesky_ex linalg_cross linalg_det linalg_eigh linalg_eigvalsh "
-        "linalg_inv linalg_inv_ex linalg_lu linalg_lu_factor linalg_lu_solve linalg_matmul linalg_qr "
-        "linalg_slogdet linalg_solve linalg_solve_ex linalg_svd linalg_svdvals linalg_vector_norm lu_solve "
-        "lu_unpack matmul max.0 max.1 mean.dtype min.0 min.1 mm msort nansum norm prod qr renorm scatter "
-        "scatter_add scatter_reduce sort sum svd take_along_dim topk tril triu"
+        "index_reduce isin linalg_cholesky linalg_cholesky_ex linalg_cross linalg_det linalg_eigh "
+        "linalg_eigvalsh linalg_inv linalg_inv_ex linalg_lu linalg_lu_factor linalg_lu_solve linalg_matmul "
+        "linalg_qr linalg_slogdet linalg_solve linalg_solve_ex linalg_svd linalg_svdvals linalg_vector_norm "
+        "lu_solve lu_unpack matmul max.0 max.1 mean.dtype min.0 min.1 mm msort nansum norm prod qr renorm "
+        "scatter scatter_add scatter_reduce sort sum svd take_along_dim topk tril triu"
     ),
     "Found dtype {got} but expected {want}": (
-        "abs bitwise_not ceil clamp.number clamp_max.number clamp_min.number floor frac lerp.Tensor neg round sgn sign "
-        "trunc"
+        "abs bitwise_not ceil clamp.number clamp_max.number clamp_min.number conj_physical floor frac lerp.Tensor neg "
+        "round sgn sign trunc"
     ),
     "expected scalar_type {want} but found {got}": "cummax cummin diff.clone logcumsumexp",
     "expected scalar type {want} but found {got}": "linalg_solve_triangular",
@@ -46,6 +46,9 @@ EXACT = {
     "{name}(): self and result must have the same scalar type": "index_select masked_select",
     "{name}(): self and out expected to have the same dtype, but got self.dtype = {want} and out.dtype = {got}": "take",
     "{name} only supports bool tensor for result, got: {got}": "all any",
+    "{name} does not support non-boolean outputs.": "isneginf isposinf signbit",
+    "torch.frexp() expects mantissa to have dtype {c_want} but got {c_got}": "frexp.0",
+    "torch.frexp() expects exponent to have {c_want} dtype but got {c_got}": "frexp.1",
     "Expected the dtype for input and out to match, but got {want} for input's dtype and {got} for out's dtype.": (
         "amax amin"
     ),

@@ -254,7 +254,7 @@ def index_fill(input, dim, index, value):
     return result if input._data.ndim else reshape(result, ())
 
 
-def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):
     """A copy of the input in which the slices of the source that go to one place are combined there.
 
     Args:
@@ -264,12 +264,13 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
         source: as many slices along ``dim`` as there are indices.
         reduce: ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
         include_self: whether the input's own elements take part.
+        out: tensor of the input's dtype to write the result to, or None.
 
     Shape:
         that of ``input``.
 
     Raises:
-        RuntimeError: ``reduce`` is unknown, or the shapes or dtypes do not fit.
+        RuntimeError: ``reduce`` is unknown, the shapes or dtypes do not fit, or ``out`` cannot hold the result.
         IndexError: an index is out of range, or the number of indices is wrong.
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
@@ -281,8 +282,9 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
         np.broadcast_to(i.reshape((-1,) + (1,) * (x._data.ndim - dim - 1)), s._data.shape), np.int64
     )
     if not full.size:
-        return clone(input)
-    return reshape(reduce_by_index(x, dim, full, s, reduce, include_self), input._data.shape)
+        return into(out, clone(input), "index_reduce")
+    result = reshape(reduce_by_index(x, dim, full, s, reduce, include_self), input._data.shape)
+    return into(out, result, "index_reduce")
 
 
 # -- positions in the flat tensor

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..storage import TypedStorage, UntypedStorage
 from ..tensor import Tensor, wrap
-from ._common import check_tensor, check_tensors
+from ._common import check_tensor, check_tensors, into
 from .part import as_strided
 from .shape import reshape
 
@@ -293,10 +293,23 @@ def _never(name, what):
     return op
 
 
+def conj_physical(input, *, out=None):
+    """The tensor itself: all numbers are real.
+
+    Args:
+        input: tensor of any shape and dtype.
+        out: tensor of the input's dtype to write a copy to, or None.
+
+    Raises:
+        TypeError: ``input`` is not a tensor.
+        RuntimeError: ``out`` cannot hold the copy.
+    """
+    check_tensor("conj_physical", "input", input, 1)
+    return into(out, input, "conj_physical", input)
+
+
 _REAL = "all numbers are real"
-conj, conj_physical, resolve_conj, resolve_neg = (
-    _itself(name, _REAL) for name in ("conj", "conj_physical", "resolve_conj", "resolve_neg")
-)
+conj, resolve_conj, resolve_neg = (_itself(name, _REAL) for name in ("conj", "resolve_conj", "resolve_neg"))
 is_conj, is_neg = _never("is_conj", _REAL), _never("is_neg", _REAL)
 pin_memory = _itself("pin_memory", "there is no other device whose copies could be faster")
 is_distributed = _never("is_distributed", "a tensor lives in one process")

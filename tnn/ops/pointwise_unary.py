@@ -389,18 +389,19 @@ def angle(input, *, out=None):
 _Angle = unary_node("angle", "", _zero)
 
 
-def frexp(input):
+def frexp(input, *, out=None):
     """Mantissa and exponent: input = mantissa * 2^exponent with 0.5 <= |mantissa| < 1.
 
     Args:
         input: tensor of any shape and of a floating-point dtype.
+        out: a tuple of two tensors to write the results to, or None.
 
     Returns:
         a named tuple (mantissa, exponent), both of input's shape; the exponents are int32.
 
     Raises:
         TypeError: ``input`` is not a tensor.
-        RuntimeError: it is not of a floating-point dtype.
+        RuntimeError: it is not of a floating-point dtype, or ``out`` cannot hold the results.
     """
     check_tensor("frexp", "input", input, 1)
     if not input.dtype.is_floating_point:
@@ -413,7 +414,8 @@ def frexp(input):
         node = Frexp(input)
         node.save(exponent)
         node.attach(mantissa)
-    return return_types.frexp(mantissa, exponent)
+    result = return_types.frexp(mantissa, exponent)
+    return result if out is None else return_types.frexp(*into(out, result, "frexp", input))
 
 
 class Frexp(unary_node("frexp", "", _zero)):
@@ -475,10 +477,14 @@ isinf = predicate_op("isinf", kernels.isinf_forward, _always(False), "Whether ea
 isfinite = predicate_op(
     "isfinite", kernels.isfinite_forward, _always(True), "Whether each element is neither infinite nor NaN."
 )
-isposinf = predicate_op("isposinf", kernels.isposinf_forward, _always(False), "Whether each element is +inf.")
-isneginf = predicate_op("isneginf", kernels.isneginf_forward, _always(False), "Whether each element is -inf.")
+isposinf = predicate_op(
+    "isposinf", kernels.isposinf_forward, _always(False), "Whether each element is +inf.", with_out=True
+)
+isneginf = predicate_op(
+    "isneginf", kernels.isneginf_forward, _always(False), "Whether each element is -inf.", with_out=True
+)
 signbit = predicate_op(
-    "signbit", kernels.signbit_forward, lambda x: x < 0, "Whether each element has its sign bit set."
+    "signbit", kernels.signbit_forward, lambda x: x < 0, "Whether each element has its sign bit set.", with_out=True
 )
 _logical_not = predicate_op("logical_not", kernels.logical_not_forward, np.logical_not, "")
 

@@ -438,7 +438,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     return into(out, result, "bucketize.int32" if out_int32 else "bucketize")
 
 
-def isin(elements, test_elements, *, assume_unique=False, invert=False):
+def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
     """Whether each element is among ``test_elements``; either may be a number.
 
     Args:
@@ -446,19 +446,21 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         test_elements: a tensor or a number.
         assume_unique: accepted; it could only save time.
         invert: whether each is not among them.
+        out: bool tensor to write the result to, or None.
 
     Shape:
         that of ``elements``; the result is of bool dtype.
 
     Raises:
         TypeError: an argument is neither a tensor nor a number.
+        RuntimeError: ``out`` is not of bool dtype.
     """
     for argument, value in (("elements", elements), ("test_elements", test_elements)):
         if not isinstance(value, Tensor) and not is_number(value):
             raise TypeError(f"isin(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
     given = [e._data if isinstance(e, Tensor) else np.asarray(e) for e in (elements, test_elements)]
     a, b = (_comparable(d) for d in given)
-    return wrap(np.asarray(np.isin(a, b, invert=invert)))
+    return into(out, wrap(np.asarray(np.isin(a, b, invert=invert))), "isin")
 
 
 def unravel_index(indices, shape):
