@@ -87,6 +87,8 @@ def _row(n, x, step, y, apart):
             store(y, j, value)
     elif step == 1 and apart == 1:
         _loop(n, x, 1, y, 1)
+    elif step == 2 and apart == 1:
+        _loop(n, x, 2, y, 1)
     elif apart == 1:
         _loop(n, x, step, y, 1)
     else:
