@@ -632,11 +632,12 @@ def test_gradients(name, called, which):
         assert function(name)(x, out=out) is out
 
 
-@pytest.mark.parametrize("name", ["exp", "add", "cumsum", "addmm", "lerp"])
+@pytest.mark.parametrize("name", ["exp", "add", "cumsum", "addmm", "lerp", "index_add", "index_copy"])
 def test_out_that_is_part_of_an_input(name):
     memory = tnn.arange(5.0)
     x, out = memory[:4].reshape(2, 2), memory[1:].reshape(2, 2)
-    more = {"exp": (), "add": (x,), "cumsum": (0,), "addmm": (x, x), "lerp": (x, 0.5)}[name]
+    rows = (0, tnn.tensor([0, 1]), tnn.ones(2, 2))
+    more = {"exp": (), "add": (x,), "cumsum": (0,), "addmm": (x, x), "lerp": (x, 0.5)}.get(name, rows)
     with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor refer to a"):
         function(name)(x, *more, out=out)
     expected = function(name)(x, *more).tolist()

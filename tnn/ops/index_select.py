@@ -128,7 +128,7 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
     result = _index_add(x, dim, i, s, alpha)
     if result._data.shape != input._data.shape:
         result = reshape(result, input._data.shape)
-    return into(out, result, "index_add")
+    return into(out, result, "index_add", input, source)
 
 
 def _index_add(x, dim, index, source, alpha):
@@ -196,7 +196,7 @@ def index_copy(input, dim, index, source, *, out=None):
         node.attach(result)
     if result._data.shape != input._data.shape:
         result = reshape(result, input._data.shape)
-    return into(out, result, "index_copy")
+    return into(out, result, "index_copy", input, source)
 
 
 class IndexFill(Node):
@@ -282,9 +282,9 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
         np.broadcast_to(i.reshape((-1,) + (1,) * (x._data.ndim - dim - 1)), s._data.shape), np.int64
     )
     if not full.size:
-        return into(out, clone(input), "index_reduce")
+        return into(out, clone(input), "index_reduce", input, source)
     result = reshape(reduce_by_index(x, dim, full, s, reduce, include_self), input._data.shape)
-    return into(out, result, "index_reduce")
+    return into(out, result, "index_reduce", input, source)
 
 
 # -- positions in the flat tensor
