@@ -48,7 +48,7 @@ def _emit_rows(module, scalar):
 
 
 @intrinsic
-def _move_rows(typingctx, count, src, lds, dst, ldd, n):
+def move_rows(typingctx, count, src, lds, dst, ldd, n):
     """dst[r*ldd + j] = src[r*lds + j] for r < count, j < n."""
     size, pointer = types.intp, types.CPointer(src.dtype)
 
@@ -104,7 +104,7 @@ def _some(x, y, outer, step, apart, first, last, begin, width):
         rows = min(last - first, size - first % size)
         src, dst = shift(x, source + begin * step), shift(y, target + begin * apart)
         if step == 1 and apart == 1:
-            _move_rows(rows, src, lds, dst, ldd, width)
+            move_rows(rows, src, lds, dst, ldd, width)
         else:
             for r in range(rows):
                 _row(width, shift(src, r * lds), step, shift(dst, r * ldd), apart)

@@ -17,6 +17,7 @@ from ..kernels import conv_depthwise as depthwise
 from ..kernels import conv_direct as direct
 from ..kernels import conv_direct_weight as direct_weight
 from ..kernels import conv_lanes as lanes
+from ..kernels import conv_patches as patches
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
@@ -39,8 +40,10 @@ class Plan:
         self.kernels = depthwise if depthwise.suits(self.geo) else kernels
         if lanes.suits(self.geo):
             self.kernels = lanes
-        geo = direct.geometry(*numbers)
-        self.forward = (self.kernels.conv_forward, self.geo) if geo is None else (direct.conv_forward, geo)
+        geo, module = patches.geometry(*numbers), patches
+        if geo is None:
+            geo, module = direct.geometry(*numbers), direct
+        self.forward = (self.kernels.conv_forward, self.geo) if geo is None else (module.conv_forward, geo)
         geo = direct_weight.geometry(*numbers)
         own = (self.kernels.conv_backward_weight, self.geo)
         if self.kernels is kernels and depthwise.suits_weight(self.geo):
