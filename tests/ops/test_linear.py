@@ -96,6 +96,19 @@ def test_sums_with_products():
     gradcheck(tnn.addmv, (rand(3, grad=True), rand(3, 4, grad=True), rand(4, grad=True)))
 
 
+def test_addr_of_bools_and_integers():
+    v, m = tnn.tensor([True, False]), tnn.tensor([[False, True], [False, False]])
+    for factors, expected in (
+        ({}, [[True, True], [False, False]]),
+        ({"beta": 2}, [[True, True], [False, False]]),
+        ({"alpha": 0}, [[False, True], [False, False]]),
+        ({"beta": 0}, [[True, False], [False, False]]),
+    ):
+        assert tnn.addr(m, v, v, **factors).tolist() == expected
+    with pytest.raises(RuntimeError, match="argument beta must not be a floating point number"):
+        tnn.addr(m, v, v, beta=0.5)
+
+
 def test_beta_zero_ignores_the_input():
     nan = tnn.full((3, 5), float("nan"))
     a, b = rand(3, 4, dtype=np.float32), rand(4, 5, dtype=np.float32)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.autocast import active, casts, run, state
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
@@ -506,11 +507,18 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
 
     Raises:
         TypeError: ``input``, ``vec1`` or ``vec2`` is not a tensor.
-        RuntimeError: an operand is not a vector, or ``input`` does not broadcast, or ``out`` cannot hold the result.
+        RuntimeError: an operand is not a vector, or ``input`` does not broadcast, or ``out`` cannot hold the result; a
+            factor is a float and the operands are integers.
     """
     check_tensor("addr", "input", input, 1)
     check_tensor("addr", "vec1", vec1, 2)
     check_tensor("addr", "vec2", vec2, 3)
+    operands = input, vec1, vec2
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        if isinstance(factor, float) and not any(t.dtype.is_floating_point for t in operands):
+            raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    if all(t.dtype is dtypes.bool for t in operands):
+        beta, alpha = bool(beta), bool(alpha)
     product = outer(vec1, vec2)
     if alpha != 1:
         product = product * alpha
