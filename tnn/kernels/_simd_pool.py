@@ -1,4 +1,4 @@
-"""Row operations of pooling, as vectors: the largest of shifted rows and which it was, sums of rows, whole rows."""
+"""Row operations of pooling, as vectors: the largest of shifted rows and which it was, sums of rows."""
 
 from llvmlite import ir
 from numba import types
@@ -156,71 +156,6 @@ def add_rows(typingctx, count, offsets, src, dst, n):
         return context.get_dummy_value()
 
     return types.void(k, words, pointer, pointer, k), codegen
-
-
-def _emit_frame_rows(module, scalar):
-    e = Emit(module, scalar)
-    p = scalar.as_pointer()
-    parts = [I64, p, I64, I64, I64, p, I64]
-    fn, new = new_function(module, f"tnn_frame_rows_{PATH}_{e.suffix}", ir.VoidType(), parts)
-    if not new:
-        return fn
-    rows, src, lds, lo, hi, dst, n = fn.args
-    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
-    lanes, zero = ir.Constant(I64, e.lanes), ir.Constant(I64, 0)
-    long = b.sub(hi, lo)
-    whole = b.sdiv(long, lanes)
-    done = b.mul(whole, lanes)
-    rest = b.sub(long, done)
-    mask = e.lanes_below(rest)
-    end = b.sub(rows, ir.Constant(I64, 1))
-
-    def empty(line, start, stop, past):
-        """Zeros from start to stop; ``past``: up to a vector further too."""
-        turns = _turns(b, b.sub(stop, start), e.lanes)
-        with cgutils.for_range(b, turns) as i:
-            at = b.add(start, b.mul(i.index, lanes))
-            if past:
-                e.store(e.zero(), line, at)
-            else:
-                e.masked_store(e.zero(), line, e.lanes_below(b.sub(stop, at)), at)
-
-    def put(row, last):
-        line, source = e.at(dst, b.mul(row, n)), e.at(src, b.mul(row, lds))
-        empty(line, zero, lo, not last)
-        body = e.at(line, lo)
-        with cgutils.for_range(b, whole) as i:
-            at = b.mul(i.index, lanes)
-            e.store(e.load(source, at), body, at)
-        with b.if_then(b.icmp_signed(">", rest, zero)):
-            x = e.masked_load(source, mask, done)
-            if last:
-                e.masked_store(x, body, mask, done)
-            else:
-                e.store(x, body, done)
-        empty(line, hi, n, not last)
-
-    with cgutils.for_range(b, end) as i:
-        put(i.index, False)
-    put(end, True)
-    b.ret_void()
-    return fn
-
-
-@intrinsic
-def frame_rows(typingctx, rows, src, lds, lo, hi, dst, n):
-    """dst[r*n + i] = src[r*lds + i - lo] if lo <= i < hi else 0, for i < n and 0 < rows, r < rows.
-
-    Rows are written whole and in order: a later one overwrites what an earlier one wrote past its end. So they have to
-    be as long as a vector at least.
-    """
-    k, pointer = types.intp, types.CPointer(src.dtype)
-
-    def codegen(context, builder, sig, args):
-        builder.call(_emit_frame_rows(builder.module, context.get_value_type(src.dtype)), args)
-        return context.get_dummy_value()
-
-    return types.void(k, pointer, k, k, k, pointer, k), codegen
 
 
 def _folded(e, value):
