@@ -77,8 +77,10 @@ TALL = 8 * MR
 SERIAL = 1 << 19
 HALF_WORK = 1 << 18
 CHUNK_WORK = 1 << 20
-# Multiplications and columns from which B is packed as a whole, and the columns in one chunk then.
-LARGE = 1 << 25
+# Multiplications and columns from which B is packed as a whole, and the columns in one chunk then. Below, it pays in
+# some processes and costs in others, by where the memory lies: 512 x 512 x 512 on two threads 1.25 or 1.47 ms, and 1.22
+# to 1.27 if each chunk packs what it reads.
+LARGE = 1 << 28
 LARGE_COLUMNS = 128
 WIDE = 1024
 # Rows of an operand that are packed at a time.
@@ -439,7 +441,7 @@ def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
     if work < (SERIAL if min(m, n) > 1 else SERIAL // 2):
         gemm_strided(m, n, k, alpha, ptr(a, 0), ars, acs, ptr(b, 0), brs, bcs, beta, ptr(c, 0), n, ptr(bias, 0), mode)
         return
-    if work >= (LARGE // 2 if tb else LARGE) and m >= 2 * TALL and n >= LARGE_COLUMNS and alpha != 0:
+    if work >= LARGE and m >= 2 * TALL and n >= LARGE_COLUMNS and alpha != 0:
         # B is packed once for all chunks: before, each chunk of rows packed it again. Measured on one thread, GFLOP/s:
         # float32, 1024: 219 -> 243, 2048: 190 -> 220; float64, 1024: 82 -> 117.
         width = NV * vector_len(ptr(b, 0))
