@@ -31,7 +31,7 @@ from . import _cache
 from ._elementwise import _LOOP, _in_type
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
-from ._words import WORD, put, room
+from ._words import WORD, pointer8, pointer32, pointer64, put, room
 
 MOST = 48  # operands of a chain, those of `apart` too; `room` holds 64
 
@@ -48,20 +48,7 @@ def apart(typingctx, value, zero):
     return (value(value, types.int64), codegen) if isinstance(value, types.Float) else None
 
 
-def _pointer(kind):
-    """An intrinsic: an address as a pointer to elements of a type."""
-
-    @intrinsic
-    def pointer(typingctx, address):
-        def codegen(context, builder, signature, args):
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(kind)(types.int64), codegen
-
-    return pointer
-
-
-_POINTERS = {kind: _pointer(kind) for kind in (types.uint8, types.float32, types.float64)}
+_POINTERS = {types.uint8: pointer8, types.float32: pointer32, types.float64: pointer64}
 
 
 @intrinsic

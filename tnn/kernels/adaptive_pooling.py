@@ -12,7 +12,6 @@ mask; the maximum of 8 x 256 planes of 14x14 1070 us and 145 us.
 import numpy as np
 from numba import njit, prange
 
-from ._callees import ahead
 from ._jit import GRAIN, JIT
 from ._simd import ptr, vector_len
 from ._simd_pool import add_rows, row_fill, row_max, row_totals
@@ -75,7 +74,6 @@ def global_max_pool_forward(x, y, index):
         _max_rows(x[lo:hi], y[lo:hi], index[lo:hi])
 
 
-@ahead
 @njit(**JIT)
 def _avg_plane(x, y, lo, hi, rows, line):
     h, w = x.shape[1], x.shape[2]

@@ -55,7 +55,7 @@ def _spread(targets, start, length, blank, label, never):
         never[s] = 0.0 if s > 1 and label[s] != label[s - 2] else -np.inf
 
 
-@ahead
+@ahead  # 128 x 16 x 32, forward and backward: 0.85 of the speed without, 0.92 to 1.03 with it, here and below
 @njit(**JIT)
 def _step(emitted, never, before, after):
     """One step in time for all states: after[s] from before[s], before[s + 1] and before[s + 2], where the state s is

@@ -420,7 +420,7 @@ def _divide(y, od, oh, rows, geo, include_pad, divisor, wide, same):
         j = many if same else j + 1
 
 
-@ahead
+@ahead  # windows of 4 on 16 x 64 signals of 512: 179 us without, 91 us with it
 @njit(**JIT)
 def _sum_far(lines, pitch, rows, sw, kw, y, ow):
     """As ``_sum_taps`` for any stride."""
