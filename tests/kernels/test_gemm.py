@@ -48,7 +48,7 @@ def test_shapes_scales_and_epilogues(dtype, ta, tb):
         a, b, c = operands(m, n, k, ta, tb, dtype)
         bias = np.linspace(-2, 2, max(m, n)).astype(dtype)
         for mode in (0, 1, 2, 8, 9, 10):
-            for alpha, beta in ((1.0, 0.0), (0.5, 2.0), (-1.0, 1.0)):
+            for alpha, beta in ((1.0, 0.0), (1.0, 1.0), (0.5, 2.0), (-1.0, 1.0)):
                 got = c.copy() if beta else np.full_like(c, np.nan)
                 _gemm.gemm_bias_act(ta, tb, alpha, a, b, beta, got, bias, mode)
                 ref, size = product(ta, tb, alpha, a, b, beta, c, bias, mode)

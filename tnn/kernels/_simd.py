@@ -21,11 +21,13 @@ import threading
 import traceback
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
+from numba.np.numpy_support import as_dtype
 
 from ._jit import JIT
 
@@ -280,12 +282,15 @@ def _emit_tile(module, scalar, rows, vectors):
     b = e.builder = ir.IRBuilder(entry)
     # One moving pointer for three rows of A: the other two are reached by the stride with scale 1 and 2.
     step = [ir.Constant(I64, 0), arg["ars"], b.shl(arg["ars"], ir.Constant(I64, 1))]
-    heads = [e.at(arg["a"], b.mul(arg["ars"], ir.Constant(I64, r))) for r in range(0, rows, 3)]
+    heads = [arg["a"]]
+    for _ in range(3, rows, 3):
+        heads.append(e.at(heads[-1], b.add(step[1], step[2])))
     # C is needed at the very end: its cache lines come while the sum runs.
-    for r in range(rows):
-        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(I64, r)))
+    row = arg["c"]
+    for _ in range(rows):
         for v in range(vectors):
             e.prefetch(row, v * e.lanes)
+        row = e.at(row, arg["ldc"])
     b.cbranch(b.icmp_signed(">", arg["k"], ir.Constant(I64, 0)), loop, done)
 
     b.position_at_end(loop)
@@ -324,25 +329,55 @@ def _emit_tile(module, scalar, rows, vectors):
     return fn
 
 
+# What most products do, in short: nothing, bias along the columns, bias and relu, beta * c with a beta of 1.
+_SHORT = (0, 1, 9, 4)
+
+
 def _emit_store(e, arg, total):
     """c = max(floor, alpha * total + beta * c + bias), for the first ncols columns."""
-    b, rows, vectors = e.builder, len(total), len(total[0])
-    full = b.icmp_signed(">=", arg["ncols"], ir.Constant(I64, vectors * e.lanes))
-    plain, general = b.append_basic_block("plain"), b.append_basic_block("general")
-    alpha = e.splat(arg["alpha"])
-    b.cbranch(b.and_(full, b.icmp_signed("==", arg["mode"], ir.Constant(I64, 0))), plain, general)
+    b, vectors = e.builder, len(total[0])
+    one, uses_c = ir.Constant(e.scalar, 1.0), b.and_(arg["mode"], ir.Constant(I64, 4))
+    whole = b.icmp_signed(">=", arg["ncols"], ir.Constant(I64, vectors * e.lanes))
+    beta = b.or_(b.fcmp_ordered("==", arg["beta"], one), b.icmp_signed("==", uses_c, ir.Constant(I64, 0)))
+    units = b.and_(b.fcmp_ordered("==", arg["alpha"], one), beta)
+    blocks = {mode: b.append_basic_block(f"mode{mode}") for mode in _SHORT}
+    short, general = b.append_basic_block("short"), b.append_basic_block("general")
+    b.cbranch(b.and_(whole, units), short, general)
+    b.position_at_end(short)
+    switch = b.switch(arg["mode"], general)
+    for mode, block in blocks.items():
+        switch.add_case(ir.Constant(I64, mode), block)
+        b.position_at_end(block)
+        _emit_short_store(e, arg, total, mode)
+    b.position_at_end(general)
+    _emit_general_store(e, arg, total)
 
-    b.position_at_end(plain)
-    for r in range(rows):
-        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(I64, r)))
-        for v in range(vectors):
-            e.store(b.fmul(total[r][v], alpha), row, v * e.lanes)
+
+def _emit_short_store(e, arg, total, mode):
+    """One of the modes _SHORT, where alpha and beta are 1 and all columns are stored: half the time of the general."""
+    b, vectors = e.builder, len(total[0])
+    adds = [e.load(arg["bias"], v * e.lanes) if mode & 1 else None for v in range(vectors)]
+    floor = e.splat(arg["floor"])
+    row = arg["c"]
+    for values in total:
+        for v, x in enumerate(values):
+            if mode & 1:
+                x = b.fadd(x, adds[v])
+            if mode & 4:
+                x = b.fadd(x, e.load(row, v * e.lanes))
+            if mode & 8:
+                x = b.select(b.fcmp_ordered("<", x, floor), floor, x)
+            e.store(x, row, v * e.lanes)
+        row = e.at(row, arg["ldc"])
     b.ret_void()
 
-    b.position_at_end(general)
+
+def _emit_general_store(e, arg, total):
+    """Any mode, any number of columns."""
+    b, vectors = e.builder, len(total[0])
     # mode: bit 0 bias along the columns, bit 1 bias along the rows, bit 2 add beta * c, bit 3 apply the floor.
     bit = [b.icmp_signed("!=", b.and_(arg["mode"], ir.Constant(I64, 1 << i)), ir.Constant(I64, 0)) for i in range(4)]
-    beta, floor = e.splat(arg["beta"]), e.splat(arg["floor"])
+    alpha, beta, floor = (e.splat(arg[name]) for name in ("alpha", "beta", "floor"))
     masks, adds, olds = [], [], []
     for v in range(vectors):
         mask = e.lanes_below(b.sub(arg["ncols"], ir.Constant(I64, v * e.lanes)))
@@ -351,55 +386,37 @@ def _emit_store(e, arg, total):
         adds.append(e.masked_load(arg["bias"], b.and_(mask, e.splat(bit[0])), v * e.lanes))
     along_rows = b.zext(bit[1], I64)
     zero = ir.Constant(e.scalar, 0.0)
-    for r in range(rows):
-        row = e.at(arg["c"], b.mul(arg["ldc"], ir.Constant(I64, r)))
-        extra = e.scalar_at(arg["bias"], b.mul(along_rows, ir.Constant(I64, r)))
-        extra = e.splat(b.select(bit[1], extra, zero))
-        for v in range(vectors):
-            x = e.fma(total[r][v], alpha, b.fadd(adds[v], extra))
+    row, bias = arg["c"], arg["bias"]
+    for values in total:
+        extra = e.splat(b.select(bit[1], e.scalar_at(bias), zero))
+        for v, value in enumerate(values):
+            x = e.fma(value, alpha, b.fadd(adds[v], extra))
             x = e.fma(e.masked_load(row, olds[v], v * e.lanes), beta, x)
             # NaN < floor is false: a NaN stays.
             below = b.and_(b.fcmp_ordered("<", x, floor), e.splat(bit[3]))
             e.masked_store(b.select(below, floor, x), row, masks[v], v * e.lanes)
+        row, bias = e.at(row, arg["ldc"]), e.at(bias, along_rows)
     b.ret_void()
-
-
-def _emit_tiles(module, scalar):
-    """Function of (rows, vectors, *_TILE_ARGS) that calls the tile of that shape."""
-    e = Emit(module, scalar)
-    fn, new = new_function(module, f"tnn_tiles_{PATH}_{e.suffix}", ir.VoidType(), [I64, I64, *_tile_types(scalar)])
-    if not new:
-        return fn
-    b = ir.IRBuilder(fn.append_basic_block("entry"))
-    out = fn.append_basic_block("out")
-    key = b.add(b.mul(fn.args[0], ir.Constant(I64, NV)), fn.args[1])
-    switch = b.switch(key, out)
-    for rows in range(1, MR + 1):
-        for vectors in range(1, NV + 1):
-            block = fn.append_basic_block()
-            switch.add_case(ir.Constant(I64, rows * NV + vectors), block)
-            b.position_at_end(block)
-            b.call(_emit_tile(module, scalar, rows, vectors), fn.args[2:], tail=True)
-            b.ret_void()
-    b.position_at_end(out)
-    b.ret_void()
-    return fn
 
 
 @intrinsic
-def _tile_here(typingctx, rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor):
-    """``tile``, its code in the module of the calling function."""
+def _put_tiles(typingctx, address, like):
+    """Writes the addresses of all tiles, by rows and vectors, to memory at ``address``."""
 
     def codegen(context, builder, sig, args):
-        builder.call(_emit_tiles(builder.module, context.get_value_type(a.dtype)), args)
+        scalar = context.get_value_type(like.dtype)
+        nothing, new = new_function(builder.module, "tnn_no_tile", ir.VoidType(), [])
+        if new:
+            ir.IRBuilder(nothing.append_basic_block("entry")).ret_void()
+        out = builder.inttoptr(args[0], I64.as_pointer())
+        for rows in range(MR + 1):
+            for vectors in range(NV + 1):
+                tile = _emit_tile(builder.module, scalar, rows, vectors) if rows and vectors else nothing
+                at = builder.gep(out, [ir.Constant(I64, rows * (NV + 1) + vectors)])
+                builder.store(builder.ptrtoint(tile, I64), at)
         return context.get_dummy_value()
 
-    return types.void(*_tile_signature(a.dtype)), codegen
-
-
-def _tile_signature(real):
-    n, pointer = types.intp, types.CPointer(real)
-    return n, n, n, pointer, n, n, pointer, n, pointer, n, n, real, real, pointer, n, real
+    return types.void(types.intp, like), codegen
 
 
 # ---------------------------------------------------------------- shared code
@@ -407,10 +424,12 @@ def _tile_signature(real):
 # Numba copies the machine code of every callee into every caller and compiles it again there. The tiles take a second
 # to compile, so they (and the GEMM around them) are compiled once per element type and process, cached on disk like any
 # other compiled function, and called through a table of addresses. A caller's code, cached or not, finds the table by
-# name; an entry that is still empty is filled by a call back into Python.
+# name; an entry that is still empty is filled by a call back into Python. Tiles of each size have entries of their own:
+# a call takes 4 ns, and took 16 through a Numba function that chooses among them.
 
 _SLOTS = 16
-_TABLE = (ctypes.c_void_p * _SLOTS)()
+_SIZES = (MR + 1) * (NV + 1)
+_TABLE = (ctypes.c_void_p * (_SLOTS + 2 * _SIZES))()
 _MAKERS = {}
 _LOCK = threading.Lock()
 
@@ -447,22 +466,8 @@ def shared_code(slot, function, signature):
     _MAKERS[slot] = make
 
     def emit(context, builder, args):
-        module, word = builder.module, ir.IntType(8).as_pointer()
-        table = module.globals.get("tnn_simd_table")
-        if table is None:
-            table = ir.GlobalVariable(module, ir.ArrayType(word, _SLOTS), "tnn_simd_table")
-            table.linkage = "external"
-        fill = cgutils.get_or_insert_function(module, ir.FunctionType(word, [I64]), "tnn_simd_fill")
-        found = builder.load(builder.gep(table, [ir.Constant(I64, 0), ir.Constant(I64, slot)]))
-        start = builder.block
-        with builder.if_then(cgutils.is_null(builder, found), likely=False):
-            made = builder.call(fill, [ir.Constant(I64, slot)])
-            block = builder.block
-        address = builder.phi(word)
-        address.add_incoming(found, start)
-        address.add_incoming(made, block)
         kind = context.call_conv.get_function_type(signature.return_type, signature.args)
-        callee = builder.bitcast(address, kind.as_pointer())
+        callee = _shared_address(builder, ir.Constant(I64, slot), kind)
         status, _ = context.call_conv.call_function(builder, callee, signature.return_type, signature.args, args)
         with builder.if_then(status.is_error, likely=False):
             context.call_conv.return_status_propagate(builder, status)
@@ -471,15 +476,44 @@ def shared_code(slot, function, signature):
     return emit
 
 
+def _shared_address(builder, slot, kind):
+    """The entry of the table as a pointer to a function of type ``kind``."""
+    module, word = builder.module, ir.IntType(8).as_pointer()
+    table = module.globals.get("tnn_simd_table")
+    if table is None:
+        table = ir.GlobalVariable(module, ir.ArrayType(word, len(_TABLE)), "tnn_simd_table")
+        table.linkage = "external"
+    fill = cgutils.get_or_insert_function(module, ir.FunctionType(word, [I64]), "tnn_simd_fill")
+    found = builder.load(builder.gep(table, [ir.Constant(I64, 0), slot]))
+    start = builder.block
+    with builder.if_then(cgutils.is_null(builder, found), likely=False):
+        made = builder.call(fill, [slot])
+        block = builder.block
+    address = builder.phi(word)
+    address.add_incoming(found, start)
+    address.add_incoming(made, block)
+    return builder.bitcast(address, kind.as_pointer())
+
+
 @njit(**JIT)
-def _tile_body(rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor):
-    _tile_here(rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha, beta, bias, mode, floor)
+def _tile_addresses(address, like):
+    _put_tiles(address, ptr(like, 0))
 
 
-_TILE = {
-    real: shared_code(slot, _tile_body, types.void(*_tile_signature(real)))
-    for slot, real in enumerate((types.float32, types.float64))
-}
+def _share_tiles(first, real):
+    """Registers the tiles of a type for the entries from ``first`` on, which are filled together."""
+
+    def make(slot):
+        like = np.empty(0, as_dtype(real))
+        _tile_addresses(ctypes.addressof(_TABLE) + first * ctypes.sizeof(ctypes.c_void_p), like)
+        return _TABLE[slot]
+
+    for slot in range(first, first + _SIZES):
+        _MAKERS[slot] = lambda slot=slot: make(slot)
+    return first
+
+
+_TILE = {real: _share_tiles(_SLOTS + i * _SIZES, real) for i, real in enumerate((types.float32, types.float64))}
 
 
 @intrinsic
@@ -489,14 +523,19 @@ def tile(typingctx, rows, vectors, k, a, ars, acs, b, brs, c, ldc, ncols, alpha,
     c[i, j] = alpha * sum_p a[i*ars + p*acs] * b[p*brs + j] (+ beta * c[i, j]) (+ bias), c at c[i*ldc + j],
     for i < rows <= MR and j < ncols <= vectors * vector_len. All ``vectors * vector_len`` columns of ``b`` are read;
     only ``ncols`` columns of ``c`` are read and written. ``mode`` is a sum of 1 (bias[j]), 2 (bias[i]), 4 (beta * c)
-    and 8 (max(floor, .)); ``bias`` must point to at least one element, whatever the mode.
+    and 8 (max(floor, .)); ``bias`` must point to at least one element, whatever the mode. Fastest are an alpha of 1 and
+    a beta, if used, of 1.
     """
-    emit = _TILE[a.dtype]
+    first, n, p = _TILE[a.dtype], types.intp, types.CPointer(a.dtype)
 
     def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
+        kind = ir.FunctionType(ir.VoidType(), _tile_types(context.get_value_type(a.dtype)))
+        slot = builder.add(builder.mul(args[0], ir.Constant(I64, NV + 1)), args[1])
+        callee = _shared_address(builder, builder.add(slot, ir.Constant(I64, first)), kind)
+        builder.call(callee, args[2:])
+        return context.get_dummy_value()
 
-    return types.void(*_tile_signature(a.dtype)), codegen
+    return types.void(n, n, n, p, n, n, p, n, p, n, n, a.dtype, a.dtype, p, n, a.dtype), codegen
 
 
 # ---------------------------------------------------------------- packing
