@@ -76,6 +76,7 @@ ROWS: dict[str, list[tuple]] = {
     "conv_transpose": [
         ("nn.ConvTranspose1d(4, 6, 3, stride=2)", (2, 4, 7)),
         ("nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, groups=2)", (2, 4, 5, 5)),
+        ("nn.ConvTranspose2d(112, 12, 2, stride=2)", (2, 112, 6, 5)),
         ("nn.ConvTranspose3d(2, 3, 2)", (1, 2, 3, 3, 3)),
     ],
     "pooling": [

@@ -427,7 +427,7 @@ def _put_tiles(typingctx, address, like):
 # name; an entry that is still empty is filled by a call back into Python. Tiles of each size have entries of their own:
 # a call takes 4 ns, and took 16 through a Numba function that chooses among them.
 
-_SLOTS = 16
+_SLOTS = 24
 _SIZES = (MR + 1) * (NV + 1)
 _TABLE = (ctypes.c_void_p * (_SLOTS + 2 * _SIZES))()
 _MAKERS = {}

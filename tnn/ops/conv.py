@@ -18,6 +18,7 @@ from ..kernels import conv_direct as direct
 from ..kernels import conv_direct_weight as direct_weight
 from ..kernels import conv_lanes as lanes
 from ..kernels import conv_patches as patches
+from ..kernels import conv_subpixel as subpixel
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
@@ -26,7 +27,7 @@ from ._common import check_floating, check_tensor, dense, half_as_float32, in_fl
 class Plan:
     """A checked convolution: the shapes of x, w and y, and the kernels' geometry."""
 
-    __slots__ = ("x", "w", "y", "geo", "kernels", "forward", "mirror", "weight")
+    __slots__ = ("x", "w", "y", "geo", "kernels", "forward", "mirror", "input", "weight")
 
     def __init__(self, x, w, y, stride, padding, dilation, groups):
         self.x, self.w, self.y = x, w, y
@@ -49,6 +50,10 @@ class Plan:
         if self.kernels is kernels and depthwise.suits_weight(self.geo):
             own = (depthwise.conv_backward_weight, self.geo)
         self.weight = own if geo is None else (direct_weight.conv_backward_weight, geo)
+        geo = subpixel.geometry(*numbers)
+        self.input = (self.kernels.conv_backward_input, self.geo)
+        if geo is not None:
+            self.input = (subpixel.conv_backward_input, geo)
         # The input gradient as a convolution, if there is one.
         self.mirror = None
         if (geo := direct.mirror(*numbers)) is not None:
@@ -123,7 +128,8 @@ def convolve_transposed(y, w, bias, p):
             kernel, geo = p.mirror
             kernel(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), geo, 16 + 2 * flag)
         else:
-            p.kernels.conv_backward_input(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), p.geo, flag)
+            kernel, geo = p.input
+            kernel(dy.reshape(-1), dw.reshape(-1), b, x.reshape(-1), geo, flag)
     out = wrap(x)
     if mode.grad and (y._rg or w._rg or (bias is not None and bias._rg)):
         _record(ConvolutionTransposed, out, (y, w), bias, p)
