@@ -2,11 +2,13 @@ r"""Scaled dot-product attention in blocks: the matrix of weights is never held.
 
     s_ij = scale q_i . k_j + mask_ij      p_ij = exp(s_ij - m_i)      l_i = sum_j p_ij      o_i = sum_j p_ij v_j / l_i
 
+(powers and lse are to base 2: all that goes into s is multiplied by log2 e before).
+
 ROWS queries meet KEYS keys at a time. A running maximum m_i lets the sums be corrected as later keys arrive:
 
     m' = max(m, max_j s_ij)
     l' = l exp(m - m') + sum_j exp(s_ij - m')
-    o' = o exp(m - m') + sum_j exp(s_ij - m') v_j
+    o' = o exp(m - m') + sum_j exp(s_ij - m') v_j      (nothing to do for o where m' = m)
 
 (M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", 2018; T. Dao et al., "FlashAttention",
 2022.)
@@ -31,17 +33,21 @@ column); the last dimension of the others is contiguous. ``like`` is any array o
 import numpy as np
 from numba import njit, prange
 
+from ._callees import ahead
 from ._entry import ARRAY, F32, F64, OWN, builtin, declined, held, ndim, own_words
-from ._gemm import _pack_b
+from ._gemm import _pack_b, _pack_panels
 from ._jit import JIT, PLAIN
-from ._math import exp, log
+from ._math import log2
 from ._simd import MR, NV, copy_rows, keep, load, number, ptr, scratch, shift, store, tile, vector_len
-from ._simd_softmax import pointer_at, row_exp, row_grad, row_max
+from ._simd_softmax import pointer_at, rows_grad, rows_max, rows_power
 from ._words import DATA, DTYPE, STRIDES, TYPE, put, word
 from .random import LEFT, WORDS, _twist, bernoulli_forward
 
 ROWS = 64
 KEYS = 128
+# Rows of a tile: sums of 64 to 128 terms are short, and the stores of lower tiles hide behind the next one. 64 x 128 x
+# 64 with AVX-512: 9.2 us with 6 to 10 rows, 9.4 with 14.
+HEIGHT = min(MR, 9)
 # Fewer multiplications than this stay on the calling thread.
 SERIAL = 1 << 19
 # Tasks that a call is cut into, at least, where there are enough query blocks.
@@ -56,6 +62,7 @@ NO_MASK, BOOL_MASK, FLOAT_MASK = 0, 1, 2
 
 # Where the causal limit lies for a product without one.
 _FAR = 1 << 40
+_LOG2E = 1.4426950408889634
 
 
 @njit(**JIT)
@@ -65,8 +72,8 @@ def _operand(spec, which, b, h, like):
 
 
 @njit(**JIT)
-def _multiply(m, n, k, alpha, a, ars, acs, b, brs, panel, c, ldc, add, padded, band, diagonal):
-    """C (m, n) = alpha A B, or C += where ``add``. Columns of B lie in panels of NR, ``panel`` elements apart.
+def _multiply(m, n, k, a, ars, acs, b, brs, panel, c, ldc, add, padded, band, diagonal):
+    """C (m, n) = A B, or C += where ``add``. Columns of B lie in panels of NR, ``panel`` elements apart.
 
     ``padded``: C has room for whole vectors. ``band`` says what the causal limit cuts, where row i of the block sees
     the columns up to i + diagonal: 1 columns of C (left as they are), 2 the end of the sum, 3 (A transposed) its
@@ -75,7 +82,7 @@ def _multiply(m, n, k, alpha, a, ars, acs, b, brs, panel, c, ldc, add, padded, b
     vl = vector_len(a)
     width = NV * vl
     one, zero = number(a, 1), number(a, 0)
-    tiles = (m + MR - 1) // MR
+    tiles = (m + HEIGHT - 1) // HEIGHT
     for p in range((n + width - 1) // width):
         nc = min(width, n - p * width)
         vectors = (nc + vl - 1) // vl
@@ -97,7 +104,7 @@ def _multiply(m, n, k, alpha, a, ars, acs, b, brs, panel, c, ldc, add, padded, b
             out = shift(c, lo * ldc + p * width)
             tile(
                 hi - lo, vectors, last - first, left, ars, acs, shift(right, first * brs), brs, out, ldc, columns,
-                alpha, one, c, 4 if add else 0, zero,
+                one, one, c, 4 if add else 0, zero,
             )  # fmt: skip
 
 
@@ -116,19 +123,42 @@ def _up(n, step):
 
 
 @njit(**JIT)
-def _add_mask(spec, row, count, mask, minus_inf):
-    """row[j] += mask[j], or -inf where a bool mask is False, for j < count."""
-    step = spec[MASK + 4]
+def _ordered(rows, columns, x, ldx, width, dst):
+    """(pointer, row stride) of rows of x one after the other, ``width`` elements each: x itself or a copy in dst."""
+    if ldx == columns and columns == width:
+        return x, ldx
+    copy_rows(rows, x, ldx, dst, width, width // vector_len(x), columns)
+    return dst, width
+
+
+@njit(**JIT)
+def _in_panels(rows, columns, x, ldx, dst):
+    """(pointer, row stride, panel stride) of x as panels of NR columns: x itself or a copy in dst.
+
+    Rows far apart get in each other's way in the cache, and the last vector of a row has to be whole.
+    """
+    vl = vector_len(x)
+    if ldx <= 8 * vl and columns % vl == 0:
+        return x, ldx, NV * vl
+    _pack_panels(rows, columns, x, ldx, 1, dst, NV * vl)
+    return dst, NV * vl, NV * vl * rows
+
+
+@njit(**JIT)
+def _add_mask(spec, row, count, mask):
+    """row[j] += log2 e mask[j] for j < count."""
+    step, factor = spec[MASK + 4], number(row, _LOG2E)
     if step == 1:
         for j in range(count):
-            store(row, j, load(row, j) + load(mask, j))
+            store(row, j, load(row, j) + factor * load(mask, j))
     else:
         for j in range(count):
-            store(row, j, load(row, j) + load(mask, j * step))
+            store(row, j, load(row, j) + factor * load(mask, j * step))
 
 
 @njit(**JIT)
 def _apply_bool(spec, row, count, mask, minus_inf):
+    """row[j] = -inf where mask[j] is False, for j < count."""
     step = spec[MASK + 4]
     for j in range(count):
         if load(mask, j * step) == 0:
@@ -137,21 +167,28 @@ def _apply_bool(spec, row, count, mask, minus_inf):
 
 @njit(**JIT)
 def _finish_scores(spec, b, h, i0, j0, rows, kc, diagonal, s, lds, bytes_like):
-    """Adds the mask to a block of scores and fills each row up to a whole vector with -inf."""
+    """Adds the mask to a block of scores, sets what the causal limit hides to -inf, and fills up to whole vectors.
+
+    Returns the length of the rows: beyond it no row has anything.
+    """
     vl = vector_len(s)
     kind = spec[MASK_KIND]
     minus_inf = number(s, -np.inf)
+    most = min(kc, diagonal + rows)
+    n = _up(most, vl)
+    if kind == NO_MASK and diagonal >= kc and n == kc:
+        return n
     for i in range(rows):
         row = shift(s, i * lds)
-        count = min(kc, diagonal + i + 1)
+        count = max(0, min(kc, diagonal + i + 1))
         if kind != NO_MASK and count > 0:
             at = (i0 + i) * spec[MASK + 3] + j0 * spec[MASK + 4]
             if kind == BOOL_MASK:
                 _apply_bool(spec, row, count, shift(_operand(spec, MASK, b, h, bytes_like), at), minus_inf)
             else:
-                _add_mask(spec, row, count, shift(_operand(spec, MASK, b, h, s), at), minus_inf)
-        for j in range(max(0, count), _up(max(0, count), vl)):
-            store(row, j, minus_inf)
+                _add_mask(spec, row, count, shift(_operand(spec, MASK, b, h, s), at))
+        _fill(row, count, n, minus_inf)
+    return n
 
 
 @njit(**JIT)
@@ -203,30 +240,50 @@ def _run_of(spec, group):
 
 
 @njit(**JIT)
-def _softmax_block(rows, kc, diagonal, s, lds, m, sums, o, ldo, width, first):
-    """Scores to weights; corrects the running maximum, sum and output of each row."""
+def _softmax_block(rows, n, s, lds, m, sums, more, o, ldo, width, first):
+    """Scores to weights; corrects the running maximum, sum and output of each row.
+
+    ``more`` has room for two numbers for each row and one.
+    """
+    if first:
+        rows_max(s, m, lds, rows, n)
+        rows_power(s, m, sums, lds, rows, n)
+        return
     vl = vector_len(s)
-    zero = number(s, 0)
+    factors, fresh, none = more, shift(more, ROWS), shift(more, 2 * ROWS)
+    zero, one = number(s, 0), number(s, 1)
+    _copy(rows, m, factors)
+    rows_max(s, m, lds, rows, n)
     for i in range(rows):
-        count = min(kc, diagonal + i + 1)
-        row, n = shift(s, i * lds), _up(max(0, count), vl)
-        # What the product below reads past this row's end, for the sake of later rows of its tile.
-        _fill(row, n, min(_up(kc, vl), _up(max(0, count + MR), vl)), zero)
-        if count <= 0:
-            continue
-        old = load(m, i)
-        top = row_max(row, old, n)
-        store(m, i, top)
-        # A row of -inf alone: exp(-inf - 0) = 0, where -inf - -inf would be NaN.
-        base = zero if top == -np.inf else top
-        total = row_exp(row, base, n)
-        if not first and old != base:
-            factor = exp(old - base)
-            total += load(sums, i) * factor
+        top = load(m, i)
+        store(factors, i, load(factors, i) - (zero if top == -np.inf else top))
+    _fill(factors, rows, _up(rows, vl), zero)
+    store(none, 0, zero)
+    rows_power(factors, none, fresh, 0, 1, _up(rows, vl))
+    rows_power(s, m, fresh, lds, rows, n)
+    for i in range(rows):
+        factor = load(factors, i)
+        store(sums, i, load(sums, i) * factor + load(fresh, i))
+        if factor != one:
             _times(shift(o, i * ldo), width, factor)
-        elif not first:
-            total += load(sums, i)
-        store(sums, i, total)
+
+
+@njit(**JIT)
+def _copy(n, x, y):
+    for j in range(n):
+        store(y, j, load(x, j))
+
+
+@ahead
+@njit(**JIT)
+def _finish_sums(n, m, sums, lse):
+    """lse[i] = m[i] + log2 sums[i], then sums[i] = 1 / sums[i]; a sum of 0 stays, its lse is +inf."""
+    for i in range(n):
+        total = load(sums, i)
+        store(lse, i, load(m, i) + log2(total) if total != 0 else number(m, np.inf))
+    for i in range(n):
+        total = load(sums, i)
+        store(sums, i, number(m, 1) / total if total != 0 else total)
 
 
 @njit(**JIT)
@@ -239,30 +296,27 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
     one = ptr(like, 0)
     vl = vector_len(one)
     nr = NV * vl
-    q = _operand(spec, Q, b, h, one)
-    k, ldk = _operand(spec, K, b, h // spec[K_SHARE], one), spec[K + 3]
-    v, ldv = _operand(spec, V, b, h // spec[V_SHARE], one), spec[V + 3]
+    q, ldq = _operand(spec, Q, b, h, one), spec[Q + 3]
     o, ldo = _operand(spec, OUT, b, h, one), spec[OUT + 3]
-    wide, deep, lds = _up(width, vl), _up(depth, vl), min(KEYS, _up(keys, nr)) + vl
-    copied = wide != width
-    size = like.itemsize
-    room = _up(keys, nr) * depth + (keys * wide if copied else 0) + ROWS * (lds + deep) + 2 * ROWS + 8 * nr
-    buffer = np.empty(room * size + 64, np.uint8)
+    deep, lds = _up(depth, vl), min(KEYS, _up(keys, nr)) + vl
+    turned_size, panels_size = _up(keys, nr) * depth + nr, _up(width, nr) * keys + nr
+    room = turned_size + panels_size + ROWS * (lds + deep) + 5 * ROWS + 4 * nr
+    buffer = np.empty(room * like.itemsize + 64, np.uint8)
     turned = scratch(buffer, one)
-    s = shift(turned, _up(keys, nr) * depth + nr)
+    values = shift(turned, turned_size)
+    s = shift(values, panels_size)
     rows_q = shift(s, ROWS * lds + nr)
     m = shift(rows_q, ROWS * deep + nr)
-    sums = shift(m, ROWS)
-    if copied:
-        padded = shift(sums, ROWS + nr)
-        copy_rows(keys, v, ldv, padded, wide, wide // vl, width)
-        v, ldv = padded, wide
+    sums, more = shift(m, ROWS), shift(m, 2 * ROWS)
     first, last = _run_of(spec, group)
     seen = keys
     if causal:
         i0, rows = _block(spec, last - 1)
         seen = min(keys, i0 + rows)
-    _transposed(seen, depth, k, ldk, turned)
+    _transposed(seen, depth, _operand(spec, K, b, h // spec[K_SHARE], one), spec[K + 3], turned)
+    # Factors other than 1 cost more in the store of a tile.
+    _times(turned, _up(seen, nr) * depth, scale)
+    v, ldv, panel = _in_panels(seen, width, _operand(spec, V, b, h // spec[V_SHARE], one), spec[V + 3], values)
     drop = states.size > 0
     mask = np.empty(ROWS * keys if drop else 1, np.uint8)
     factor = number(one, 1.0 / keep_rate if keep_rate > 0 else 0.0)
@@ -270,32 +324,33 @@ def _forward_task(spec, like, lse, states, keep_rate, scale, task):
         i0, rows = _block(spec, index)
         if drop:
             _draw(states, head * spec[BLOCKS] + index, keep_rate, mask[: rows * keys])
-        copy_rows(rows, shift(q, i0 * spec[Q + 3]), spec[Q + 3], rows_q, deep, deep // vl, depth)
+        left, ldl = _ordered(rows, depth, shift(q, i0 * ldq), ldq, deep, rows_q)
         _fill(m, 0, rows, number(one, -np.inf))
-        _fill(sums, 0, rows, number(one, 0))
         out = shift(o, i0 * ldo)
         for j0 in range(0, keys, KEYS):
             kc = min(KEYS, keys - j0)
             diagonal = i0 - j0 if causal else _FAR
             if diagonal + rows <= 0:
                 break
-            panels = shift(turned, j0 * depth)
-            _multiply(rows, kc, depth, scale, rows_q, deep, 1, panels, nr, nr * depth, s, lds, False, True, 1, diagonal)
-            _finish_scores(spec, b, h, i0, j0, rows, kc, diagonal, s, lds, ptr(buffer, 0))
-            _softmax_block(rows, kc, diagonal, s, lds, m, sums, out, ldo, width, j0 == 0)
+            _multiply(
+                rows, kc, depth, left, ldl, 1, shift(turned, j0 * depth), nr, nr * depth, s, lds, False, True, 1,
+                diagonal,
+            )  # fmt: skip
+            n = _finish_scores(spec, b, h, i0, j0, rows, kc, diagonal, s, lds, ptr(buffer, 0))
+            _softmax_block(rows, n, s, lds, m, sums, more, out, ldo, width, j0 == 0)
             if drop:
                 for i in range(rows):
                     _drop(shift(s, i * lds), min(kc, diagonal + i + 1), mask[i * keys + j0 :], factor)
-            here = shift(v, j0 * ldv)
-            _multiply(rows, width, kc, number(one, 1), s, lds, 1, here, ldv, nr, out, ldo, j0 > 0, False, 2, diagonal)
+            _multiply(
+                rows, width, kc, s, lds, 1, shift(v, j0 * ldv), ldv, panel, out, ldo, j0 > 0, False, 2, diagonal
+            )
+        _finish_sums(rows, m, sums, ptr(lse, head * spec[QUERIES] + i0))
         for i in range(rows):
-            total, top = load(sums, i), load(m, i)
+            total = load(sums, i)
             if total == 0:
                 _fill(out, i * ldo, i * ldo + width, number(one, 0))
-                lse[head, i0 + i] = np.inf
             else:
-                _times(shift(out, i * ldo), width, number(one, 1) / total)
-                lse[head, i0 + i] = (number(one, 0) if top == -np.inf else top) + log(total)
+                _times(shift(out, i * ldo), width, total)
     keep(buffer)
 
 
@@ -308,7 +363,7 @@ def attention_forward(spec, like, lse, states, keep_rate, scale):
     """
     heads = spec[BATCH] * spec[HEADS]
     tasks = heads * spec[GROUPS]
-    factor = like.dtype.type(scale)
+    factor = like.dtype.type(scale * _LOG2E)
     if heads * spec[QUERIES] * spec[DEPTH_KEYS] * (spec[DEPTH] + spec[WIDTH]) < SERIAL:
         for task in range(tasks):
             _forward_task(spec, like, lse, states, keep_rate, factor, task)
@@ -321,23 +376,29 @@ def attention_forward(spec, like, lse, states, keep_rate, scale):
 
 
 @njit(**JIT)
-def _grad_block(rows, kc, diagonal, s, g, lds, lse, delta, drop, mask, keys, factor):
+def _grad_block(rows, kc, n, diagonal, s, g, lds, lse, delta, drop, mask, keys, factor):
     """Scores s to weights (dropped ones in forward to 0), and their gradients g to those of the scores."""
-    vl = vector_len(s)
     zero = number(s, 0)
+    if drop or diagonal < kc or n != kc:
+        for i in range(rows):
+            count = max(0, min(kc, diagonal + i + 1))
+            _fill(shift(g, i * lds), count, n, zero)
+            if drop:
+                _drop(shift(g, i * lds), count, mask[i * keys :], factor)
+    rows_grad(s, g, lse, delta, lds, rows, n)
+    if drop:
+        for i in range(rows):
+            _drop(shift(s, i * lds), max(0, min(kc, diagonal + i + 1)), mask[i * keys :], factor)
+
+
+@njit(**JIT)
+def _dots(rows, width, x, ldx, y, ldy, factor, out):
+    """out[i] = factor * (row i of x) . (row i of y)."""
     for i in range(rows):
-        count = min(kc, diagonal + i + 1)
-        n = max(0, _up(max(0, count), vl))
-        row, grad = shift(s, i * lds), shift(g, i * lds)
-        if count > 0:
-            _fill(grad, count, n, zero)
-            if drop:
-                _drop(grad, count, mask[i * keys :], factor)
-            row_grad(row, grad, lse[i], load(delta, i), n)
-            if drop:
-                _drop(row, count, mask[i * keys :], factor)
-        _fill(row, n, _up(kc, vl), zero)
-        _fill(grad, n, _up(kc, vl), zero)
+        a, c, total = shift(x, i * ldx), shift(y, i * ldy), number(out, 0)
+        for d in range(width):
+            total += load(a, d) * load(c, d)
+        store(out, i, total * factor)
 
 
 @njit(**JIT)
@@ -350,10 +411,9 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
     one = ptr(like, 0)
     vl = vector_len(one)
     nr = NV * vl
-    zero, unit = number(one, 0), number(one, 1)
+    zero = number(one, 0)
     q, o, do = _operand(spec, Q, b, h, one), _operand(spec, OUT, b, h, one), _operand(spec, DO, b, h, one)
     k, ldk = _operand(spec, K, b, h // spec[K_SHARE], one), spec[K + 3]
-    v, ldv = _operand(spec, V, b, h // spec[V_SHARE], one), spec[V + 3]
     dq = _operand(spec, DQ, b, h, one)
     dk, lddk, dv, lddv = _operand(spec, DK, b, h, one), spec[DK + 3], _operand(spec, DV, b, h, one), spec[DV + 3]
     if partial_k.size:
@@ -361,31 +421,32 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
     if partial_v.size:
         dv, lddv = ptr(partial_v, task * keys * width), width
     wide, deep, lds = _up(width, vl), _up(depth, vl), min(KEYS, _up(keys, nr)) + vl
-    copied = deep != depth
-    room = _up(keys, nr) * (depth + width) + ROWS * (2 * lds + deep + wide + 1) + 16 * nr
-    room += keys * deep if copied else 0
+    size_k, size_v, size_panels = _up(keys, nr) * depth + nr, _up(keys, nr) * width + nr, _up(depth, nr) * keys + nr
+    room = size_k + size_v + size_panels + ROWS * (2 * lds + deep + wide + 1) + 8 * nr
     buffer = np.empty(room * like.itemsize + 64, np.uint8)
     turned_k = scratch(buffer, one)
-    turned_v = shift(turned_k, _up(keys, nr) * depth + nr)
-    s = shift(turned_v, _up(keys, nr) * width + nr)
+    turned_v = shift(turned_k, size_k)
+    panels = shift(turned_v, size_v)
+    s = shift(panels, size_panels)
     g = shift(s, ROWS * lds + nr)
-    rows_q = shift(g, ROWS * lds + nr)
-    rows_do = shift(rows_q, ROWS * deep + nr)
-    delta = shift(rows_do, ROWS * wide + nr)
+    copy_q = shift(g, ROWS * lds + nr)
+    copy_do = shift(copy_q, ROWS * deep + nr)
+    delta = shift(copy_do, ROWS * wide + nr)
     first, last = _run_of(spec, group)
     seen = keys
     if causal:
         i0, rows = _block(spec, last - 1)
         seen = min(keys, i0 + rows)
     _transposed(seen, depth, k, ldk, turned_k)
-    _transposed(seen, width, v, ldv, turned_v)
-    if copied:
-        padded = shift(delta, ROWS + nr)
-        copy_rows(keys, k, ldk, padded, deep, deep // vl, depth)
-        k, ldk = padded, deep
-    for j in range(keys):
-        _fill(dk, j * lddk, j * lddk + depth, zero)
-        _fill(dv, j * lddv, j * lddv + width, zero)
+    _transposed(seen, width, _operand(spec, V, b, h // spec[V_SHARE], one), spec[V + 3], turned_v)
+    k, ldk, panel = _in_panels(seen, depth, k, ldk, panels)
+    # dp and delta times scale, and so ds, dq and dk: factors other than 1 cost more in the store of a tile.
+    _times(turned_k, _up(seen, nr) * depth, number(one, scale * _LOG2E))
+    _times(turned_v, _up(seen, nr) * width, number(one, scale))
+    if causal:
+        for j in range(keys):
+            _fill(dk, j * lddk, j * lddk + depth, zero)
+            _fill(dv, j * lddv, j * lddv + width, zero)
     drop = states.size > 0
     mask = np.empty(ROWS * keys if drop else 1, np.uint8)
     factor = number(one, 1.0 / keep_rate if keep_rate > 0 else 0.0)
@@ -393,31 +454,32 @@ def _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial
         i0, rows = _block(spec, index)
         if drop:
             _draw(states, head * spec[BLOCKS] + index, keep_rate, mask[: rows * keys])
-        copy_rows(rows, shift(q, i0 * spec[Q + 3]), spec[Q + 3], rows_q, deep, deep // vl, depth)
-        copy_rows(rows, shift(do, i0 * spec[DO + 3]), spec[DO + 3], rows_do, wide, wide // vl, width)
-        for i in range(rows):
-            a, c, total = shift(rows_do, i * wide), shift(o, (i0 + i) * spec[OUT + 3]), zero
-            for d in range(width):
-                total += load(a, d) * load(c, d)
-            store(delta, i, total)
+        rows_q, ldq = _ordered(rows, depth, shift(q, i0 * spec[Q + 3]), spec[Q + 3], deep, copy_q)
+        rows_do, lddo = _ordered(rows, width, shift(do, i0 * spec[DO + 3]), spec[DO + 3], wide, copy_do)
+        here = shift(o, i0 * spec[OUT + 3])
+        _dots(rows, width, rows_do, lddo, here, spec[OUT + 3], number(one, scale), delta)
         out = shift(dq, i0 * spec[DQ + 3])
+        add = causal or index > first
         for j0 in range(0, keys, KEYS):
             kc = min(KEYS, keys - j0)
             diagonal = i0 - j0 if causal else _FAR
             if diagonal + rows <= 0:
                 break
-            panels = shift(turned_k, j0 * depth)
-            _multiply(rows, kc, depth, scale, rows_q, deep, 1, panels, nr, nr * depth, s, lds, False, True, 1, diagonal)
-            _finish_scores(spec, b, h, i0, j0, rows, kc, diagonal, s, lds, ptr(buffer, 0))
-            panels = shift(turned_v, j0 * width)
-            _multiply(rows, kc, width, unit, rows_do, wide, 1, panels, nr, nr * width, g, lds, False, True, 1, diagonal)
-            _grad_block(rows, kc, diagonal, s, g, lds, lse[head, i0:], delta, drop, mask[j0:], keys, factor)
+            here = shift(turned_k, j0 * depth)
+            _multiply(rows, kc, depth, rows_q, ldq, 1, here, nr, nr * depth, s, lds, False, True, 1, diagonal)
+            n = _finish_scores(spec, b, h, i0, j0, rows, kc, diagonal, s, lds, ptr(buffer, 0))
+            here = shift(turned_v, j0 * width)
+            _multiply(rows, kc, width, rows_do, lddo, 1, here, nr, nr * width, g, lds, False, True, 1, diagonal)
+            tops = ptr(lse, head * spec[QUERIES] + i0)
+            _grad_block(rows, kc, n, diagonal, s, g, lds, tops, delta, drop, mask[j0:], keys, factor)
+            # Weights that no query of this block has were not computed: what follows sees the first n keys alone.
+            kc = min(kc, n)
             here = shift(dv, j0 * lddv)
-            _multiply(kc, width, rows, unit, s, 1, lds, rows_do, wide, nr, here, lddv, True, False, 3, diagonal)
+            _multiply(kc, width, rows, s, 1, lds, rows_do, lddo, nr, here, lddv, add, False, 3, diagonal)
             here = shift(dk, j0 * lddk)
-            _multiply(kc, depth, rows, scale, g, 1, lds, rows_q, deep, nr, here, lddk, True, False, 3, diagonal)
+            _multiply(kc, depth, rows, g, 1, lds, rows_q, ldq, nr, here, lddk, add, False, 3, diagonal)
             here = shift(k, j0 * ldk)
-            _multiply(rows, depth, kc, scale, g, lds, 1, here, ldk, nr, out, spec[DQ + 3], j0 > 0, False, 2, diagonal)
+            _multiply(rows, depth, kc, g, lds, 1, here, ldk, panel, out, spec[DQ + 3], j0 > 0, False, 2, diagonal)
     keep(buffer)
 
 
@@ -430,13 +492,12 @@ def attention_backward(spec, like, lse, states, keep_rate, scale, partial_k, par
     """
     heads = spec[BATCH] * spec[HEADS]
     tasks = heads * spec[GROUPS]
-    factor = like.dtype.type(scale)
     if heads * spec[QUERIES] * spec[DEPTH_KEYS] * (spec[DEPTH] + spec[WIDTH]) < SERIAL // 2:
         for task in range(tasks):
-            _backward_task(spec, like, lse, states, keep_rate, factor, partial_k, partial_v, task)
+            _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial_v, task)
     else:
         for task in prange(tasks):
-            _backward_task(spec, like, lse, states, keep_rate, factor, partial_k, partial_v, np.intp(task))
+            _backward_task(spec, like, lse, states, keep_rate, scale, partial_k, partial_v, np.intp(task))
 
 
 @njit(**JIT)
