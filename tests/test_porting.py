@@ -53,6 +53,8 @@ def test_legacy_tensor_types():
     assert not isinstance(tnn.ones(1), tnn.DoubleTensor)
     with pytest.raises(AttributeError):
         tnn.WrongTensor  # noqa: B018
+    assert tnn.ones(1).type(tnn.LongTensor).dtype is tnn.int64 and tnn.ones(1).type("tnn.ByteTensor").dtype is tnn.uint8
+    assert tnn.nn.Linear(1, 1).type(tnn.DoubleTensor).weight.dtype is tnn.float64
     tnn.set_default_tensor_type("torch.DoubleTensor")
     try:
         assert tnn.ones(1).dtype is tnn.float64
@@ -84,6 +86,48 @@ def test_grad_fn_of_cross_entropy_is_named_by_its_last_step():
     assert names == [
         "NllLossBackward0", "NllLoss2DBackward0", "AddBackward0", "DivBackward1", "NllLoss2DBackward0"
     ]  # fmt: skip
+
+
+def test_grad_fn_of_an_index_is_named_by_its_last_step():
+    x = tnn.ones(3, 4, requires_grad=True)
+    names = "Select Select Select Slice Slice Slice Unsqueeze Slice Alias".split()
+    parts = (x[0, 0], x[0, :], x[..., 0], x[0, 1:], x[1:], x[:], x[0, None], x[..., 1:], x[...])
+    assert [p.grad_fn.name() for p in parts] == [f"{name}Backward0" for name in names]
+
+
+# What the old orders stand for: numbers before the tensors that they multiply.
+OLD = {
+    "add(x, 2, y)": "add(x, y, alpha=2)",
+    "sub(x, 2, y)": "sub(x, y, alpha=2)",
+    "addcmul(x, 0.5, x, y)": "addcmul(x, x, y, value=0.5)",
+    "addcdiv(x, -0.5, x, y)": "addcdiv(x, x, y, value=-0.5)",
+    "addmm(2, x, x, y)": "addmm(x, x, y, beta=2)",
+    "addmm(2, x, 3, x, y)": "addmm(x, x, y, beta=2, alpha=3)",
+    "addmv(2, x[0], 3, x, y[0])": "addmv(x[0], x, y[0], beta=2, alpha=3)",
+    "addr(2, x, 3, x[0], y[0])": "addr(x, x[0], y[0], beta=2, alpha=3)",
+    "baddbmm(2, x[None], x[None], y[None])": "baddbmm(x[None], x[None], y[None], beta=2)",
+    "addbmm(2, x, 3, x[None], y[None])": "addbmm(x, x[None], y[None], beta=2, alpha=3)",
+    "Tensor.addmm_(x.clone(), 2, 3, x, y)": "addmm(x, x, y, beta=2, alpha=3)",
+    "Tensor.add_(x.clone(), -2, y)": "add(x, y, alpha=-2)",
+}
+
+
+@pytest.mark.parametrize("call", OLD)
+def test_numbers_before_what_they_multiply(call):
+    names = {name: getattr(tnn, name) for name in ("Tensor", *(call.split("(")[0] for call in OLD)) if "." not in name}
+    names |= {"x": tnn.tensor([[1.0, 2.0], [3.0, 4.0]]), "y": tnn.tensor([[0.5, 1.5], [-1.0, 2.0]])}
+    with pytest.warns(UserWarning, match="deprecated") as caught:
+        result = eval(call, names)
+    assert result.tolist() == eval(OLD[call], names).tolist() and caught[0].filename == "<string>"
+
+
+def test_other_orders_are_refused():
+    x = tnn.ones(2)
+    for args in ((x, x, x), (x, 2, 3, x), (x, "a", x)):
+        with pytest.raises(TypeError, match="takes 2 positional arguments"):
+            tnn.add(*args)
+    with pytest.raises(TypeError, match="takes 3 positional arguments"):
+        tnn.addmm(x, x, 2, x)
 
 
 def test_submodules_are_reached_as_attributes():

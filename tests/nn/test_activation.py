@@ -58,7 +58,7 @@ def test_glu_layer():
 @pytest.mark.parametrize("name", INPLACE)
 def test_inplace_layers(name):
     layer = getattr(nn, name)(inplace=True).eval()
-    assert "inplace=True" in repr(layer)
+    assert ("inplace=True" in repr(layer)) == (name not in ("Hardsigmoid", "Hardswish"))
     x = tnn.tensor([-1.0, 0.3, 7.0])
     want = getattr(nn, name)().eval()(x)
     assert layer(x) is x

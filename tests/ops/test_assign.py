@@ -73,3 +73,37 @@ def test_errors():
         with pytest.raises(error, match=text):
             op()
     np.testing.assert_array_equal(x.numpy(), np.zeros((2, 3)))
+
+
+WRITERS = {
+    "fill_": lambda x, v: x.fill_(v),
+    "masked_fill": lambda x, v: x.masked_fill(x == x, v),
+    "index_fill": lambda x, v: x.index_fill(0, tnn.tensor([0]), v),
+    "scatter": lambda x, v: x.scatter(0, tnn.tensor([0]), v),
+    "full_like": lambda x, v: tnn.full_like(x, v),
+    "setitem": lambda x, v: x.__setitem__(0, v) or x,
+    "setitem by a tensor": lambda x, v: x.__setitem__([0], v) or x,
+    "setitem by a mask": lambda x, v: x.__setitem__(x == x, v) or x,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_numbers_that_do_not_fit_the_dtype(name):
+    write = WRITERS[name]
+    assert [write(tnn.zeros(1, dtype=tnn.uint8), v).item() for v in (-1, -255, 2.7, True)] == [255, 1, 2, 1]
+    assert write(tnn.zeros(1, dtype=tnn.int8), -1.5).item() == -1 and write(tnn.zeros(1, dtype=tnn.bool), -0.5).item()
+    too_large = {
+        tnn.uint8: (-256, 256, -0.5, 3e9), tnn.int8: (128, -129, 1e30), tnn.int32: (2**31, float("nan")),
+        tnn.int64: (2**63, float("inf")), tnn.float32: (1e39, -1e39),
+    }  # fmt: skip
+    for dtype, values in too_large.items():
+        for value in values:
+            with pytest.raises(RuntimeError, match=f"converted to type {dtype.name} without overflow"):
+                write(tnn.zeros(1, dtype=dtype), value)
+    x = tnn.zeros(1, dtype=tnn.float16)
+    if name in ("masked_fill", "index_fill", "scatter"):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            write(x, -1e9)
+    else:
+        assert write(x, -1e9).item() == -float("inf")
+    assert write(tnn.zeros(1), float("inf")).item() == float("inf")

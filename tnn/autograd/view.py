@@ -32,7 +32,7 @@ def _geometry(view, base):
     )
 
 
-class _AsStrided(Node):
+class AsStrided(Node):
     """A view's way to its base, after the base was changed in place."""
 
     __slots__ = ("geometry", "shape")
@@ -66,7 +66,7 @@ def take_window(t, geometry):
 
     out = wrap(window(np.ascontiguousarray(t._data), geometry).copy())
     if t._rg and mode.grad:
-        node = _AsStrided(t)
+        node = AsStrided(t)
         node.geometry, node.shape = geometry, t._data.shape
         node.attach(out)
     return out
@@ -130,7 +130,7 @@ class ViewOf:
     def refresh(self, view):
         """Makes the view's history anew, from its base's."""
         self.seen = view._version.n
-        node = _AsStrided(self.base)
+        node = AsStrided(self.base)
         node.geometry, node.shape = _geometry(view, self.base), self.base._data.shape
         node.attach(view)
 

@@ -3,6 +3,7 @@ forms, argument checks."""
 
 import functools
 import inspect
+import math
 import operator
 import warnings
 
@@ -79,6 +80,37 @@ def in_memory_order(data):
 def recording(*tensors):
     """Whether an operation on these tensors (None allowed) is to be recorded."""
     return mode.grad and any(t is not None and t._rg for t in tensors)
+
+
+def as_number(value, dtype, half_too=True):
+    """A Python number as one that can be stored in ``dtype``.
+
+    Args:
+        half_too: whether a number too large for a half precision raises; it becomes infinite otherwise.
+
+    Raises:
+        RuntimeError: it is too large for the dtype.
+    """
+    kind = dtype.kind
+    if kind == 0:
+        return bool(value)
+    if kind == 1:
+        info = np.iinfo(dtype.np)
+        # A small negative integer is taken modulo the range of an unsigned type, as in C; a negative float is not.
+        low = info.min if dtype.is_signed else 0 if isinstance(value, float) else -int(info.max)
+        fits = low <= value <= info.max
+        if fits:
+            value = int(value)
+            return value if value >= 0 or dtype.is_signed else value + int(info.max) + 1
+    else:
+        top = dtypes.finfo(dtype).max
+        fits = -top <= value <= top or value != value or value in (math.inf, -math.inf)
+        if fits:
+            return value
+        if dtype.np in HALF and not half_too:
+            with np.errstate(over="ignore"):
+                return float(np.float32(value).astype(dtype.np))
+    raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
 def check_tensor(function, argument, value, position=None):

@@ -6,7 +6,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap, wrap_zeros
-from ._common import check_tensor
+from ._common import as_number, check_tensor
 from .cast import convert
 from .shape import sum_to_size
 
@@ -79,7 +79,7 @@ def fill_(self, value):
         kept.
 
     Raises:
-        RuntimeError: ``value`` has dimensions or does not fit the dtype, or the tensor may not be changed in place.
+        RuntimeError: ``value`` has dimensions or is too large for the dtype, or the tensor may not be changed in place.
     """
     check_tensor("fill_", "input", self, 1)
     tensor = value if isinstance(value, Tensor) else None
@@ -89,17 +89,16 @@ def fill_(self, value):
                 f"fill_ only supports 0-dimension value tensor but got tensor with {tensor._data.ndim} dimensions."
             )
         value = convert(tensor._data, self._data.dtype) if tensor._data.dtype != self._data.dtype else tensor._data
+    elif isinstance(value, int | float):
+        value = as_number(value, self.dtype, half_too=False)
     self._check_inplace()
     d = self._data
-    try:
-        if not (mode.grad and (self._rg or (tensor is not None and tensor._rg)) and self.dtype.is_floating_point):
-            d.fill(value)
-            self._bump()
-            return self
-        result = wrap(empty(d.shape, d.dtype))
-        result._data.fill(value)
-    except OverflowError:
-        raise RuntimeError(f"value cannot be converted to type {self.dtype.name} without overflow") from None
+    if not (mode.grad and (self._rg or (tensor is not None and tensor._rg)) and self.dtype.is_floating_point):
+        d.fill(value)
+        self._bump()
+        return self
+    result = wrap(empty(d.shape, d.dtype))
+    result._data.fill(value)
     node = Fill(self) if tensor is None else Fill(self, tensor)
     node.like = d.shape, d.dtype
     node.attach(result)

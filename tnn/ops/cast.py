@@ -123,14 +123,16 @@ def type(self, dtype=None, non_blocking=False, **kwargs):
     """The name of the type (``'tnn.FloatTensor'``), or the tensor cast to ``dtype``.
 
     Args:
-        dtype: the dtype or a type's name; None: nothing is cast.
+        dtype: the dtype, an old type (``tnn.LongTensor``) or its name; None: nothing is cast.
         non_blocking: not used.
 
     Raises:
-        TypeError: ``dtype`` is neither a dtype nor a type's name.
+        TypeError: ``dtype`` is neither a dtype nor a type nor a type's name.
     """
     if dtype is None:
         return f"tnn.{self.dtype.torch_name}Tensor"
+    if isinstance(dtype, builtins.type) and isinstance(getattr(dtype, "dtype", None), dtypes.dtype):
+        return cast(self, dtype.dtype)
     if isinstance(dtype, str):
         short = dtype.rsplit(".", 1)[-1].removesuffix("Tensor")
         for d in dtypes.ALL:

@@ -1,7 +1,6 @@
 """Making tensors: from data, filled with a value, and like another one. Counted ones are in ``ranges.py``."""
 
 import itertools
-import math
 import operator
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..kernels._copy import fill
 from ..kernels._pool import empty as _empty
 from ..kernels._pool import zeros as _zeros
 from ..tensor import Tensor, check_device, wrap
-from ._common import check_tensor, in_memory_order, into, out_dtype
+from ._common import as_number, check_tensor, in_memory_order, into, out_dtype
 from .cast import convert
 
 # ---------------------------------------------------------------- what the factories share
@@ -86,23 +85,15 @@ def check_number(value, dtype, function="full"):
 
     Raises:
         TypeError: it is no number.
-        RuntimeError: the integer type is too small for it.
+        RuntimeError: the type is too small for it.
     """
     if isinstance(value, Tensor | np.ndarray | np.generic):
         value = value.item()
     if not isinstance(value, bool | int | float):
         raise TypeError(f"{function}(): expected a number, but got {type(value).__name__}")
-    if dtype.kind == 1:
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-        value = int(value)
-        info = np.iinfo(dtype.np)
-        low = -int(info.max) - 1 if not dtype.is_signed else int(info.min)
-        if not low <= value <= int(info.max):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-        # An unsigned type takes a small negative number modulo its range, as in C.
-        return value % (int(info.max) + 1) if value < 0 and not dtype.is_signed else value
-    return bool(value) if dtype.kind == 0 else value
+    if function == "tensor" and dtype.kind == 2:  # elements of a list may become infinite
+        return value
+    return as_number(value, dtype, half_too=function == "pad")
 
 
 def filled(shape, value, dtype):

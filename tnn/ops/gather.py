@@ -10,7 +10,7 @@ from ..kernels._copy import contiguous_copy
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, dense, into, numpy_names, wrap_dim
+from ._common import HALF, as_number, check_tensor, dense, into, numpy_names, wrap_dim
 from .indexing import collapsed, wrapped
 from .pointwise_select import where
 from .rearrange import as_bits
@@ -345,6 +345,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     if reduce is not None and reduce not in ("add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
     tensor = src if isinstance(src, Tensor) else None
+    if isinstance(src, int | float) and isinstance(input, Tensor):
+        src = as_number(src, input.dtype)
     dim, i = _prepare("scatter", input, dim, index, tensor)
     if tensor is not None and tensor._data.dtype != input._data.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")

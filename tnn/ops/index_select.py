@@ -9,7 +9,7 @@ from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
+from ._common import HALF, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from .gather import INTEGER, at_least_1d, reduce_by_index
 from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import as_bits
@@ -214,7 +214,9 @@ def _fill_rows(x, dim, index, value):
     """A copy of ``x`` in which the slices at ``index`` hold ``value``, a number or a 0-d Tensor."""
     data = contiguous_copy(x._data)
     tensor = value if isinstance(value, Tensor) else None
-    data[(slice(None),) * dim + (index,)] = value if tensor is None else tensor._data.astype(data.dtype)
+    data[(slice(None),) * dim + (index,)] = (
+        as_number(value, x.dtype) if tensor is None else tensor._data.astype(data.dtype)
+    )
     out = wrap(data)
     if mode.grad and (x._rg or (tensor is not None and tensor._rg)):
         node = IndexFill(x) if tensor is None else IndexFill(x, tensor)
@@ -238,7 +240,7 @@ def index_fill(input, dim, index, value):
     Raises:
         TypeError: ``input`` or ``index`` is not a tensor.
         IndexError: there is no such dimension, or an index is out of range or not int64 or int32.
-        RuntimeError: ``value`` has dimensions.
+        RuntimeError: ``value`` has dimensions or is too large for the dtype.
     """
     check_tensors("index_fill", input=input, index=index)
     if isinstance(value, Tensor) and value._data.ndim:

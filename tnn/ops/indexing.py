@@ -13,9 +13,9 @@ from ..kernels import indexing as kernels
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
-from ._common import HALF, check_tensors, dense, inplace_doc
+from ._common import HALF, as_number, check_tensors, dense, inplace_doc
 from .cast import convert
-from .part import Select, Slice, part
+from .part import Getitem, Select, part
 from .rearrange import as_bits
 from .shape import clone, expand, permute, reshape, sum_to_size
 
@@ -157,7 +157,7 @@ def getitem(self, key):
     """
     d = self._data
     kind = type(key)
-    node_type = Slice
+    node_type = Getitem
     if kind is int:
         key, node_type = (key, ...), Select
     elif kind is tuple and _plain(key):
@@ -370,6 +370,7 @@ def _value(self, value):
     if isinstance(value, Tensor):
         return value
     if isinstance(value, builtins.bool | builtins.int | builtins.float | np.bool_ | np.integer | np.floating):
+        value = as_number(value, self.dtype, half_too=False)
         return wrap(np.asarray(value, self._data.dtype)) if self._data.dtype.kind != "V" else wrap(_half(value, self))
     raise TypeError(f"can't assign a {type(value).__name__} to a tnn.{self.dtype.torch_name}Tensor")
 
@@ -441,6 +442,7 @@ def _fill_mask(self, mask, value):
     if m.dtype != bool or m.shape != d.shape or (mode.grad and self._rg) or not isinstance(value, int | float):
         return False
     self._check_inplace()
+    value = as_number(value, self.dtype, half_too=False)
     np.copyto(d, value, where=m, casting="unsafe")
     self._bump()
     return True

@@ -14,6 +14,7 @@ from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, dense, half_as_float32, into, sum_to
 from ._elementwise import record1
+from ._old_order import in_new_order
 from .activation import relu_node
 
 # ---------------------------------------------------------------- on arrays
@@ -226,12 +227,13 @@ def _with_added(kind, product, input, a, b, shape, alpha, beta, function):
 
 
 @half_as_float32(autocast="lower", alike=True)
-def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+def addmm(input, mat1, mat2, *old, beta=1, alpha=1, out=None):
     """``beta * input + alpha * (mat1 @ mat2)``; where beta is 0, ``input`` is ignored, NaN included.
 
     Args:
         input: broadcasts to (n, m).
         mat1, mat2: (n, k) and (k, m).
+        old: what is left in the old order ``addmm(beta, input, alpha, mat1, mat2)``, which warns.
         beta, alpha: numbers.
         out: takes the result.
 
@@ -241,6 +243,8 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     Raises:
         RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
+    if old:
+        return in_new_order(addmm, 3, ("beta", "alpha"), (input, mat1, mat2, *old), out=out)
     _check_matrices("addmm", mat1, mat2)
     shape = (mat1._data.shape[0], mat2._data.shape[1])
     result = _with_added(Addmm, _mm, input, mat1, mat2, shape, alpha, beta, "addmm")
@@ -282,12 +286,13 @@ def bmm(input, mat2, *, out=None):
 
 
 @half_as_float32(autocast="lower", alike=True)
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+def baddbmm(input, batch1, batch2, *old, beta=1, alpha=1, out=None):
     """``beta * input + alpha * bmm(batch1, batch2)``; where beta is 0, ``input`` is ignored.
 
     Args:
         input: broadcasts to (b, n, m).
         batch1, batch2: (b, n, k) and (b, k, m).
+        old: what is left in the old order ``baddbmm(beta, input, alpha, batch1, batch2)``, which warns.
         beta, alpha: numbers.
         out: takes the result.
 
@@ -297,18 +302,21 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     Raises:
         RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
+    if old:
+        return in_new_order(baddbmm, 3, ("beta", "alpha"), (input, batch1, batch2, *old), out=out)
     _check_batches("baddbmm", batch1, batch2)
     shape = (*batch1._data.shape[:2], batch2._data.shape[2])
     result = _with_added(Baddbmm, _bmm, input, batch1, batch2, shape, alpha, beta, "baddbmm")
     return into(out, result, "baddbmm", input, batch1, batch2)
 
 
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+def addbmm(input, batch1, batch2, *old, beta=1, alpha=1, out=None):
     """``beta * input + alpha * sum_i batch1[i] @ batch2[i]``.
 
     Args:
         input: broadcasts to (n, m).
         batch1, batch2: (b, n, k) and (b, k, m).
+        old: what is left in the old order ``addbmm(beta, input, alpha, batch1, batch2)``, which warns.
         beta, alpha: numbers.
         out: takes the result.
 
@@ -318,6 +326,8 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     Raises:
         RuntimeError: sizes or dtypes do not fit, or ``out`` cannot hold the result.
     """
+    if old:
+        return in_new_order(addbmm, 3, ("beta", "alpha"), (input, batch1, batch2, *old), out=out)
     _check_batches("addbmm", batch1, batch2)
     b, n, k = batch1._data.shape
     wide = batch1.transpose(0, 1).reshape(n, b * k)
@@ -361,12 +371,13 @@ def mv(input, vec, *, out=None):
 
 
 @casts("keep")
-def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+def addmv(input, mat, vec, *old, beta=1, alpha=1, out=None):
     """``beta * input + alpha * (mat @ vec)``, ``input`` broadcast to (n,).
 
     Args:
         input: broadcasts to (n,).
         mat, vec: (n, m) and (m,), of one dtype.
+        old: what is left in the old order ``addmv(beta, input, alpha, mat, vec)``, which warns.
         beta, alpha: numbers.
         out: tensor to write the result to, or None.
 
@@ -378,6 +389,8 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
         RuntimeError: the operands are not a matrix and a vector, sizes do not fit, or dtypes differ, or ``out`` cannot
             hold the result.
     """
+    if old:
+        return in_new_order(addmv, 3, ("beta", "alpha"), (input, mat, vec, *old), out=out)
     check_tensor("addmv", "input", input, 1)
     check_tensor("addmv", "mat", mat, 2)
     check_tensor("addmv", "vec", vec, 3)
@@ -493,12 +506,13 @@ def ger(input, vec2, *, out=None):
     return outer(input, vec2, out=out)
 
 
-def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
+def addr(input, vec1, vec2, *old, beta=1, alpha=1, out=None):
     """``beta * input + alpha * outer(vec1, vec2)``; where beta is 0, ``input`` is ignored.
 
     Args:
         input: broadcasts to (n, m).
         vec1, vec2: (n,) and (m,).
+        old: what is left in the old order ``addr(beta, input, alpha, vec1, vec2)``, which warns.
         beta, alpha: numbers.
         out: tensor to write the result to, or None.
 
@@ -510,6 +524,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
         RuntimeError: an operand is not a vector, or ``input`` does not broadcast, or ``out`` cannot hold the result; a
             factor is a float and the operands are integers.
     """
+    if old:
+        return in_new_order(addr, 3, ("beta", "alpha"), (input, vec1, vec2, *old), out=out)
     check_tensor("addr", "input", input, 1)
     check_tensor("addr", "vec1", vec1, 2)
     check_tensor("addr", "vec2", vec2, 3)

@@ -24,6 +24,31 @@ class Select(Slice):
     __slots__ = ()
 
 
+class Getitem(Slice):
+    """A view by several indices, or by one that is no integer; PyTorch takes a step for each."""
+
+    __slots__ = ()
+
+    def name(self):
+        """The name of the last step that there is: a slice of a whole dimension is none."""
+        if len(self.key) == 2 and isinstance(self.key[0], slice):
+            return "SliceBackward0"
+        last, dim = "Alias", 0
+        taken = sum(k is not None and k is not Ellipsis for k in self.key)
+        for k in self.key:
+            if k is Ellipsis:
+                dim += len(self.shape) - taken
+            elif k is None:
+                last = "Unsqueeze"
+            else:
+                if not isinstance(k, slice):
+                    last = "Select"
+                elif k.indices(self.shape[dim]) != (0, self.shape[dim], 1):
+                    last = "Slice"
+                dim += 1
+        return f"{last}Backward0"
+
+
 class PartToZeros(Node):
     __slots__ = ("key",)
 

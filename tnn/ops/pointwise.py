@@ -19,6 +19,7 @@ from ._elementwise import (
     run2,
 )
 from ._elementwise import result_type as result_type
+from ._old_order import in_new_order
 
 # ---------------------------------------------------------------------------------------------- + - * /
 
@@ -164,11 +165,12 @@ def _scaled(name, plain, input, other, alpha, out):
     return result if out is None else into(out, result, name, input, other)
 
 
-def add(input, other, *, alpha=1, out=None):
+def add(input, other, *old, alpha=1, out=None):
     """input + alpha * other.
 
     Args:
         input, other: tensors or numbers, at least one a tensor; their shapes broadcast.
+        old: ``other`` in the old order ``add(input, alpha, other)``, which warns.
         alpha: number that multiplies ``other``.
         out: tensor to write the result to.
 
@@ -179,16 +181,19 @@ def add(input, other, *, alpha=1, out=None):
         RuntimeError: the shapes do not broadcast, or ``alpha`` is not of the operands' kind, or ``out`` cannot hold the
             result.
     """
+    if old:
+        return in_new_order(add, 2, ("alpha",), (input, other, *old), out=out)
     if type(alpha) is int and alpha == 1:
         return _add(input, other, out=out)
     return _scaled("add", _add, input, other, alpha, out)
 
 
-def sub(input, other, *, alpha=1, out=None):
+def sub(input, other, *old, alpha=1, out=None):
     """input - alpha * other.
 
     Args:
         input, other: tensors or numbers, at least one a tensor; their shapes broadcast.
+        old: ``other`` in the old order ``sub(input, alpha, other)``, which warns.
         alpha: number that multiplies ``other``.
         out: tensor to write the result to.
 
@@ -199,6 +204,8 @@ def sub(input, other, *, alpha=1, out=None):
         RuntimeError: the shapes do not broadcast, both are of bool type, or ``alpha`` is not of the operands' kind, or
             ``out`` cannot hold the result.
     """
+    if old:
+        return in_new_order(sub, 2, ("alpha",), (input, other, *old), out=out)
     if type(alpha) is int and alpha == 1:
         return _sub(input, other, out=out)
     return _scaled("sub", _sub, input, other, alpha, out)

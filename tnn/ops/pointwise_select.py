@@ -8,8 +8,9 @@ from ..autograd.node import Node
 from ..kernels import pointwise_select as kernels
 from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, check_tensor, into, recording
+from ._common import F32, F64, as_number, check_tensor, into, recording
 from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, working
+from ._old_order import in_new_order
 from .cast import convert
 
 
@@ -142,11 +143,8 @@ def masked_fill(input, mask, value):
     elif not is_number(value):
         raise TypeError(f"masked_fill(): argument 'value' must be Number or Tensor, not {type(value).__name__}")
     kind = input._data.dtype
-    if kind.kind in "iu" and not isinstance(value, Tensor):
-        limits = np.iinfo(kind)
-        if not -limits.max - 1 <= value <= limits.max:
-            raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
-        value = int(value)
+    if not isinstance(value, Tensor):
+        value = as_number(value, input.dtype)
     fill = as_array(value, kind)
     if kind is F32 or kind is F64:
         data = run3(kernels.where_forward, mask._data, fill, input._data)
@@ -410,11 +408,12 @@ def _addc(name, kernel, integer, node_class, input, tensor1, tensor2, value, out
     return result if out is None else into(out, result, name, input, tensor1, tensor2)
 
 
-def addcmul(input, tensor1, tensor2, *, value=1, out=None):
+def addcmul(input, tensor1, tensor2, *old, value=1, out=None):
     """input + value * tensor1 * tensor2.
 
     Args:
         input, tensor1, tensor2: tensors; their shapes broadcast.
+        old: ``tensor2`` in the old order ``addcmul(input, value, tensor1, tensor2)``, which warns.
         value: number.
         out: tensor to write the result to, or None.
 
@@ -426,6 +425,8 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
         RuntimeError: the shapes do not broadcast, or ``value`` is a float and the tensors are of integer types, or
             ``out`` cannot hold the result.
     """
+    if old:
+        return in_new_order(addcmul, 3, ("value",), (input, tensor1, tensor2, *old), out=out)
     return _addc(
         "addcmul",
         kernels.addcmul_forward,
@@ -439,11 +440,12 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     )
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
+def addcdiv(input, tensor1, tensor2, *old, value=1, out=None):
     """input + value * tensor1 / tensor2.
 
     Args:
         input, tensor1, tensor2: tensors; their shapes broadcast.
+        old: ``tensor2`` in the old order ``addcdiv(input, value, tensor1, tensor2)``, which warns.
         value: number.
         out: tensor to write the result to, or None.
 
@@ -455,6 +457,8 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
         RuntimeError: both ``tensor1`` and ``tensor2`` are of integer types, or the shapes do not broadcast, or ``out``
             cannot hold the result.
     """
+    if old:
+        return in_new_order(addcdiv, 3, ("value",), (input, tensor1, tensor2, *old), out=out)
     if (
         isinstance(tensor1, Tensor)
         and isinstance(tensor2, Tensor)

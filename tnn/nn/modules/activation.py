@@ -439,6 +439,9 @@ class Hardsigmoid(_Inplace):
     def forward(self, input):
         return ops.hardsigmoid(input, self.inplace)
 
+    def extra_repr(self):
+        return ""
+
 
 class Hardswish(_Inplace):
     r"""x times hardsigmoid(x): 0 up to -3, x from 3 on, ``x (x + 3) / 6`` between (Howard et al., 2019).
@@ -460,6 +463,9 @@ class Hardswish(_Inplace):
 
     def forward(self, input):
         return ops.hardswish(input, self.inplace)
+
+    def extra_repr(self):
+        return ""
 
 
 class Hardshrink(Module):
