@@ -15,10 +15,10 @@ from tnn.kernels import _simd
 from tnn.nn import functional as F
 assert _simd.PATH == PATH, _simd.PATH
 rng = np.random.default_rng(0)
-small, images, wide = (2, 6, 9, 21), (8, 32, 6, 7), (2, 32, 9, 21)
+small, images, wide, many = (2, 6, 9, 21), (8, 32, 6, 7), (2, 32, 9, 21), (6, 32, 24, 21)
 for shape, stride, groups, cout in (
     (small, 1, 1, 5), (small, 2, 1, 9), (small, 1, 6, 6), (small, 2, 6, 6),
-    (images, 1, 1, 24), (wide, 2, 1, 46), (images, 1, 32, 32), (wide, 2, 32, 32),
+    (images, 1, 1, 24), (wide, 2, 1, 46), (images, 1, 32, 32), (wide, 2, 32, 32), (many, 1, 1, 39),
 ):
     x = rng.standard_normal(shape).astype("float32")
     w = rng.standard_normal((cout, shape[1] // groups, 3, 3)).astype("float32")

@@ -7,8 +7,9 @@ import pytest
 
 import tnn
 from tnn.autograd import gradcheck, gradgradcheck
-from tnn.kernels import _jit
+from tnn.kernels import _jit, conv_winograd, conv_winograd_weight
 from tnn.nn import functional as F
+from tnn.ops import conv as ops
 
 
 def plain_conv(x, w, stride, front, dilation, groups, out):
@@ -71,6 +72,9 @@ CASES = [
     ((2, 13, 50), (160, 13, 2), (3,), (0,), (1,), 1),
     ((1, 12, 7, 6, 5), (40, 12, 2, 3, 2), (2, 1, 2), (1, 0, 1), (1, 2, 2), 1),
     ((2, 31, 2, 9), (400, 31, 1, 4), (3, 5), (0, 3), (1, 1), 1),
+    # Winograd's filtering, planes with an odd number of rows and columns
+    ((3, 30, 24, 23), (31, 30, 3, 3), (1, 1), (1, 0), (1, 1), 1),
+    ((3, 64, 23, 31), (64, 32, 3, 3), (1, 1), (0, 2), (1, 1), 2),
 ]
 FORWARD = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -90,8 +94,8 @@ def test_values(case, dtype):
     np.testing.assert_allclose(got.numpy(), want, **tolerance)
     got = FORWARD[nd](x, w, b, stride, padding, dilation, groups)
     np.testing.assert_allclose(got.numpy(), want + b.numpy().reshape(-1, *[1] * nd), **tolerance)
-    one = FORWARD[nd](x[0], w, b, stride, padding, dilation, groups)
-    np.testing.assert_array_equal(one.numpy(), got[0].numpy())
+    one, batch = (FORWARD[nd](t, w, b, stride, padding, dilation, groups) for t in (x[0], x[:1]))
+    np.testing.assert_array_equal(one.numpy(), batch[0].numpy())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -172,8 +176,8 @@ def test_transposed_values(case, dtype):
     got = TRANSPOSED[nd](x, w, b, stride, padding, extra, groups, dilation)
     assert got.shape == want.shape
     np.testing.assert_allclose(got.numpy(), want, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
-    one = TRANSPOSED[nd](x[0], w, b, stride, padding, extra, groups, dilation)
-    np.testing.assert_array_equal(one.numpy(), got[0].numpy())
+    one, batch = (TRANSPOSED[nd](t, w, b, stride, padding, extra, groups, dilation) for t in (x[0], x[:1]))
+    np.testing.assert_array_equal(one.numpy(), batch[0].numpy())
 
 
 LARGE = [
@@ -190,6 +194,9 @@ LARGE = [
     (9, 16, 11, 12, 6, 5, 1, 4, 1),
     (3, 130, 7, 7, 40, 1, 1, 0, 1),
     (2, 46, 40, 37, 130, 3, 2, 1, 1),
+    # Winograd's filtering: lines of several images in a unit, and several units an image
+    (5, 64, 14, 15, 90, 3, 1, 1, 1),
+    (2, 32, 33, 61, 40, 3, 1, 2, 2),
 ]
 
 
@@ -221,6 +228,38 @@ def test_large_and_the_number_of_threads(case):
     scale = 1e-6 * float(abs(want * g.numpy()).sum())
     np.testing.assert_allclose(float((dx * wide[0]).sum()), gradient, rtol=0, atol=scale)
     np.testing.assert_allclose(float((dw * wide[1]).sum()), gradient, rtol=0, atol=scale)
+
+
+@pytest.mark.parametrize(
+    "case,weight_too", [(LARGE[-2], False), (LARGE[-1], False), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)]
+)
+def test_winograds_filtering(case, weight_too):
+    """It is taken, and as exact as a direct sum; NaN goes where a kernel can reach it; relu is applied."""
+    n, c, h, w, o, k, s, p, groups = case
+    plan = ops._conv_plan("conv2d", 2, (n, c, h, w), (o, c // groups, k, k), (s, s), (p, p), (1, 1), groups)
+    assert plan.forward[0] is conv_winograd.conv_forward and plan.mirror[0] is conv_winograd.conv_forward
+    assert (plan.weight[0] is conv_winograd_weight.conv_backward_weight) == weight_too
+    x, weight, b = tensors((n, c, h, w), (o, c // groups, k, k), (o,), dtype=np.float32)
+    wide = x.double(), weight.double(), b.double()
+    for t in wide[:2]:
+        t.requires_grad_()
+    want = F.conv2d(*wide, s, p, 1, groups)
+    g = tensors(want.shape, dtype=np.float32)[0]
+    want.backward(g.double())
+    dw, dx = (np.empty(t.shape, np.float32) for t in (weight, x))
+    kernel, geo = plan.weight
+    kernel(x.numpy().ravel(), g.numpy().ravel(), dw.ravel(), geo)
+    kernel, geo = plan.mirror
+    kernel(g.numpy().ravel(), weight.numpy().ravel(), b.numpy(), dx.ravel(), geo, 16)
+    y = np.empty(plan.y, np.float32)
+    kernel, geo = plan.forward
+    kernel(x.numpy().ravel(), weight.numpy().ravel(), b.numpy(), y.ravel(), geo, 2 + 8)
+    for got, exact in ((y, want.relu()), (dw, wide[1].grad), (dx, wide[0].grad)):
+        np.testing.assert_allclose(got, exact.detach().numpy(), rtol=0, atol=5e-7 * float(exact.abs().max()))
+    x[1, 1, 9, 8] = float("nan")
+    nan = np.isnan(F.conv2d(x, weight, None, s, p, 1, groups).numpy())
+    per = o // groups
+    assert nan[1, :per, 7 + p : 10 + p, 6 + p : 9 + p].all() and nan.sum() == 9 * per
 
 
 def test_padding_by_name():

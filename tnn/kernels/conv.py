@@ -15,7 +15,8 @@ number of threads.
 
 Arrays are flat and C-contiguous; ``geo`` describes them, an intp array made by ``geometry``. Kernels of the case of one
 input channel in a group (depthwise convolution) are in ``conv_depthwise`` and ``conv_lanes``, those for channels in
-plenty, which need no panels, in ``conv_direct`` and ``conv_direct_weight``. (Implicit GEMM: S. Chetlur et al., "cuDNN:
+plenty, which need no panels, in ``conv_direct`` and ``conv_direct_weight``, and those that make do with fewer products
+in ``conv_winograd`` and ``conv_winograd_weight``. (Implicit GEMM: S. Chetlur et al., "cuDNN:
 Efficient primitives for deep learning", arXiv:1410.0759.)
 """
 

@@ -19,9 +19,19 @@ from ..kernels import conv_direct_weight as direct_weight
 from ..kernels import conv_lanes as lanes
 from ..kernels import conv_patches as patches
 from ..kernels import conv_subpixel as subpixel
+from ..kernels import conv_winograd as winograd
+from ..kernels import conv_winograd_weight as winograd_weight
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
+
+
+def _first(modules, name, numbers, otherwise):
+    """The kernel of this name from the first module that takes these numbers, with its geometry."""
+    for module in modules:
+        if (geo := module.geometry(*numbers)) is not None:
+            return getattr(module, name), geo
+    return otherwise
 
 
 class Plan:
@@ -41,22 +51,17 @@ class Plan:
         self.kernels = depthwise if depthwise.suits(self.geo) else kernels
         if lanes.suits(self.geo):
             self.kernels = lanes
-        geo, module = patches.geometry(*numbers), patches
-        if geo is None:
-            geo, module = direct.geometry(*numbers), direct
-        self.forward = (self.kernels.conv_forward, self.geo) if geo is None else (module.conv_forward, geo)
-        geo = direct_weight.geometry(*numbers)
-        own = (self.kernels.conv_backward_weight, self.geo)
-        if self.kernels is kernels and depthwise.suits_weight(self.geo):
-            own = (depthwise.conv_backward_weight, self.geo)
-        self.weight = own if geo is None else (direct_weight.conv_backward_weight, geo)
-        geo = subpixel.geometry(*numbers)
-        self.input = (self.kernels.conv_backward_input, self.geo)
-        if geo is not None:
-            self.input = (subpixel.conv_backward_input, geo)
+        weight = depthwise if self.kernels is kernels and depthwise.suits_weight(self.geo) else self.kernels
+        own = self.kernels.conv_forward, weight.conv_backward_weight, self.kernels.conv_backward_input
+        self.forward = _first((patches, winograd, direct), "conv_forward", numbers, (own[0], self.geo))
+        weights = winograd_weight, direct_weight
+        self.weight = _first(weights, "conv_backward_weight", numbers, (own[1], self.geo))
+        self.input = _first((subpixel,), "conv_backward_input", numbers, (own[2], self.geo))
         # The input gradient as a convolution, if there is one.
         self.mirror = None
-        if (geo := direct.mirror(*numbers)) is not None:
+        if (geo := winograd.mirror(*numbers)) is not None:
+            self.mirror = (winograd.conv_forward, geo)
+        elif (geo := direct.mirror(*numbers)) is not None:
             self.mirror = (direct.conv_forward, geo)
         elif self.kernels is kernels or depthwise.mirrors(self.geo):
             geo = kernels.mirror(*numbers)

@@ -1,0 +1,136 @@
+"""Winograd's small transforms, a tile in each lane of a vector. See ``conv_winograd`` for what they are for.
+
+Each is Y = L X L^T with one of the matrices below; an element of X or Y is a vector.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ._simd import I64, PATH, Emit, new_function
+
+# 3 x 3 kernels with 2 x 2 outputs: y = OUTPUT [(KERNEL g) * (INPUT d)]; 2 x 2 gradients with 3 x 3 outputs, the same
+# way: dw = TAPS [(GRADIENT dy) * (INPUT d)].
+INPUT = (1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)
+KERNEL = (1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)
+OUTPUT = (1, 1, 1, 0), (0, 1, -1, -1)
+GRADIENT = (1, 0), (0.5, 0.5), (0.5, -0.5), (0, 1)
+TAPS = (1, 1, 1, 0), (0, 1, -1, 0), (0, 1, 1, -1)
+
+
+def _combine(e, row, vectors):
+    """The sum of ``vectors`` with the factors of a matrix's row, which are 0 or of one size."""
+    b, total, size = e.builder, None, max(abs(f) for f in row)
+    for factor, x in zip(row, vectors, strict=True):
+        if factor and total is None:
+            total = x if factor > 0 else b.fsub(e.zero(), x)
+        elif factor:
+            total = b.fadd(total, x) if factor > 0 else b.fsub(total, x)
+    return total if size == 1 else b.fmul(total, ir.Constant(e.vec, [size] * e.lanes))
+
+
+def _transform(e, matrix, x):
+    """L X L^T, both as lists of rows."""
+    lines = [[_combine(e, row, line) for row in matrix] for line in x]
+    columns = list(zip(*lines, strict=True))
+    return [[_combine(e, row, column) for column in columns] for row in matrix]
+
+
+def _read(e, n, src, rs, cs, ks):
+    b = e.builder
+    out = []
+    for i in range(n):
+        row = e.at(src, b.mul(rs, ir.Constant(I64, i)))
+        out.append([])
+        for j in range(n):
+            at = b.add(b.mul(cs, ir.Constant(I64, j % 2)), b.mul(ks, ir.Constant(I64, j // 2)))
+            out[-1].append(e.load(row, at))
+    return out
+
+
+def _emit(module, scalar, name, matrix):
+    """Function (src, rs, cs, ks, dst, step): element (i, j) lies at src[i*rs + j%2*cs + j//2*ks]."""
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    parts = [p, I64, I64, I64, p, I64]
+    fn, new = new_function(module, f"tnn_winograd_{name}_{PATH}_{e.suffix}", ir.VoidType(), parts)
+    if not new:
+        return fn
+    src, rs, cs, ks, dst, step = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    y = _transform(e, matrix, _read(e, len(matrix[0]), src, rs, cs, ks))
+    for i, row in enumerate(y):
+        for j, x in enumerate(row):
+            e.store(x, dst, b.mul(step, ir.Constant(I64, i * len(row) + j)))
+    b.ret_void()
+    return fn
+
+
+def _intrinsic(name, matrix, doc):
+    def transform(typingctx, src, rs, cs, ks, dst, step):
+        k, pointer = types.intp, types.CPointer(src.dtype)
+
+        def codegen(context, builder, sig, args):
+            builder.call(_emit(builder.module, context.get_value_type(src.dtype), name, matrix), args)
+            return context.get_dummy_value()
+
+        return types.void(pointer, k, k, k, pointer, k), codegen
+
+    transform.__name__ = f"winograd_{name}"
+    transform.__doc__ = f"""{doc}: dst[(i*m + j)*step] = (L X L^T)[i, j], X[i, j] = src[i*rs + j%2*cs + j//2*ks].
+
+    All vectors, m the rows of L; dst is written in ascending order.
+    """
+    return intrinsic(transform)
+
+
+winograd_input = _intrinsic("input", INPUT, "4 x 4 inputs to 4 x 4")
+winograd_kernel = _intrinsic("kernel", KERNEL, "3 x 3 weights to 4 x 4")
+winograd_gradient = _intrinsic("gradient", GRADIENT, "2 x 2 gradients to 4 x 4")
+winograd_taps = _intrinsic("taps", TAPS, "4 x 4 sums to 3 x 3")
+
+
+def _emit_output(module, scalar):
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    parts = [p, I64, p, I64, I64, I64, scalar, I64]
+    fn, new = new_function(module, f"tnn_winograd_output_{PATH}_{e.suffix}", ir.VoidType(), parts)
+    if not new:
+        return fn
+    src, step, dst, ldd, columns, rows, bias, relu = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    y = _transform(e, OUTPUT, _read(e, 4, src, b.mul(step, ir.Constant(I64, 4)), step, b.add(step, step)))
+    extra, flag = e.splat(bias), e.splat(b.icmp_signed("!=", relu, ir.Constant(I64, 0)))
+    n = e.lanes
+    masks = [e.lanes_below(columns), e.lanes_below(b.sub(columns, ir.Constant(I64, n)))]
+
+    def line(pair, out):
+        sides = []
+        for x in pair:
+            x = b.fadd(x, extra)
+            # NaN < 0 is false: a NaN stays.
+            sides.append(b.select(b.and_(b.fcmp_ordered("<", x, e.zero()), flag), e.zero(), x))
+        for half, mask in enumerate(masks):
+            lanes = [n * (i % 2) + (i + half * n) // 2 for i in range(n)]
+            e.masked_store(e.shuffle(*sides, lanes), out, mask, half * n)
+
+    line(y[0], dst)
+    with b.if_then(b.icmp_signed(">", rows, ir.Constant(I64, 1))):
+        line(y[1], e.at(dst, ldd))
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def winograd_output(typingctx, src, step, dst, ldd, columns, rows, bias, relu):
+    """4 x 4 products to 2 x 2 outputs of neighbouring tiles: dst[i*ldd + 2*lane + j] = Y[i, j] + bias, or its relu.
+
+    X[i, j] = src[(4*i + j)*step]. Only the first ``rows`` (1 or 2) and ``columns`` of dst are written.
+    """
+    k, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_output(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(pointer, k, pointer, k, k, k, src.dtype, k), codegen
