@@ -72,8 +72,8 @@ from .conv_slab import (
 # Elements of a slab that a unit aims at, and output positions.
 SLAB = 1 << 16
 POSITIONS = 512
-# Steps of a sum below which the turning of the tiles costs more than panels do.
-DEPTH = 100
+# Steps of a sum below which the turning of the tiles costs more than panels do: with one or two taps, and with more.
+DEPTH, SHALLOW = 100, 20
 
 # Numbers of the geometry that differ from conv_slab's; the pieces of a row follow.
 IMAGES, SETS, CHUNKS, BLOCKS, PIECES, FIRST = range(28, 34)
@@ -118,7 +118,8 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     work = batch * cout * channels * taps * od * oh * ow
     lanes = _ceil(couts, VL32) * VL32
     # Lanes without a channel are lost; panels are lost too, the more the fewer channels share them.
-    if channels * taps < DEPTH or work < SERIAL // 4 or couts < 0.74 * lanes and (couts < 5 or channels * taps < 300):
+    depth, least = channels * taps, SHALLOW if taps > 2 else DEPTH
+    if depth < least or work < SERIAL // 4 or couts < 0.74 * lanes and (couts < 5 or depth < 300):
         return None
     if taps == 1 and max(stride) == 1 and size == out and max(padding) == 0 and ow < 2 * MR:
         d, h, w, od, oh, ow = 1, 1, d * h * w, 1, 1, od * oh * ow

@@ -38,7 +38,7 @@ from ._simd import (
     vector_len,
 )
 from ._simd_reduce import reduce_tile, turn_out
-from .conv_direct import DEPTH, POSITIONS, SLAB, _taps_inside
+from .conv_direct import POSITIONS, SHALLOW, SLAB, _taps_inside
 from .conv_slab import (
     BATCH,
     CIN,
@@ -98,7 +98,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     phases = [_phases(*numbers) for numbers in zip(kernel, stride, dilation, padding, strict=True)]
     lanes = _ceil(couts, VL32) * VL32
     # As in conv_direct.
-    if channels * taps < DEPTH * strides or work < SERIAL // 4 or couts < 0.74 * lanes:
+    if channels * taps < SHALLOW * strides or work < SERIAL // 4 or couts < 0.74 * lanes:
         return None
     low, high = [], []
     for found, _, move in phases:
