@@ -166,6 +166,7 @@ ROWS: dict[str, list[tuple]] = {
         ("nn.ChannelShuffle(2)", (2, 4, 3, 3)),
         *[(f"lambda x, g: F.grid_sample(x, g, mode={mode!r}, align_corners=False)", (2, 3, 4, 4), (2, 3, 3, 2))
           for mode in ("bilinear", "nearest", "bicubic")],
+        ("lambda x, g: F.grid_sample(x, g, align_corners=False)", (2, 6, 4, 4), (2, 3, 3, 2)),
         ("lambda t: F.affine_grid(t, (2, 1, 3, 3), align_corners=False)", (2, 2, 3)),
     ],
     "recurrent": [

@@ -235,7 +235,8 @@ def _line(g, n, pad, align, at, t, slope):
 
 @njit(**JIT)
 def _corners(ax, ay, tx, ty, h, w, outside, at, weight):
-    """The four taps of each point in a plane, row by row: at (4, P), ``outside`` for none, and weight (4, P)."""
+    """The four taps of each point in a plane, row by row: at (4, P) and weight (4, P). Tap t that is not there is
+    ``outside`` - t."""
     a, b, c, d = at[0], at[1], at[2], at[3]
     p, q, r, s = weight[0], weight[1], weight[2], weight[3]
     for i in range(ax.size):
@@ -244,15 +245,15 @@ def _corners(ax, ay, tx, ty, h, w, outside, at, weight):
         left, right = (x >= 0) & (x < w), (x >= -1) & (x < w - 1)
         top, low = (y >= 0) & (y < h), (y >= -1) & (y < h - 1)
         a[i] = o if top & left else outside
-        b[i] = o + 1 if top & right else outside
-        c[i] = o + w if low & left else outside
-        d[i] = o + w + 1 if low & right else outside
+        b[i] = o + 1 if top & right else outside - 1
+        c[i] = o + w if low & left else outside - 2
+        d[i] = o + w + 1 if low & right else outside - 3
         p[i], q[i], r[i], s[i] = (1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx
 
 
 @njit(**JIT)
 def _tap(row, o):
-    """An element of a plane, or 0 for a tap that is not there (-1)."""
+    """An element of a plane, or 0 for a tap that is not there (negative)."""
     v = row[np.uint64(max(o, np.int32(0)))]
     return v if o >= 0 else row.dtype.type(0)
 

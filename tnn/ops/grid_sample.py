@@ -8,6 +8,7 @@ import numpy as np
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..kernels import grid_sample as kernels
+from ..kernels import grid_sample_lanes as lanes
 from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
@@ -87,14 +88,23 @@ def _linear_images(x, options):
     return x.ndim == 4 and options[0] == 0 and x.shape[2] * x.shape[3] < 2**31 - 64
 
 
+def _image(x):
+    """Room for x (N, C, H, W) with its channels in vectors."""
+    return empty(lanes.vectors(x, x.shape[2] * x.shape[3] + lanes.SPARE), x.dtype)
+
+
 def _sample_backward(grad, input, grid, options, for_input, for_grid):
     if _linear_images(input._data, options):
         x, g = dense(input), dense(grid)
         n, m = g.shape[0], math.prod(g.shape[1:-1])
         gx, gg = empty(x.shape if for_input else (0,) * 4, x.dtype), empty((n, m, 2) if for_grid else (0,) * 3, g.dtype)
         scratch = empty((n, 4, m), np.dtype(np.int32)), empty((n, 4, m), x.dtype)
-        given = dense(grad).reshape(*x.shape[:2], m), x, g.reshape(n, m, 2)
-        kernels.bilinear_backward(*given, *options[1:], *scratch, gx, gg)
+        given = dense(grad).reshape(*x.shape[:2], m), x, g.reshape(n, m, 2), *options[1:]
+        if x.shape[1] >= lanes.FEWEST:
+            turned = empty(lanes.vectors(x, m), x.dtype)
+            lanes.lanes_backward(*given, _image(x), turned, *scratch, gx, gg)
+        else:
+            kernels.bilinear_backward(*given, *scratch, gx, gg)
         return wrap(gx) if for_input else None, wrap(gg.reshape(g.shape)) if for_grid else None
     x, g, flat = _arrays(dense(input), dense(grid))
     gx, gg = empty(x.shape, x.dtype), empty(g.shape, g.dtype)
@@ -165,7 +175,11 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     y = empty(x.shape[:2] + g.shape[1:-1], x.dtype)
     planes = y.reshape(*x.shape[:2], math.prod(g.shape[1:-1]))
     if _linear_images(x, options):
-        kernels.bilinear_forward(dense(input), dense(grid).reshape(*planes.shape[::2], 2), *options[1:], planes)
+        given = dense(input), dense(grid).reshape(*planes.shape[::2], 2), *options[1:]
+        if x.shape[1] >= lanes.FEWEST:
+            lanes.lanes_forward(*given, _image(x), planes)
+        else:
+            kernels.bilinear_forward(*given, planes)
     else:
         a, points, flat = _arrays(dense(input), dense(grid))
         kernels.grid_sample_forward(a, points, *options, flat, planes)

@@ -1,0 +1,147 @@
+"""Linear sampling of images with several channels: ``grid_sample``'s, with a channel in each lane of a vector.
+
+The planes of as many channels as a vector holds are turned, so that a pixel of all of them is one vector and a tap one
+load. Four pixels of zeros behind the image stand for taps outside it. 8 x 16 x 32 x 32 on one thread: forward 350 us
+channel by channel, 130 us so; backward 670 and 270.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ._jit import JIT
+from ._simd import VL32, VL64, keep, number, ptr, shift, store, turn, turn_exact, vector_len
+from ._simd_taps import add_taps, slope_taps, take_taps
+from .grid_sample import CHUNK_POINTS, _table
+
+# With fewer channels the kernels of grid_sample.py are as fast, and need less memory.
+FEWEST = 6
+# Pixels behind the image.
+SPARE = 4
+
+
+def vectors(x, count):
+    """The shape of ``count`` vectors for each image and block of channels of x (N, C, H, W)."""
+    lanes = VL32 if x.itemsize == 4 else VL64
+    return x.shape[0], -(-x.shape[1] // lanes), count, lanes
+
+
+@njit(**JIT)
+def _clear(p, count):
+    zero = number(p, 0)
+    for i in range(count):
+        store(p, i, zero)
+
+
+@njit(**JIT)
+def _turn_in(src, size, channels, dst, count):
+    """dst[i, c] = src[c, i] for i < count and c < channels, in vectors with zeros behind; src's rows are ``size``
+    apart."""
+    vl = vector_len(src)
+    i = 0
+    if channels == vl:
+        while i + vl <= count:
+            turn(shift(src, i), size, vl - 1, shift(dst, i * vl), vl)
+            i += vl
+    _clear(shift(dst, i * vl), (count - i) * vl if channels < vl else 0)
+    while i < count:
+        turn_exact(shift(src, i), size, channels - 1, shift(dst, i * vl), vl, min(vl, count - i))
+        i += vl
+
+
+@njit(**JIT)
+def _turn_out(src, dst, size, channels, count):
+    """dst[c, i] = src[i, c] for i < count and c < channels; dst's rows are ``size`` apart."""
+    vl = vector_len(src)
+    i = 0
+    if channels == vl:
+        while i + vl <= count:
+            turn(shift(src, i * vl), vl, vl - 1, shift(dst, i), size)
+            i += vl
+    while i < count:
+        turn_exact(shift(src, i * vl), vl, min(vl, count - i) - 1, shift(dst, i), size, channels)
+        i += vl
+
+
+@njit(parallel=True, **JIT)
+def _turn_images(x, image):
+    """The pixels of x (N, C, H, W) to image (N, blocks, H W + SPARE, lanes), the spare ones zero."""
+    channels, size = x.shape[1], x.shape[2] * x.shape[3]
+    blocks, vl = image.shape[1], image.shape[3]
+    parts = (size + CHUNK_POINTS - 1) // CHUNK_POINTS
+    for k in prange(x.shape[0] * blocks * parts):
+        plane, lo = np.intp(k) // parts, np.intp(k) % parts * CHUNK_POINTS
+        n, c = plane // blocks, plane % blocks * vl
+        target = ptr(image, plane * (size + SPARE) * vl)
+        count = min(CHUNK_POINTS, size - lo)
+        _turn_in(ptr(x, (n * channels + c) * size + lo), size, min(vl, channels - c), shift(target, lo * vl), count)
+        if lo == 0:
+            _clear(shift(target, size * vl), SPARE * vl)
+
+
+@njit(parallel=True, **JIT)
+def lanes_forward(x, grid, pad, align, image, y):
+    """Writes y (N, C, P) from images x (N, C, H, W) of less than 2**31 elements each, and grid (N, P, 2).
+
+    image: scratch, ``vectors(x, H * W + SPARE)``.
+    """
+    points, channels, h, w = grid.shape[1], x.shape[1], x.shape[2], x.shape[3]
+    blocks, vl = image.shape[1], image.shape[3]
+    per = (points + CHUNK_POINTS - 1) // CHUNK_POINTS
+    _turn_images(x, image)
+    for k in prange(x.shape[0] * per):
+        n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
+        m = min(points, lo + CHUNK_POINTS) - lo
+        at, weight = np.empty((4, m), np.int32), np.empty((4, m), x.dtype)
+        line, part = np.empty((2, m), np.int32), np.empty((4, m), np.float64)
+        _table(grid[n, lo : lo + m], h, w, pad, align, h * w + SPARE - 1, at, weight, line, part)
+        sums = np.empty(m * vl, x.dtype)
+        for block in range(blocks):
+            c = block * vl
+            plane = ptr(image, (n * blocks + block) * (h * w + SPARE) * vl)
+            take_taps(m, plane, ptr(at, 0), ptr(weight, 0), m, ptr(sums, 0))
+            _turn_out(ptr(sums, 0), ptr(y, (n * channels + c) * points + lo), points, min(vl, channels - c), m)
+        keep(at)
+        keep(weight)
+        keep(sums)
+
+
+@njit(parallel=True, **JIT)
+def lanes_backward(g, x, grid, pad, align, image, turned, at, weight, gx, ggrid):
+    """Writes gx (N, C, H, W) and ggrid (N, P, 2) from g (N, C, P); either may be empty, and is then left out.
+
+    Scratch: image as for the forward, turned ``vectors(x, P)``, at (N, 4, P) int32, weight (N, 4, P).
+    """
+    points, channels, h, w = grid.shape[1], x.shape[1], x.shape[2], x.shape[3]
+    blocks, vl, size = image.shape[1], image.shape[3], h * w
+    per = (points + CHUNK_POINTS - 1) // CHUNK_POINTS
+    if ggrid.size > 0:
+        _turn_images(x, image)
+    for k in prange(x.shape[0] * per):
+        n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
+        m = min(points, lo + CHUNK_POINTS) - lo
+        line, part = np.empty((2, m), np.int32), np.empty((4, m), np.float64)
+        places, factors = at[n, :, lo : lo + m], weight[n, :, lo : lo + m]
+        _table(grid[n, lo : lo + m], h, w, pad, align, size + SPARE - 1, places, factors, line, part)
+        fraction, slope = part[:2].astype(x.dtype), np.zeros((2, m), x.dtype)
+        for block in range(blocks):
+            c = block * vl
+            mine = ptr(turned, ((n * blocks + block) * points + lo) * vl)
+            _turn_in(ptr(g, (n * channels + c) * points + lo), points, min(vl, channels - c), mine, m)
+            if ggrid.size > 0:
+                plane = ptr(image, (n * blocks + block) * (size + SPARE) * vl)
+                mine_at = ptr(at, n * 4 * points + lo)
+                slope_taps(m, mine, plane, mine_at, points, ptr(fraction, 0), m, ptr(slope, 0), ptr(slope, m))
+        if ggrid.size > 0:
+            for i in range(m):
+                ggrid[n, lo + i, 0] = slope[0, i] * part[2, i]
+                ggrid[n, lo + i, 1] = slope[1, i] * part[3, i]
+        keep(fraction)
+        keep(slope)
+    if gx.size > 0:
+        for k in prange(x.shape[0] * blocks):
+            n, c = np.intp(k) // blocks, np.intp(k) % blocks * vl
+            plane = ptr(image, np.intp(k) * (size + SPARE) * vl)
+            _clear(plane, (size + SPARE) * vl)
+            mine = ptr(turned, np.intp(k) * points * vl)
+            add_taps(points, mine, plane, ptr(at, n * 4 * points), ptr(weight, n * 4 * points), points)
+            _turn_out(plane, ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
