@@ -9,6 +9,7 @@ from . import shape as kernels
 from ._elementwise import merged
 from ._move import move
 from ._pool import empty
+from ._turn import copy_turned
 from ._words import address
 
 # Below this many elements NumPy's copy is faster than a call of a kernel.
@@ -31,17 +32,11 @@ def contiguous_copy(d):
         bits = BITS[d.itemsize]
         kernels.place(d.view(bits).reshape(1, -1), out.view(bits).reshape(1, -1), 0)
         return out
-    plan = _turned(d.shape, d.strides, d.itemsize)
+    plan = None if config.DISABLE_JIT else _turned(d.shape, d.strides, d.itemsize)
     if plan is None:
         assign(out, d)
-        return out
-    extent, order, outer, inner = plan
-    bits = BITS[d.itemsize]
-    if order is None:
-        source = np.lib.stride_tricks.as_strided(d, (extent,), (d.itemsize,))
-    else:  # 1 us, where `as_strided` takes 6
-        source = d.transpose(order).reshape(-1)
-    kernels.copy_turned(source.view(bits), out.reshape(-1).view(bits), outer, *inner)
+    else:
+        copy_turned(address(d), address(out), d.itemsize, *plan)
     return out
 
 
@@ -90,9 +85,8 @@ def _rows(shape, source, target, itemsize):
 
 @lru_cache(1024)
 def _turned(shape, strides, itemsize):
-    """How to copy an array that is contiguous in another dimension than the last: its extent in elements, the order of
-    dimensions in which it is contiguous (None: there is none), its outer dimensions and the inner loop's numbers for
-    `copy_turned`; None where it is not so, or a stride is negative."""
+    """What `copy_turned` needs to copy an array that is contiguous in another dimension than the last: its outer
+    dimensions and the inner loop's numbers; None where it is not so, or a stride is negative."""
     if any(s < 0 or s % itemsize for s in strides):
         return None
     steps, step = [], 1
@@ -103,14 +97,6 @@ def _turned(shape, strides, itemsize):
     unit = next((d for d in dims[1:] if d[1] == 1), None)
     if unit is None or dims[0][1] in (0, 1) or unit[0] < _NARROW:
         return None
-    extent = 1 + sum((size - 1) * stride for size, stride, _ in dims)
     last = dims.pop(0)
     dims.remove(unit)
-    inner = (unit[0], last[0], last[1], unit[2])
-    order, step = sorted(range(len(shape)), key=lambda d: (-strides[d], -shape[d])), itemsize
-    for d in reversed(order):
-        if shape[d] > 1 and strides[d] != step:
-            order = None
-            break
-        step *= shape[d]
-    return extent, order, np.array(dims[::-1] or [[1, 0, 0]], np.int64), inner
+    return np.array(dims[::-1] or [[1, 0, 0]], np.int64), unit[0], last[0], last[1], unit[2]

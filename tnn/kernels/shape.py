@@ -1,4 +1,4 @@
-"""Copies that keep a triangle, copies into a part of the columns, reversed rows, and copies of arrays with strides.
+"""Copies that keep a triangle, copies into a part of the columns, reversed rows, and fills.
 
 These move bits: the arrays are views as unsigned integers of the elements' size.
 """
@@ -7,11 +7,8 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
-from ._move import offsets
 from ._simd import store
 from ._words import pointer8, pointer_to_words
-
-_TILE = 32
 
 
 @njit(**JIT)
@@ -111,57 +108,6 @@ def reverse_rows(x, y):
             low = np.intp(c) * step
             for r in range(low, min(rows, low + step)):
                 _reverse(x[r], y[r])
-
-
-@njit(**JIT)
-def _copy_with_step(x, y, step):
-    for i in range(np.uintp(y.shape[0])):
-        y[i] = x[i * np.uintp(step)]
-
-
-@njit(**JIT)
-def _copy_apart(x, y, step):
-    for i in range(np.uintp(x.shape[0])):
-        y[i * np.uintp(step)] = x[i]
-
-
-@njit(**JIT)
-def _tiles(x, y, outer, m, n, sx, sy, high, wide, first, last):
-    # By way of a buffer whole cache lines are read and written: rows a power of two apart share their places in the
-    # cache, and 1024 x 1024 floats took 566 us element by element, 240 so.
-    pad = high + 1
-    buffer = np.empty(wide * pad, x.dtype)
-    down, across = (m + high - 1) // high, (n + wide - 1) // wide
-    for task in range(first, last):
-        source, target = offsets(outer, task // (down * across))
-        i, j = task // across % down * high, task % across * wide
-        rows, columns = min(high, m - i), min(wide, n - j)
-        if columns < 8:
-            for b in range(columns):
-                start, end = source + i + (j + b) * sx, target + i * sy + j + b
-                _copy_apart(x[start : start + rows], y[end : end + (rows - 1) * sy + 1], sy)
-            continue
-        for b in range(columns):
-            start = source + i + (j + b) * sx
-            _copy(x[start : start + rows], buffer[b * pad : b * pad + rows])
-        for a in range(rows):
-            start = target + (i + a) * sy + j
-            _copy_with_step(buffer[a : a + (columns - 1) * pad + 1], y[start : start + columns], pad)
-
-
-@njit(parallel=True, **JIT)
-def copy_turned(x, y, outer, m, n, sx, sy):
-    """Writes y[a sy + b] = x[a + b sx], a < m, b < n, for all places of ``outer`` (see `offsets` in _move.py)."""
-    wide = min(n, _TILE)
-    high = min(m, _TILE * _TILE // wide)
-    parts = y.shape[0] // (m * n) * ((m + high - 1) // high) * ((n + wide - 1) // wide)
-    if y.shape[0] < GRAIN:
-        _tiles(x, y, outer, m, n, sx, sy, high, wide, 0, parts)
-    else:
-        block = max(1, CHUNK // (high * wide))
-        for c in prange((parts + block - 1) // block):
-            first = np.intp(c) * block
-            _tiles(x, y, outer, m, n, sx, sy, high, wide, first, min(parts, first + block))
 
 
 @njit(parallel=True, **JIT)
