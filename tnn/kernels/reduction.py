@@ -18,6 +18,8 @@ from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._minmax import maximum, minimum
+from ._simd import ptr
+from ._simd_sums import wide_squares, wide_sum
 
 # What sum_rows and sum_columns add up: x, |x|, (x - shift) ** 2 or |x| ** p.
 SUM, ABS, SQUARE, POWER = range(4)
@@ -31,21 +33,15 @@ LANES = 64
 
 @njit(**JIT)
 def _sum_row(x, kind, p, m):
-    """Sum of f(x) over a 1-D array, in float64; m is the shift of SQUARE, p for SUM a 1.0 that LLVM does not know.
-
-    With it an addition is a fused multiply-add, on units other than those that convert to float64.
-    """
-    s = 0.0
+    """Sum of f(x) over a 1-D array, in float64; m is the shift of SQUARE."""
     if kind == SUM:
-        for i in range(x.size):
-            s += np.float64(x[i]) * p
-    elif kind == ABS:
+        return wide_sum(ptr(x, 0), x.size, p)
+    if kind == SQUARE:
+        return wide_squares(ptr(x, 0), x.size, m)
+    s = 0.0
+    if kind == ABS:
         for i in range(x.size):
             s += abs(np.float64(x[i]))
-    elif kind == SQUARE:
-        for i in range(x.size):
-            v = np.float64(x[i]) - m
-            s += v * v
     else:
         for i in range(x.size):
             s += abs(np.float64(x[i])) ** p
@@ -75,12 +71,10 @@ def _sum_row_tasks(x, y, lo, hi, kind, p, shift, scale, root):
 def sum_rows(x, y, kind, p, shift, scale, root):
     """y[o] = (scale * sum_k f(x[o, k])) ** root.
 
-    x: (outer, n). y: (outer,), written. kind: SUM, ABS, SQUARE or POWER. p: float, the exponent of POWER.
+    x: (outer, n). y: (outer,), written. kind: SUM, ABS, SQUARE or POWER. p: float, the exponent of POWER, else 1.0.
     shift: (outer,), subtracted from x under SQUARE, or (0,) for none. scale, root: floats.
     """
     outer, n = x.shape
-    if kind == SUM:
-        p = 1.0 if outer >= 0 else 0.0
     if outer * n < GRAIN:
         _sum_row_tasks(x, y, 0, outer, kind, p, shift, scale, root)
     elif n <= CHUNK:
