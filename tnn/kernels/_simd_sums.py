@@ -14,7 +14,7 @@ from ._simd import HAS_FMA, I64, PATH, VL64, new_function
 
 _I32, _F64 = ir.IntType(32), ir.DoubleType()
 _LANES = min(4, VL64)
-_SUMS = 12
+_SUMS = 8
 _WIDE = ir.VectorType(_F64, _LANES)
 
 

@@ -1,4 +1,4 @@
-"""Entries for small matrices: products of two, the linear layer, sums of columns and of everything.
+"""Entries for small matrices: products of two, the linear layer, sums of columns, of rows and of everything.
 
 Each calls the kernel that the general way calls, so that results are the same to the last bit.
 """
@@ -13,12 +13,14 @@ from ._entry import (
     cube,
     declined,
     dim,
+    enter,
     invoke,
     is_array,
     is_float,
     is_none,
     is_turned,
     kernel_for,
+    leave,
     matrix,
     ndim,
     new,
@@ -132,29 +134,33 @@ def column_sums(own, args, count):
 
 
 @njit(**PLAIN)
-def total(own, args, count):
-    """call(x, scale): the sum of all elements times scale, an array without dimensions."""
+def sums(own, args, count):
+    """call(x, scale): the sum of all elements times scale, an array without dimensions; call(x, scale, None): sums over
+    the last dimension. Large arrays too, without the interpreter's lock."""
     words = own_words(own)
-    if count != 2:
+    if count != 2 and count != 3:
         return declined(words)
     x, scale = word(args), word(args + 8)
-    if not is_array(words, x) or not is_float(words, scale):
+    if not is_array(words, x) or not is_float(words, scale) or ndim(x) < count - 2:
         return declined(words)
     dtype, n = word(x + DTYPE), size(x)
     kernel = kernel_for(words, dtype)
-    if not kernel or n == 0 or n >= GRAIN:
+    if not kernel or n == 0:
         return declined(words)
-    out = new(words, dtype, 0, 0)
+    out = new(words, dtype, ndim(x) - 1 if count == 3 else 0, word(x + DIMS))
     if out:
-        item, y = bytes_of(words, dtype), word(out + DATA)
+        item, y, rows = bytes_of(words, dtype), word(out + DATA), size(out)
+        thread = leave(words) if n >= GRAIN else 0
         invoke(
             kernel,
-            matrix(word(x + DATA), 1, n, item)
-            + vector(y, 1, item)
+            matrix(word(x + DATA), rows, n // rows, item)
+            + vector(y, rows, item)
             + (reduction.SUM, 1.0)
             + vector(y, 0, item)
             + (double(scale + VALUE), 1.0),
         )
+        if n >= GRAIN:
+            enter(words, thread)
     return out
 
 
@@ -168,7 +174,7 @@ def _columns_examples(dtype):
     return x[None], x, reduction.SUM, 1.0, x, 1.0, 1.0
 
 
-def _total_examples(dtype):
+def _sums_examples(dtype):
     x = np.zeros((1, 1), dtype)
     return x, x[0], reduction.SUM, 1.0, x[0], 1.0, 1.0
 
@@ -177,4 +183,4 @@ PRODUCT = Shortcut(product, (gemm_bias_act, _gemm_examples))
 TURNED_PRODUCT = Shortcut(turned_product, (gemm_bias_act, _gemm_examples))
 LINEAR = Shortcut(linear, (gemm_bias_act, _gemm_examples))
 COLUMN_SUMS = Shortcut(column_sums, (reduction.sum_columns, _columns_examples))
-TOTAL = Shortcut(total, (reduction.sum_rows, _total_examples))
+SUMS = Shortcut(sums, (reduction.sum_rows, _sums_examples))

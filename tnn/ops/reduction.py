@@ -151,20 +151,21 @@ def _total(input, dim, keepdim, node_type, mean):
     """The sum or mean of a float32 or float64 tensor."""
     d = input._data
     dims = reduced_dims(dim, d.ndim)
-    if len(dims) == d.ndim:
-        scale = (1.0 / d.size if d.size else math.nan) if mean else 1.0
-        y = None if keepdim else small.TOTAL.call(d, scale)
+    n = math.prod([d.shape[i] for i in dims])
+    scale = (1.0 / n if n else math.nan) if mean else 1.0
+    whole, y = len(dims) == d.ndim, None
+    if not keepdim and (whole or dims == (d.ndim - 1,)):
+        y = small.SUMS.call(d, scale) if whole else small.SUMS.call(d, scale, None)
         if y is None:
-            small.TOTAL.prepare(d.dtype)
-            x = in_memory_order(input)
-            y = np.empty((1,) * d.ndim if keepdim else (), d.dtype)
-            kernels.sum_rows(x.reshape(1, d.size), y.reshape(1), kernels.SUM, 1.0, _NONE[d.dtype, 1], scale, 1.0)
-    else:
+            small.SUMS.prepare(d.dtype)
+    if y is None and whole:
+        x = in_memory_order(input)
+        y = np.empty((1,) * d.ndim if keepdim else (), d.dtype)
+        kernels.sum_rows(x.reshape(1, d.size), y.reshape(1), kernels.SUM, 1.0, _NONE[d.dtype, 1], scale, 1.0)
+    elif y is None:
         if d.ndim == 2 and dims == (0,) and d.shape[1] > 1:
             small.COLUMN_SUMS.prepare(d.dtype)
-        n = math.prod([d.shape[i] for i in dims])
-        y = sum_array(dense(input), dims, scale=(1.0 / n if n else math.nan) if mean else 1.0)
-        y = y.reshape(kept_shape(d.shape, dims, keepdim))
+        y = sum_array(dense(input), dims, scale=scale).reshape(kept_shape(d.shape, dims, keepdim))
     out = wrap(y)
     if input._rg and mode.grad:
         node_type(input).record(out, input, dims, keepdim)
