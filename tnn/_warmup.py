@@ -70,6 +70,7 @@ ROWS: dict[str, list[tuple]] = {
         ("nn.Conv2d(3, 4, 3)", (2, 3, 8, 8)),
         ("nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=4)", (2, 4, 8, 8)),
         ("nn.Conv2d(4, 6, 1, groups=2, dilation=2)", (2, 4, 5, 5)),
+        ("nn.Conv2d(16, 16, 3, padding=1, groups=2)", (1, 16, 12, 12)),
         ("nn.Conv3d(2, 3, 2)", (1, 2, 4, 4, 4)),
         ("nn.Conv2d(3, 32, 16, stride=16)", (2, 3, 64, 64)),
     ],

@@ -19,6 +19,7 @@ small, images, wide, many = (2, 6, 9, 21), (8, 32, 6, 7), (2, 32, 9, 21), (6, 32
 for shape, stride, groups, cout in (
     (small, 1, 1, 5), (small, 2, 1, 9), (small, 1, 6, 6), (small, 2, 6, 6),
     (images, 1, 1, 24), (wide, 2, 1, 46), (images, 1, 32, 32), (wide, 2, 32, 32), (many, 1, 1, 39),
+    (many, 1, 8, 4 * _simd.VL32), (many, 2, 16, 4 * _simd.VL32),
 ):
     x = rng.standard_normal(shape).astype("float32")
     w = rng.standard_normal((cout, shape[1] // groups, 3, 3)).astype("float32")
@@ -31,7 +32,8 @@ for shape, stride, groups, cout in (
     want = np.zeros(y.shape)
     dw = np.zeros(w.shape)
     for o in range(cout):
-        c = slice(o, o + 1) if groups > 1 else slice(None)
+        first = o * groups // cout * w.shape[1]
+        c = slice(first, first + w.shape[1])
         want[:, o] = np.einsum("nchwij,cij->nhw", windows[:, c], w[o])
         dw[o] = np.einsum("nchwij,nhw->cij", windows[:, c], g[:, o])
     assert abs(y.detach().numpy() - want).max() < 1e-4

@@ -137,7 +137,7 @@ def reduce_tile(typingctx, rows, vectors, n1, n2, gap, a, off, b, c, ldc, add):
 # ---------------------------------------------------------------- transposed store
 
 
-def _butterfly(e, rows):
+def butterfly(e, rows):
     """The rows of a square block, transposed."""
     n = e.lanes
     s = n // 2
@@ -172,7 +172,7 @@ def _emit_turn_out(module, scalar):
         switch.add_case(ir.Constant(I64, bits), block)
         b.position_at_end(block)
         rows = [e.load(src, b.mul(lds, ir.Constant(I64, i))) for i in range(n)]
-        for i, x in enumerate(_butterfly(e, rows)):
+        for i, x in enumerate(butterfly(e, rows)):
             x = b.fadd(x, e.splat(e.scalar_at(bias, i))) if bits else x
             e.store(x, dst, b.mul(ldd, ir.Constant(I64, i)))
         b.ret_void()
@@ -183,7 +183,7 @@ def _emit_turn_out(module, scalar):
         index = ir.Constant(I64, i)
         index = b.select(b.icmp_signed("<", index, last), index, last)
         rows.append(e.load(src, b.mul(index, lds)))
-    rows = _butterfly(e, rows)
+    rows = butterfly(e, rows)
     mask = e.lanes_below(b.add(last, ir.Constant(I64, 1)))
     zero = ir.Constant(I64, 0)
     for i in range(n):

@@ -16,6 +16,7 @@ from ..kernels import conv as kernels
 from ..kernels import conv_depthwise as depthwise
 from ..kernels import conv_direct as direct
 from ..kernels import conv_direct_weight as direct_weight
+from ..kernels import conv_grouped as grouped
 from ..kernels import conv_lanes as lanes
 from ..kernels import conv_patches as patches
 from ..kernels import conv_subpixel as subpixel
@@ -53,13 +54,15 @@ class Plan:
             self.kernels = lanes
         weight = depthwise if self.kernels is kernels and depthwise.suits_weight(self.geo) else self.kernels
         own = self.kernels.conv_forward, weight.conv_backward_weight, self.kernels.conv_backward_input
-        self.forward = _first((patches, winograd, direct), "conv_forward", numbers, (own[0], self.geo))
-        weights = winograd_weight, direct_weight
+        self.forward = _first((patches, grouped, winograd, direct), "conv_forward", numbers, (own[0], self.geo))
+        weights = grouped, winograd_weight, direct_weight
         self.weight = _first(weights, "conv_backward_weight", numbers, (own[1], self.geo))
         self.input = _first((subpixel,), "conv_backward_input", numbers, (own[2], self.geo))
         # The input gradient as a convolution, if there is one.
         self.mirror = None
-        if (geo := winograd.mirror(*numbers)) is not None:
+        if (geo := grouped.mirror(*numbers)) is not None:
+            self.mirror = (grouped.conv_forward, geo)
+        elif (geo := winograd.mirror(*numbers)) is not None:
             self.mirror = (winograd.conv_forward, geo)
         elif (geo := direct.mirror(*numbers)) is not None:
             self.mirror = (direct.conv_forward, geo)
