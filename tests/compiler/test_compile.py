@@ -91,7 +91,14 @@ def trained(build, optimizer, shape, compiled, calls=7):
 
 @pytest.mark.parametrize(
     "build, optimizer, shape",
-    [(mlp, sgd, (6, 8)), (mlp, adam, (6, 8)), (with_batch_norm, adamw, (6, 1, 8, 8)), (Encoder, adam, (2, 5, 16))],
+    [
+        (mlp, sgd, (6, 8)),
+        (mlp, adam, (6, 8)),
+        (with_batch_norm, adamw, (6, 1, 8, 8)),
+        (Encoder, adam, (2, 5, 16)),
+        # large enough for copies by kernels that take addresses
+        (Encoder, adam, (20, 32, 16)),
+    ],
 )
 def test_training_steps(build, optimizer, shape):
     left, versions, losses, _ = trained(build, optimizer, shape, False)
@@ -103,6 +110,22 @@ def test_training_steps(build, optimizer, shape):
         assert a.requires_grad and a.grad_fn.name() == b.grad_fn.name()
     with pytest.raises(RuntimeError, match="second time"):
         my_losses[-1].backward()
+
+
+def test_copies_by_address():
+    """Turned, with steps, and filled: kernels get addresses, and each replay its own."""
+
+    def moved(x):
+        turned = x.t().contiguous()
+        return tnn.full((512, 300), 2.5) * turned, turned[:, ::2].contiguous(), turned.flip(0)
+
+    run = tnn.compile(moved)
+    for i in range(5):
+        x = tnn.from_numpy(np.random.default_rng(i).standard_normal((300, 512), np.float32))
+        for got, want in zip(run(x), moved(x), strict=True):
+            assert bits(got) == bits(want)
+    assert run.reason is None
+    assert "address(" in run.source()
 
 
 def test_results_are_kept():

@@ -14,6 +14,7 @@ WRITES = {
     "batch_norm_apply": (1,), "batch_norm_backward": (7,), "sum_rows": (1,), "sum_columns": (1,),
     "max_pool_forward": (1, 2), "max_pool_backward": (2,), "avg_pool_forward": (1,), "avg_pool_backward": (1,),
     "conv_forward": (3,), "conv_backward_input": (3,), "conv_backward_weight": (2,),
+    "move": (1,), "copy_turned": (1,), "fill": (0,),
     "softmax_rows_forward": (1,), "softmax_rows_backward": (2,),
 }  # fmt: skip
 

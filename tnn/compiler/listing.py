@@ -3,7 +3,7 @@ around it behind."""
 
 from ..kernels._elementwise import KERNELS
 from .fusion import Fused
-from .records import AddNumber, Call, Copy, Decide, Fill, KernelCall, Ref, Scalar
+from .records import AddNumber, Call, Copy, Decide, Fill, KernelCall, Place, Ref, Scalar
 
 
 class _Names:
@@ -48,6 +48,8 @@ class _Names:
             if value.whole():
                 return f"{name}.reshape({', '.join(map(str, value.shape))})"
             return f"part({name}, {value.offset}, {value.shape}, {value.strides})"
+        if isinstance(value, Place):
+            return f"address({self.value(value.ref)})"
         if isinstance(value, Scalar):
             return f"number({value.index})"
         if isinstance(value, tuple):

@@ -14,7 +14,7 @@ from numba.core import callconv, cgutils, config
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from .records import AddNumber, Copy, Decide, Fill, KernelCall, Ref, Scalar
+from .records import AddNumber, Copy, Decide, Fill, KernelCall, Place, Ref, Scalar
 
 # Where an ndarray object keeps the address of its data, in bytes from the object's own.
 DATA = 16
@@ -75,7 +75,7 @@ class _Writer:
 
         Args:
             kind: the argument's type in Numba.
-            value: a :class:`Ref`, a :class:`Scalar`, a number or a tuple of these.
+            value: a :class:`Ref`, a :class:`Place`, a :class:`Scalar`, a number or a tuple of these.
             wanted: an iterator of the types in machine code.
         """
         if isinstance(value, Ref):
@@ -89,6 +89,9 @@ class _Writer:
                     yield self.builder.inttoptr(self.address(value.buffer, value.offset), want)
                 else:
                     yield want(number)
+        elif isinstance(value, Place):
+            next(wanted)
+            yield self.address(value.ref.buffer, value.ref.offset)
         elif isinstance(value, Scalar):
             yield self.builder.load(self.builder.inttoptr(_WORD(self.number(value)), next(wanted).as_pointer()))
         elif isinstance(value, tuple):

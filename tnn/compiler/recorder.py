@@ -16,7 +16,7 @@ from numba import _dispatcher
 from numba.core.registry import CPUDispatcher
 
 from .. import random as tnn_random
-from ..kernels import _pool
+from ..kernels import _pool, _words
 from ..optim.optimizer import Optimizer
 from ..tensor import Tensor
 from . import records, steps
@@ -284,6 +284,8 @@ class Recorder:
 
     def _operand(self, dispatcher, value, checks):
         kind = type(value)
+        if kind is Address:
+            return records.Place(self._operand(dispatcher, value.traced, checks))
         if kind is Traced:
             if value.ndim == 0:
                 self.escape(value, "a number for a kernel")
@@ -399,29 +401,33 @@ class Recorder:
         numpy = Numpy(self)
         for name, module in list(sys.modules.items()):
             if name.startswith("tnn.") and not name.startswith(("tnn.kernels.", "tnn.compiler")):
-                self._exchange(module, numpy)
-        self._exchange(_pool, numpy)
-        if "tnn.kernels._copy" in sys.modules:
-            self._exchange(sys.modules["tnn.kernels._copy"], numpy)
+                self._exchange(module, {np: numpy, _words.address: Address.number})
+        for name, module in list(sys.modules.items()):
+            if name in ("tnn.kernels._pool", "tnn.kernels._copy"):
+                self._exchange(module, {np: numpy, _words.address: Address.of})
+            elif module is not _words and name.startswith("tnn.kernels.") and vars(module).get("address") is _words.address:
+                self._exchange(module, {_words.address: Address.of})
         return self
 
     def release(self):
         """Lets go of all that was recorded."""
         self.operations, self.outside, self.constants, self._back = [], {}, {}, []
 
-    def _exchange(self, module, numpy):
+    def _exchange(self, module, others):
+        """Puts others in place of some of a module's names: of these, of functions with a memory, of the pool's."""
         space = vars(module)
         for name, value in list(space.items()):
-            if value is np:
-                new = numpy
-            elif isinstance(value, functools._lru_cache_wrapper):
+            if isinstance(value, functools._lru_cache_wrapper):
                 new = self._outside_recording(value)
             elif name == "_take" and module is _pool:
                 new = self._without_pool(value)
+            elif value is np or value is _words.address:
+                new = others.get(value)
             else:
                 continue
-            self._back.append((space, name, value))
-            space[name] = new
+            if new is not None:
+                self._back.append((space, name, value))
+                space[name] = new
 
     def _leaving(self, name, method):
         """A method that hands out a tensor's memory: what happens to it then is not seen."""

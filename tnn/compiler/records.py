@@ -80,6 +80,15 @@ class Ref:
                 and self.strides == other.strides and self.dtype == other.dtype)  # fmt: skip
 
 
+class Place:
+    """The address of a part of a buffer, as a number for a kernel."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self, ref):
+        self.ref = ref
+
+
 class Scalar:
     """A float that is known when a replay starts: number ``index`` of those that a rule of steps.py computes."""
 
@@ -93,6 +102,8 @@ def refs_in(value):
     """All refs inside tuples, lists and dicts."""
     if isinstance(value, Ref):
         yield value
+    elif isinstance(value, Place):
+        yield value.ref
     elif isinstance(value, tuple | list):
         for v in value:
             yield from refs_in(v)

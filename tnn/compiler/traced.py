@@ -15,6 +15,8 @@ import weakref
 
 import numpy as np
 
+from ..kernels._words import address
+
 
 class Address:
     """The address of a traced array, which knows whose it is; as a number it would be lost."""
@@ -23,6 +25,16 @@ class Address:
 
     def __init__(self, value, traced):
         self.value, self.traced = value, traced
+
+    @classmethod
+    def of(cls, array):
+        """The address of an array, traced or not."""
+        return cls(address(array.real), array) if type(array) is Traced else address(array)
+
+    @staticmethod
+    def number(array):
+        """The same as a number that only questions about this call's memory may use."""
+        return address(array.real if type(array) is Traced else array)
 
     def _lost(self, function, *others):
         self.traced.tracer.fail("an address goes into Python")
