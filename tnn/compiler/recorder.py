@@ -402,11 +402,12 @@ class Recorder:
         for name, module in list(sys.modules.items()):
             if name.startswith("tnn.") and not name.startswith(("tnn.kernels.", "tnn.compiler")):
                 self._exchange(module, {np: numpy, _words.address: Address.number})
+        address = _words.address
         for name, module in list(sys.modules.items()):
             if name in ("tnn.kernels._pool", "tnn.kernels._copy"):
-                self._exchange(module, {np: numpy, _words.address: Address.of})
-            elif module is not _words and name.startswith("tnn.kernels.") and vars(module).get("address") is _words.address:
-                self._exchange(module, {_words.address: Address.of})
+                self._exchange(module, {np: numpy, address: Address.of})
+            elif name.startswith("tnn.kernels.") and module is not _words and vars(module).get("address") is address:
+                self._exchange(module, {address: Address.of})
         return self
 
     def release(self):
