@@ -154,3 +154,24 @@ def test_grid_sample_at_nan():
     volume = tnn.arange(1.0, 28.0).view(1, 1, 3, 3, 3)
     grid = tnn.tensor([[[[[nan, 0.0, 0.1], [0.5, nan, 0.1], [0.3, 0.4, nan], [0.2, 0.3, 0.1]]]]])
     assert F.grid_sample(volume, grid, align_corners=True).flatten().tolist()[:3] == [0.0, 0.0, 0.0]
+
+
+def test_the_sides_on_which_an_identity_grid_lies():
+    """The signs are PyTorch 2.13's: points at pixels' centers, between which rounding decides."""
+    sides = {
+        (12, False): [0, -1, 1, -1, 1, -1, -1, -1, 1, -1, 1, -1], (9, False): [0, 1, 1, -1, 1, -1, 1, -1, 0],
+        (12, True): [1, -1, 1, -1, 1, -1, -1, -1, 1, -1, 1, -1],
+    }  # fmt: skip
+    for (n, align), want in sides.items():
+        grid = F.affine_grid(tnn.tensor([[[1.0, 0, 0], [0, 1, 0]]]), (1, 1, n, n), align_corners=align).requires_grad_()
+        image = (tnn.arange(n) % 2).float().expand(1, 1, n, n).contiguous()
+        F.grid_sample(image, grid, align_corners=align).sum().backward()
+        assert grid.grad[0, n // 2, :, 0].sign().tolist() == want
+
+
+def test_grids_say_where_the_default_has_changed():
+    with pytest.warns(UserWarning, match="align_corners=False since 1.3.0"):
+        grid = F.affine_grid(tnn.tensor([[[1.0, 0, 0], [0, 1, 0]]]), (1, 1, 2, 2))
+    with pytest.warns(UserWarning, match="align_corners=False since 1.3.0") as caught:
+        F.grid_sample(tnn.ones(1, 1, 2, 2), grid)
+    assert caught[0].filename == __file__

@@ -3,6 +3,7 @@
 import math
 
 import ml_dtypes
+import naive
 import numpy as np
 import pytest
 
@@ -197,6 +198,22 @@ def test_linspace_meets_both_ends():
     np.testing.assert_allclose(x, np.linspace(-0.1, 0.3, 101), rtol=0, atol=3e-8)
 
 
+def test_the_bits_of_fractional_ranges():
+    """PyTorch's: one rounding for the product and the sum, and in long ranges of float32 another every 8."""
+    made = (
+        tnn.arange(-1, 1, 0.1)[8:11], tnn.arange(-1, 1, 0.1, dtype=tnn.float64)[9:12],
+        tnn.linspace(-1, 1, 7)[1:4], tnn.linspace(-3.3, 9.1, 5, dtype=tnn.float64)[:3],
+    )  # fmt: skip
+    bits = (
+        ["-0x1.99999a0000000p-3", "-0x1.99999a0000000p-4", "-0x1.99999a0000000p-29"],
+        ["-0x1.9999999999996p-4", "0x1.0000000000000p-54", "0x1.999999999999ep-4"],
+        ["-0x1.5555540000000p-1", "-0x1.5555540000000p-2", "-0x1.0000000000000p-25"],
+        ["-0x1.a666666666666p+1", "-0x1.99999999999a0p-3", "0x1.7333333333334p+1"],
+    )
+    for numbers, want in zip(made, bits, strict=True):
+        assert [x.hex() for x in numbers.tolist()] == want
+
+
 def test_ranges_of_integers():
     # PyTorch 2.13's: the length from the numbers as they are, the elements from whole ones
     assert tnn.arange(1.0, 5.000001, 2.0, dtype=tnn.int32).tolist() == [1, 3, 5]
@@ -217,7 +234,7 @@ def test_long_ranges(dtype):
         np.testing.assert_array_equal(tnn.arange(start, end, step).numpy(), np.arange(start, end, step))
     if dtype.is_floating_point:
         got = tnn.arange(0.1, 5000.0, 0.1, dtype=dtype).numpy()
-        np.testing.assert_array_equal(got, (np.arange(len(got)) * 0.1 + 0.1).astype(dtype.np))
+        np.testing.assert_array_equal(got, naive.arange(0.1, 0.1, len(got), dtype.np))
         for n in (2, 5, 50_001):
             got = tnn.linspace(-1, 2, n, dtype=dtype).numpy()
             np.testing.assert_allclose(got, np.linspace(-1, 2, n), rtol=0, atol=4 * np.finfo(dtype.np).eps)

@@ -3,7 +3,7 @@
 x is (N, C, D, H, W), grid (N, P, 3) in units of [-1, 1] as (x, y, z), y (N, C, P). Images have D = 1 and points with
 z such that plane 0 is hit exactly (``flat``).
 
-A coordinate g becomes u = (g + 1) / 2 (n - 1) where corners are aligned, else ((g + 1) n - 1) / 2. ``pad`` says
+A coordinate g becomes u = (g + 1) (n - 1) / 2 where corners are aligned, else (g + 1) n / 2 - 1 / 2. ``pad`` says
 what lies
 outside: 0 zeros, 1 the border's value, 2 the image reflected. ``mode``: 0 linear, 1 nearest, 2 cubic (images).
 """
@@ -57,8 +57,12 @@ def _bound(u, n, pad, align):
 
 
 @njit(**JIT)
-def _pixel(g, n, align):
-    return ((g + 1) / 2 * (n - 1), (n - 1) / 2) if align else (((g + 1) * n - 1) / 2, n / 2)
+def _pixel(g, p, n, align):
+    """The coordinate g[p] in pixels and its derivative, rounded to g's type where PyTorch rounds: on a grid that moves
+    little, points lie within a bit of pixels' centers, and that bit says between which pixels the slope is taken."""
+    scale, shift = ((n - 1) / 2, 0.0) if align else (n / 2, -0.5)
+    kind = g.dtype.type
+    return np.float64(kind(np.float64(kind(g[p] + kind(1))) * scale + shift)), scale
 
 
 @njit(**JIT)
@@ -86,9 +90,10 @@ def _cubic_weights(t, w, d):
 
 
 @njit(**JIT)
-def _axis(g, n, mode, pad, align, at, w, d):
-    """The taps of one axis: positions ``at`` (-1: none), weights w and derivatives d by g; returns how many."""
-    u, scale = _pixel(g, n, align)
+def _axis(g, p, n, mode, pad, align, at, w, d):
+    """The taps of one axis for the coordinate g[p]: positions ``at`` (-1: none), weights w and derivatives d by it;
+    returns how many."""
+    u, scale = _pixel(g, p, n, align)
     if mode == 2:
         if not (u > -2147483648.0 and u < 2147483646.0):
             u = -100.0
@@ -125,11 +130,10 @@ def grid_sample_taps(g, n, mode, pad, align, at, t, slope):
     """
     w, d = np.zeros(4), np.zeros(4)
     for p in range(g.shape[0]):
-        c = float(g[p])
         for k in range(4):
             at[p, k] = -1
-        _axis(c, n, mode, pad, align, at[p], w, d)
-        u, scale = _pixel(c, n, align)
+        _axis(g, p, n, mode, pad, align, at[p], w, d)
+        u, scale = _pixel(g, p, n, align)
         s = 1.0
         if mode != 2:
             u, s = _bound(u, n, pad, align)
@@ -145,7 +149,7 @@ def _axes(point, x, mode, pad, align, flat, at, w, d, count):
         if j == 2 and flat:
             at[2, 0], w[2, 0], d[2, 0], count[2] = 0, 1.0, 0.0, 1
         else:
-            count[j] = _axis(float(point[j]), n, mode, pad, align, at[j], w[j], d[j])
+            count[j] = _axis(point, j, n, mode, pad, align, at[j], w[j], d[j])
 
 
 @njit(**JIT)
@@ -212,20 +216,18 @@ def grid_sample_backward(g, x, grid, mode, pad, align, flat, gx, ggrid):
 def _line(g, n, pad, align, at, t, slope):
     """For each coordinate in g (P,): the first of its two taps, the fraction from there on, and that one's
     derivative."""
-    size = float(n)
     if pad == 0:
         for p in range(at.size):
-            c = np.float64(g[p])
-            u = (c + 1) / 2 * (size - 1) if align else ((c + 1) * size - 1) / 2
+            u, scale = _pixel(g, p, n, align)
             u = u if (u > -2147483648.0) & (u < 2147483646.0) else -100.0
             i = np.int32(u)
             i = np.int32(i - 1) if np.float64(i) > u else i
             at[p] = i
-            t[p] = u - np.float64(i) if abs(c) < np.inf else np.nan
-            slope[p] = (size - 1) / 2 if align else size / 2
+            t[p] = u - np.float64(i) if abs(g[p]) < np.inf else np.nan
+            slope[p] = scale
     else:
         for p in range(at.size):
-            u, scale = _pixel(np.float64(g[p]), n, align)
+            u, scale = _pixel(g, p, n, align)
             u, s = _bound(u, n, pad, align)
             first = math.floor(u)
             at[p] = int(first)

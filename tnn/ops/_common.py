@@ -5,6 +5,7 @@ import functools
 import inspect
 import math
 import operator
+import sys
 import warnings
 
 import numpy as np
@@ -111,6 +112,14 @@ def as_number(value, dtype, half_too=True):
             with np.errstate(over="ignore"):
                 return float(np.float32(value).astype(dtype.np))
     raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+
+
+def callers_level():
+    """The stack level of the line outside tnn for a warning that the caller gives."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("tnn."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def check_tensor(function, argument, value, position=None):

@@ -1,22 +1,14 @@
 """Calls from before 2019, with the factor as a positional argument before what it multiplies: ``add(x, alpha, y)``."""
 
-import sys
 import warnings
 
 from ..tensor import Tensor
+from ._common import callers_level
 from ._elementwise import is_number
 
 # What stands where, t for a tensor and n for a number, by the count of tensors and of numbers that there can be. A
 # method's factors follow its tensor, a function's first one stands before it.
 _ORDERS = {(2, 1): ("tnt",), (3, 1): ("tntt",), (3, 2): ("tntt", "tnntt", "nttt", "ntntt")}
-
-
-def _callers_level():
-    """The stack level of the line outside tnn for a warning that the caller gives."""
-    frame, level = sys._getframe(1), 1
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("tnn."):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def in_new_order(op, tensors, numbers, args, **kwargs):
@@ -39,6 +31,6 @@ def in_new_order(op, tensors, numbers, args, **kwargs):
     warnings.warn(
         f"This overload of {op.__name__} is deprecated: give numbers by their names, after the tensors "
         f"({', '.join(f'{name}={value}' for name, value in named.items())})",
-        stacklevel=_callers_level(),
+        stacklevel=callers_level(),
     )
     return op(*(a for a in args if isinstance(a, Tensor)), **named, **kwargs)

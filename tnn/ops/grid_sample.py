@@ -2,16 +2,19 @@
 al., arXiv 1506.02025)."""
 
 import math
+import warnings
 
 import numpy as np
 
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
+from ..dtypes import as_dtype
 from ..kernels import grid_sample as kernels
 from ..kernels import grid_sample_lanes as lanes
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
+from ._common import F32, F64, callers_level, check_floating, check_tensor, composed_backward, dense, half_as_float32
+from .ranges import linspace
 
 _MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 _PADS = {"zeros": 0, "border": 1, "reflection": 2}
@@ -171,7 +174,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "grid_sampler(): expected input and grid to have same dtype, but input has "
             f"{input.dtype} and grid has {grid.dtype}"
         )
-    options = (_MODES[mode], _PADS[padding_mode], bool(align_corners))
+    options = (_MODES[mode], _PADS[padding_mode], _aligned(align_corners))
     y = empty(x.shape[:2] + g.shape[1:-1], x.dtype)
     planes = y.reshape(*x.shape[:2], math.prod(g.shape[1:-1]))
     if _linear_images(x, options):
@@ -193,10 +196,23 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 
 
 def _axis(n, align_corners, np_dtype):
+    """The positions of n elements from -1 to 1, with PyTorch's rounding of every step: under a map that moves little,
+    points lie on centers, where a bit decides between neighbours."""
     if n <= 1:
         return np.zeros(n, np_dtype)
-    points = np.linspace(-1, 1, n)
-    return (points if align_corners else points * (n - 1) / n).astype(np_dtype)
+    points = linspace(-1, 1, n, dtype=as_dtype(np_dtype))._data
+    return points if align_corners else points * np_dtype.type(n - 1) / np_dtype.type(n)
+
+
+def _aligned(align_corners):
+    """Whether corners are aligned; warns where the caller did not say."""
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
+            "specify align_corners=True if the old behavior is desired.",
+            stacklevel=callers_level(),
+        )
+    return bool(align_corners)
 
 
 def affine_grid(theta, size, align_corners=None):
@@ -234,7 +250,8 @@ def affine_grid(theta, size, align_corners=None):
     if theta._data.shape[0] != size[0]:
         raise RuntimeError(f"Expected theta to have batch size {size[0]}, got {theta._data.shape[0]}")
     np_dtype = theta._data.dtype
-    axes = [_axis(n, bool(align_corners), np.float64) for n in size[2:]]
+    aligned = _aligned(align_corners)
+    axes = [_axis(n, aligned, F64 if np_dtype == F64 else F32) for n in size[2:]]
     mesh = np.meshgrid(*axes, indexing="ij")
     base = np.stack([*mesh[::-1], np.ones(size[2:])], -1).reshape(1, -1, nd + 1).astype(np_dtype)
     points = wrap(np.repeat(base, size[0], 0)).matmul(theta.transpose(1, 2))

@@ -30,11 +30,12 @@ _COUNTED = {t.np for t in (dtypes.float32, dtypes.float64, dtypes.int64, dtypes.
 def _counted(n, start, step, dtype):
     """start, start + step, ... as an array of a dtype: computed in int64 if that is an integer, else in float64."""
     real = dtype.kind != 1
-    if n < _FEW or dtype.np not in _COUNTED:
+    exact = not real or (start.is_integer() and step.is_integer())
+    if (n < _FEW and exact) or dtype.np not in _COUNTED:
         data = np.arange(n, dtype=np.float64) * step + start if real else np.arange(n, dtype=np.int64) * step + start
         return _rounded(data, dtype) if real else data.astype(dtype.np, copy=False)
     out = _empty((n,), dtype.np)
-    kernels.arange_forward(out, *((float(start), float(step)) if real else (start, step)))
+    (kernels.arange_real_forward if real else kernels.arange_forward)(out, start, step)
     return out
 
 
