@@ -6,6 +6,7 @@
     python perf/versus.py --peer torch.compile         whole steps and chains, compiled by PyTorch
     python perf/versus.py --ours tnn.compile --peer torch.compile
     python perf/versus.py --peer onnxruntime           inference, of models exported by PyTorch
+    python perf/versus.py --ours tnn.compile --peer onnxruntime
 
 A row's ratio is the median over the turns of the other library's time by tnn's: above 1, tnn is faster. What a peer
 needs and does not find (a C++ compiler, a package) makes its rows "not available", not failed.
@@ -264,7 +265,8 @@ def main(argv=None):
     theirs = Peer(args.peer_python, args.peer, args.threads)
     print(f"{processor()}, {args.threads} thread(s); ratio: {args.peer}'s time / {args.ours}'s, above 1 tnn is faster")
     rows, missing, failed = [], [], []
-    for case in choose(CASES, args.only or (ROWS["torch.compile"] if args.ours == "tnn.compile" else ROWS[args.peer])):
+    whole = (args.ours, args.peer) == ("tnn.compile", "torch")
+    for case in choose(CASES, args.only or ROWS["torch.compile" if whole else args.peer]):
         try:
             row = compare(case, ours, theirs, args.turns)
         except NotAvailable as e:
