@@ -105,7 +105,7 @@ def test_result_does_not_depend_on_threads():
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("shape", [(1, 700, 300, 70), (2, 40, 900, 16)])
+@pytest.mark.parametrize("shape", [(1, 700, 300, 70), (2, 40, 900, 16), (900, 40, 30, 1)])
 def test_gradients_written_anew(shape):
     outer, k, n, inner = shape
     _, g, index, full = data(*shape)
@@ -113,8 +113,12 @@ def test_gradients_written_anew(shape):
     np.add.at(taken, (slice(None), index), g)
     np.add.at(gathered, grid(full), g)
     dx = np.full((outer, k, inner), np.nan)
-    kernels.take_backward_new(g, index, np.empty(k, np.int64), np.empty(n, np.int64), dx)
+    scratch = np.empty(k, np.int64), np.empty(n, np.int64)
+    kernels.add_forward(np.empty((0, 0, 0)), g, index, *scratch, dx)
     np.testing.assert_allclose(dx, taken, rtol=1e-12, atol=1e-14)
+    x = np.arange(1.0, 1.0 + dx.size).reshape(dx.shape)
+    kernels.add_forward(x, g, index, *scratch, dx)
+    np.testing.assert_allclose(dx, x + taken, rtol=1e-12, atol=1e-14)
     dx[:] = np.nan
     kernels.gather_backward(g, full, dx, True)
     np.testing.assert_allclose(dx, gathered, rtol=1e-12, atol=1e-14)

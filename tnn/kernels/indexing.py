@@ -2,7 +2,7 @@
 
 A tensor is seen as (outer, k, inner), where k is the dimension that the numbers refer to:
 
-    take     y[o, j, i] = x[o, index[j], i]              put      y[o, index[j], i] = src[o, j, i]
+    take     y[o, j, i] = x[o, index[j], i]              put, add y[o, index[j], i] = (or +=) src[o, j, i]
     gather   y[o, j, i] = x[o, index[o, j, i], i]        scatter  y[o, index[o, j, i], i] = src[o, j, i]
 
 Indices lie in [0, k): callers check that with `wrap_indices`. Kernels that only copy see the elements as unsigned
@@ -111,6 +111,11 @@ def take_forward(x, index, y):
 
 @njit(**JIT)
 def _add_rows(g, index, dx):
+    if g.shape[1] == 1:
+        source, places, target = g[:, 0], index, dx[:, 0]
+        for j in range(places.shape[0]):
+            target[np.uint64(places[j])] += source[j]
+        return
     for j in range(index.shape[0]):
         source, target = g[j], dx[index[j]]
         for i in range(source.shape[0]):
@@ -149,37 +154,55 @@ def _group(index, end, order):
 
 
 @njit(**JIT)
-def _sum_rows(g, end, order, dx, low, high):
-    """Rows low to high of dx, counted over (outer, k)."""
-    k = dx.shape[1]
+def _sum_rows(x, g, end, order, y, low, high):
+    """Rows low to high of y, counted over (outer, k)."""
+    k = y.shape[1]
     for row in range(low, high):
         o, v = row // k, row % k
-        target = dx[o, v]
+        target = y[o, v]
         first, last = end[v - 1] if v > 0 else 0, end[v]
-        if first == last:
+        if x.size > 0:
+            _copy(x[o, v], target)
+        elif first < last:
+            _copy(g[o, np.uint64(order[first])], target)
+            first += 1
+        else:
             for i in range(target.shape[0]):
                 target[i] = 0
-            continue
-        source = g[o, np.uint64(order[first])]
-        for i in range(target.shape[0]):
-            target[i] = source[i]
-        for t in range(first + 1, last):
+        for t in range(first, last):
             source = g[o, np.uint64(order[t])]
             for i in range(target.shape[0]):
                 target[i] += source[i]
 
 
+@njit(**JIT)
+def _copy(x, y):
+    for i in range(y.shape[0]):
+        y[i] = x[i]
+
+
 @njit(parallel=True, **JIT)
-def take_backward_new(g, index, end, order, dx):
-    """Writes dx (outer, k, inner): zeros to which g (outer, n, inner) is added at index (n,). end (k,) and order (n,)
-    are scratch. Row by row, so that each is written once: 4096 x 512 by 2048 rows, with the forward, 179 us,
-    before 808."""
-    outer, k, inner = dx.shape
-    _group(index, end, order)
+def add_forward(x, g, index, end, order, y):
+    """Writes y (outer, k, inner): x, or zeros where x is empty, to which g (outer, n, inner) is added at index (n,).
+
+    end (k,) and order (n,) are scratch. Row by row, so that each is written once: the gradient of 2048 rows of
+    4096 x 512, with the forward, took 808 us where they were added to zeros, and 179 so.
+    """
+    outer, k, inner = y.shape
     step = max(1, CHUNK // inner)
-    for c in prange((outer * k + step - 1) // step):
-        low = np.intp(c) * step
-        _sum_rows(g, end, order, dx, low, min(outer * k, low + step))
+    if inner == 1:
+        step = max(1, CHUNK // k)
+        for c in prange((outer + step - 1) // step):
+            low = np.intp(c) * step
+            for o in range(low, min(outer, low + step)):
+                if x.size > 0:
+                    _copy(x[o].reshape(-1), y[o].reshape(-1))
+                _add_elements(g[o].reshape(-1), index, y[o].reshape(-1), x.size == 0)
+    else:
+        _group(index, end, order)
+        for c in prange((outer * k + step - 1) // step):
+            low = np.intp(c) * step
+            _sum_rows(x, g, end, order, y, low, min(outer * k, low + step))
 
 
 @njit(**JIT)

@@ -8,6 +8,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
+from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import HALF, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from .gather import INTEGER, at_least_1d, reduce_by_index
@@ -134,15 +135,19 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
 def _index_add(x, dim, index, source, alpha):
     if x._data.dtype in HALF:
         return _index_add(x.float(), dim, index, source.float(), alpha).to(x.dtype)
-    data = contiguous_copy(x._data)
     s = dense(source)
     if alpha != 1:
         s = (source.detach() * alpha)._data
-    if s.size and data.dtype in dtypes.COMPUTE:
-        outer, k, inner = collapsed(data.shape, dim, 1)
-        kernels.take_backward(s.reshape(outer, index.size, inner), index, data.reshape(outer, k, inner))
-    elif s.size:
-        np.add.at(data, (slice(None),) * dim + (index,), s)
+    if s.size and s.dtype in dtypes.COMPUTE:
+        d, n = dense(x), index.size
+        outer, k, inner = collapsed(d.shape, dim, 1)
+        data, end, order = empty(d.shape, d.dtype), empty((k,), index.dtype), empty((n,), index.dtype)
+        rows = d.reshape(outer, k, inner), s.reshape(outer, n, inner)
+        kernels.add_forward(*rows, index, end, order, data.reshape(outer, k, inner))
+    else:
+        data = contiguous_copy(x._data)
+        if s.size:
+            np.add.at(data, (slice(None),) * dim + (index,), s)
     out = wrap(data)
     if mode.grad and (x._rg or source._rg):
         node = IndexAdd(x, source)
