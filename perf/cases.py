@@ -345,6 +345,10 @@ PICKED = 2048 * 512 * 4
 layer("index_select 4096x512 2048", "indexing",
       lambda lib: Given(lambda x, i: x.index_select(0, i), lib.randint(0, 4096, (2048,))), (4096, 512),
       moves=(PICKED, PICKED), both_moves=(3 * PICKED, PICKED + 4 * PICKED))  # fmt: skip
+layer("index_add 4096x512 2048", "indexing",
+      lambda lib: Given(lambda x, s, i: x.index_add(0, i, s), lib.randint(0, 4096, (2048,))), (4096, 512), (2048, 512))
+only("nonzero 1024x1024", "indexing", lambda lib: Given(lambda m: m.nonzero(), lib.randn(1024, 1024) > 0),
+     moves=(2**20, 2**23))
 layer("gather 512x1024 512x256", "indexing",
       lambda lib: Given(lambda x, i: x.gather(1, i), lib.randint(0, 1024, (512, 256))), (512, 1024))  # fmt: skip
 layer("x[i] 4096x512 2048", "indexing", lambda lib: Given(lambda x, i: x[i], lib.randint(0, 4096, (2048,))),

@@ -197,6 +197,7 @@ ROWS: dict[str, list[tuple]] = {
         ("lambda x, i, s: x.scatter(1, i, s)", (5, 4), ints(1, 5, 1), (5, 1)),
         ("lambda x, i, s: x.scatter_add(1, i, s)", (5, 4), ints(4, 5, 2), (5, 2)),
         ("lambda x, i, s: x.index_add(0, i, s)", (5, 4), ints(5, 3), (3, 4)),
+        ("lambda x: x.nonzero()", (50, 41)),
         ("lambda x: x.masked_fill(x > 0.5, 0.0)", (5, 4)),
         ("lambda x: x.masked_select(x > 0.5)", (5, 4)),
     ],

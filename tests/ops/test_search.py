@@ -25,6 +25,19 @@ def test_nonzero():
         tnn.nonzero_static(tnn.tensor([1]), size=-1)
 
 
+@pytest.mark.parametrize("shape", [(30000,), (3, 10000), (70, 3, 11, 9), (9000, 3), (3000, 1, 1)])
+def test_nonzero_of_many(shape):
+    rng = np.random.RandomState(0)
+    for share in (0.0, 0.01, 0.6, 1.0):
+        a = rng.rand(*shape) < share
+        for x in (a, a * np.float32(-2), np.where(a, np.nan, -0.0), a.T):
+            found = tnn.tensor(x).nonzero()
+            assert found.numpy().flags.c_contiguous
+            np.testing.assert_array_equal(found.numpy(), np.argwhere(x))
+            for i, j in zip(tnn.tensor(x).nonzero(as_tuple=True), x.nonzero(), strict=True):
+                np.testing.assert_array_equal(i.numpy(), j)
+
+
 def test_masked_select_and_scatter():
     check(lambda x: x.masked_select(tnn.tensor(M)), lambda a: a[M], A, view=False)
     check(lambda x: x.masked_select(tnn.tensor(M[0])), lambda a: a[np.broadcast_to(M[0], a.shape)], A, view=False)

@@ -7,8 +7,10 @@ import numpy as np
 from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels import indexing as kernels
+from ..kernels import indexing as indexing_kernels
+from ..kernels import search as kernels
 from ..kernels import sort as sort_kernels
+from ..kernels._jit import CHUNK
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, check_tensor, check_tensors, dense, into, wrap_dim
@@ -17,6 +19,8 @@ from .indexing import put_zeros, take_rows, wrapped
 from .shape import broadcast_tensors, reshape
 
 _I64 = dtypes.int64.np
+# Below this many elements NumPy finds nonzero ones faster.
+_FEW = 256
 
 
 def nonzero(input, *, out=None, as_tuple=False):
@@ -38,10 +42,24 @@ def nonzero(input, *, out=None, as_tuple=False):
     check_tensor("nonzero", "input", input, 1)
     d = input._data
     if as_tuple:
-        return tuple(wrap(a) for a in np.atleast_1d(d).nonzero())
+        return tuple(map(wrap, _indices(np.atleast_1d(d), True)))
     if d.ndim == 0:
         return into(out, wrap(np.empty((int(bool(d)), 0), _I64)), "nonzero")
-    return into(out, wrap(np.ascontiguousarray(np.stack(d.nonzero(), 1))), "nonzero")
+    return into(out, wrap(_indices(d, False)), "nonzero")
+
+
+def _indices(d, by_dimension):
+    """The indices of an ndarray's elements that are not zero: (dimensions, number), or (number, dimensions)."""
+    if d.size < _FEW:
+        return np.stack(d.nonzero(), 0 if by_dimension else 1)
+    mask = np.ascontiguousarray(d if d.dtype == bool else d != 0).reshape(-1).view(np.uint8)
+    ends = np.empty(-(-mask.size // CHUNK), _I64)
+    kernels.nonzero_ends(mask, ends)
+    n, count = int(ends[-1]), d.ndim
+    found = empty((count, n) if by_dimension else (n, count), _I64)
+    steps = (1, n) if by_dimension else (count, 1)
+    kernels.nonzero_indices(mask, np.array(d.shape, _I64), ends, found.reshape(-1), *steps)
+    return found
 
 
 def argwhere(input):
@@ -209,7 +227,7 @@ def bincount(input, weights=None, minlength=0):
     size = max(int(d.max()) + 1 if d.size else 0, minlength)
     data = zeros((1, size, 1), w.dtype)
     if d.size:
-        kernels.take_backward(w.reshape(1, -1, 1), np.ascontiguousarray(d, _I64), data)
+        indexing_kernels.take_backward(w.reshape(1, -1, 1), np.ascontiguousarray(d, _I64), data)
     return wrap(data.reshape(-1))
 
 
