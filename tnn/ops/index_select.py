@@ -66,7 +66,9 @@ class IndexAdd(Node):
         gs = None
         if self.needs(1):
             gs = take_rows(grad, self.index, self.dim, 1)
-            gs = reshape(gs if self.alpha == 1 else gs * self.alpha, self.shape)
+            gs = gs if self.alpha == 1 else gs * self.alpha
+            if gs._data.shape != self.shape:  # a view would be copied into the leaf's gradient
+                gs = reshape(gs, self.shape)
         return grad, gs
 
 
