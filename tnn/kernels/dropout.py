@@ -21,7 +21,7 @@ LOCKED = JIT | {"nogil": False}
 
 @njit(**JIT)
 def _apply(x, mask, y, multiplier, kept, dropped):
-    zero = multiplier * 0
+    zero = y.dtype.type(0)  # multiplier * 0 would be a float64, and with it the loop
     for i in range(y.size):
         on = mask[i] != 0
         y[i] = x[i] * (multiplier if on else zero) + (kept if on else dropped)
@@ -29,7 +29,7 @@ def _apply(x, mask, y, multiplier, kept, dropped):
 
 @njit(**JIT)
 def _apply_rows(x, mask, y, multiplier, kept, dropped):
-    zero = multiplier * 0
+    zero = y.dtype.type(0)
     for row in range(y.shape[0]):
         on = mask[row] != 0
         factor, term = (multiplier, kept) if on else (zero, dropped)
@@ -59,7 +59,7 @@ def dropout_backward(g, mask, gx, factors):
     """
     rows, inner = gx.shape
     m = factors[0]
-    zero = m * 0
+    zero = gx.dtype.type(0)
     kept, dropped = (factors[1], factors[2]) if factors.size == 3 else (zero, zero)
     by_rows = mask.size == rows
     if gx.size < GRAIN:

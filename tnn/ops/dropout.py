@@ -16,6 +16,7 @@ from ._common import check_tensor, dense, half_as_float32, memory_order, row_maj
 
 # The limit of SELU for x -> -inf, negated: what alpha dropout sets dropped elements to, before the affine correction.
 _ALPHA = 1.7580993408473766
+_MASK = np.dtype(np.uint8)
 
 
 @functools.lru_cache(maxsize=256)
@@ -82,7 +83,7 @@ def _drop(input, p, feature, alpha):
         x = dense(input)
         rows = d.shape[0] * d.shape[1]
         shape = (rows, -1)
-    y, mask = empty(x.shape, x.dtype), empty((rows,), np.uint8)
+    y, mask = empty(x.shape, x.dtype), empty((rows,), _MASK)
     if p == 1:
         mask[:] = 0
         rows = (mask.size, -1) if feature else (1, -1)
