@@ -230,3 +230,18 @@ def test_adaptive_pooling_is_pooling_of_the_parts(size, out):
         np.testing.assert_array_equal(z.numpy()[(..., *o)], x[(..., *part)].max(axes))
     places = np.take_along_axis(x.reshape(3, 5, -1), index.numpy().reshape(3, 5, -1), 2)
     np.testing.assert_array_equal(places, z.numpy().reshape(3, 5, -1))
+
+
+@pytest.mark.parametrize("dtype", [tnn.float32, tnn.float64])
+def test_signals_alone_are_pooled_as_with_indices(dtype):
+    rng = np.random.RandomState(0)
+    for length in (3, 15, 16, 17, 33, 70, 130):
+        x = tnn.tensor(rng.standard_normal((3, 2, length)), dtype=dtype)
+        x[0, 0, length // 2], x[0, 1], x[1, 1, -1] = float("nan"), -float("inf"), float("nan")
+        for step in (1, 2, 3, 4):
+            for taps, padding, apart in ((1, 0, 1), (2, 1, 1), (3, 1, 1), (3, 0, 1), (2, 0, 2), (5, 2, 1), (4, 2, 7)):
+                for ceil in (False, True):
+                    if length + 2 * padding > (taps - 1) * apart:
+                        args = x, taps, step, padding, apart, ceil
+                        expected, _ = F.max_pool1d(*args, return_indices=True)
+                        np.testing.assert_array_equal(F.max_pool1d(*args).numpy(), expected.numpy())

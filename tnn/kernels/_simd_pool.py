@@ -158,6 +158,78 @@ def add_rows(typingctx, count, offsets, src, dst, n):
     return types.void(k, words, pointer, pointer, k), codegen
 
 
+def _emit_top_signals(module, scalar, step):
+    """Function of the arguments of ``top_signals``, for windows ``step`` (1, 2 or 4) apart."""
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    kinds = [I64, p, I64, p, I64, I64, I64, I64]
+    fn, new = new_function(module, f"tnn_top_signals{step}_{PATH}_{e.suffix}", ir.VoidType(), kinds)
+    if not new:
+        return fn
+    rows, src, size, dst, n, taps, apart, pad = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    low = ir.Constant(e.vec, [float("-inf")] * e.lanes)
+    evens = [2 * lane for lane in range(e.lanes)]
+    parts = [ir.Constant(I64, part * e.lanes) for part in range(step)]
+    cell, best = cgutils.alloca_once_value(b, low), cgutils.alloca_once_value(b, low)
+
+    def gathered(vectors):
+        while len(vectors) > 1:
+            vectors = [e.shuffle(*vectors[i : i + 2], evens) for i in range(0, len(vectors), 2)]
+        return vectors[0]
+
+    with cgutils.for_range(b, rows) as row:
+        line, out = e.at(src, b.mul(row.index, size)), e.at(dst, b.mul(row.index, n))
+        with cgutils.for_range(b, _turns(b, n, e.lanes)) as block:
+            first = b.mul(block.index, ir.Constant(I64, e.lanes))
+            b.store(low, best)
+            with cgutils.for_range(b, taps) as tap:
+                start = b.sub(b.mul(first, ir.Constant(I64, step)), pad)
+                start = b.add(start, b.mul(tap.index, apart))
+                past = b.add(start, ir.Constant(I64, step * e.lanes))
+                inside = b.icmp_signed(">=", start, ir.Constant(I64, 0))
+                inside = b.and_(inside, b.icmp_signed("<=", past, size))
+                with b.if_else(inside) as (whole, part):
+                    with whole:
+                        b.store(gathered([e.load(line, b.add(start, at)) for at in parts]), cell)
+                    with part:
+                        found = []
+                        for at in parts:
+                            place = b.add(start, at)
+                            mask = e.lanes_below(b.sub(size, place))
+                            mask = b.and_(mask, b.not_(e.lanes_below(b.neg(place))))
+                            found.append(b.select(mask, e.masked_load(line, mask, place), low))
+                        b.store(gathered(found), cell)
+                x, old = b.load(cell), b.load(best)
+                win = b.or_(b.fcmp_ordered(">", x, old), b.fcmp_unordered("uno", x, x))
+                b.store(b.select(win, x, old), best)
+            rest = b.sub(n, first)
+            full = b.icmp_signed(">=", rest, ir.Constant(I64, e.lanes))
+            with b.if_else(full) as (whole, part):
+                with whole:
+                    e.store(b.load(best), out, first)
+                with part:
+                    e.masked_store(b.load(best), out, e.lanes_below(rest), first)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def top_signals(typingctx, step, rows, src, size, dst, n, taps, apart, pad):
+    """dst[r*n + i] = max over t < taps of src[r*size + i*step - pad + t*apart] for i < n and r < rows; ``step`` is 1, 2
+    or 4. What lies outside a row counts as -inf; NaN wins."""
+    k, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        scalar = context.get_value_type(src.dtype)
+        for number in (1, 2, 4):
+            with builder.if_then(builder.icmp_signed("==", args[0], ir.Constant(I64, number))):
+                builder.call(_emit_top_signals(builder.module, scalar, number), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(k, k, pointer, k, pointer, k, k, k, k), codegen
+
+
 def _folded(e, value):
     """The sum of a vector's lanes, in the order of a tree."""
     b, lanes = e.builder, e.lanes

@@ -19,7 +19,7 @@ from numba import njit, prange
 from ._callees import ahead
 from ._jit import GRAIN, JIT
 from ._simd import VECTOR_BYTES, VL32, keep, load, number, ptr, scratch, shift, store, vector_len
-from ._simd_pool import add_rows, max_rows, top_rows
+from ._simd_pool import add_rows, max_rows, top_rows, top_signals
 from ._simd_rows import MASKS, part_rows, sum_rows
 from .conv_slab import (
     DD,
@@ -213,7 +213,15 @@ def _one_plane(geo, rows, some):
 @njit(parallel=True, **JIT)
 def max_pool_forward(x, y, tap, geo):
     """Writes y and, unless it is empty, tap (unsigned or signed integers)."""
-    _, _, planes, bunch = _sizes(geo, x.size)
+    size, count, planes, bunch = _sizes(geo, x.size)
+    if _is_signal(geo) and tap.size == 0 and geo[SW] in (1, 2, 4):
+        # Without a slab: 16 x 64 signals of 512 in windows of 2, 128 us on one thread with it and 90 so.
+        for unit in prange((planes + bunch - 1) // bunch):
+            lo = np.intp(unit) * bunch
+            source, target = ptr(x, lo * size), ptr(y, lo * count)
+            rows = min(bunch, planes - lo)
+            top_signals(geo[SW], rows, source, size, target, count, geo[KW], geo[DW], geo[PW])
+        return
     if _is_signal(geo):
         # Signals: the rows of one plane (16 x 64 signals of 512: 113 us one by one, 60 us so).
         geo, planes = _one_plane(geo, planes, bunch), 1
