@@ -259,6 +259,16 @@ def _max_halves_backward(gy, tap, gx):
 
 
 @njit(**JIT)
+def _places(geo):
+    """Where each tap lies from the first one on, in elements of a plane."""
+    places = np.empty(geo[KD] * geo[KH] * geo[KW], np.intp)
+    for t in range(places.size):
+        a, b, c = t // (geo[KH] * geo[KW]), t // geo[KW] % geo[KH], t % geo[KW]
+        places[t] = (a * geo[DD] * geo[H] + b * geo[DH]) * geo[W] + c * geo[DW]
+    return places
+
+
+@njit(**JIT)
 def _max_planes_backward(gy, tap, gx, geo, places):
     """Some planes, from their first element on: each gradient goes to the place of its tap."""
     size, count, planes, _ = _sizes(geo, gx.size)
@@ -287,10 +297,7 @@ def _max_planes_backward(gy, tap, gx, geo, places):
 def max_pool_backward(gy, tap, gx, geo):
     """Writes gx from gy and the taps that won."""
     size, count, planes, bunch = _sizes(geo, gx.size)
-    places = np.empty(geo[KD] * geo[KH] * geo[KW], np.intp)
-    for t in range(places.size):
-        a, b, c = t // (geo[KH] * geo[KW]), t // geo[KW] % geo[KH], t % geo[KW]
-        places[t] = (a * geo[DD] * geo[H] + b * geo[DH]) * geo[W] + c * geo[DW]
+    places = _places(geo)
     for unit in prange((planes + bunch - 1) // bunch):
         lo, hi = np.intp(unit) * bunch, min(planes, (np.intp(unit) + 1) * bunch)
         small, large = slice(lo * count, hi * count), slice(lo * size, hi * size)
@@ -298,23 +305,26 @@ def max_pool_backward(gy, tap, gx, geo):
 
 
 @njit(**JIT)
-def _flat_indices(tap, index, geo, lo, hi):
-    last = geo[D] * geo[H] * geo[W] - 1
-    for i in range(lo, hi):
-        ow, row = i % geo[OW], i // geo[OW]
+def _flat_indices(tap, index, geo, places, lo, hi):
+    """Rows lo to hi of outputs, counted over all planes."""
+    last, ow = geo[D] * geo[H] * geo[W] - 1, geo[OW]
+    for row in range(lo, hi):
         oh, od = row % geo[OH], row // geo[OH] % geo[OD]
-        t = np.int64(tap[i])
-        z = od * geo[SD] - geo[PD] + t // (geo[KW] * geo[KH]) * geo[DD]
-        r = oh * geo[SH] - geo[PH] + t // geo[KW] % geo[KH] * geo[DH]
-        at = (z * geo[H] + r) * geo[W] + ow * geo[SW] - geo[PW] + t % geo[KW] * geo[DW]
-        index[i] = min(max(at, 0), last)
+        corner = ((od * geo[SD] - geo[PD]) * geo[H] + oh * geo[SH] - geo[PH]) * geo[W] - geo[PW]
+        which, out = tap[row * ow : (row + 1) * ow], index[row * ow : (row + 1) * ow]
+        for i in range(ow):
+            at = corner + places[np.uintp(which[i])] + i * geo[SW]
+            out[i] = min(max(at, 0), last)
 
 
 @njit(parallel=True, **JIT)
 def flat_index(tap, index, geo):
     """Writes index (int64, tap's size): where in its plane each winning tap lies."""
-    for c in prange((tap.size + 4095) // 4096):
-        _flat_indices(tap, index, geo, np.intp(c) * 4096, min(tap.size, (np.intp(c) + 1) * 4096))
+    places, rows = _places(geo), tap.size // max(1, geo[OW])
+    some = max(1, 4096 // max(1, geo[OW]))
+    for c in prange((rows + some - 1) // some):
+        lo = np.intp(c) * some
+        _flat_indices(tap, index, geo, places, lo, min(rows, lo + some))
 
 
 @njit(parallel=True, **JIT)

@@ -152,7 +152,11 @@ def _adaptive_max(function, nd, input, output_size, return_indices):
     t = _target_of(size, _target(function, output_size, size))
     x = dense(input)
     shape = x.shape[: x.ndim - nd] + t.out
-    y, index = empty(shape, x.dtype), empty(shape, np.dtype(np.int64))
+    y = empty(shape, x.dtype)
+    if y.size and t.geo is not None and not return_indices and not (input._rg and mode.grad):
+        pooling.max_pool_forward(x.reshape(-1), y.reshape(-1), empty((0,), t.dtype), t.geo)
+        return wrap(y)
+    index = empty(shape, np.dtype(np.int64))
     if y.size:
         if t.geo is not None:
             tap = empty((y.size,), t.dtype)
