@@ -1,8 +1,10 @@
 """What programs written for PyTorch ask of the package around its tensors."""
 
+import itertools
 import pickle
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -121,6 +123,15 @@ def test_numbers_before_what_they_multiply(call):
     assert result.tolist() == eval(OLD[call], names).tolist() and caught[0].filename == "<string>"
 
 
+def test_the_old_order_warns_once_in_a_loop():
+    x = tnn.ones(2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for step in range(3):
+            x.add_(-0.1 * step, x)
+    assert len(caught) == 1
+
+
 def test_other_orders_are_refused():
     x = tnn.ones(2)
     for args in ((x, x, x), (x, 2, 3, x), (x, "a", x)):
@@ -180,6 +191,46 @@ def test_old_names_of_mixed_precision():
         loss = layer(tnn.ones(1, 2)).sum()
     assert loss.dtype is tnn.float32 and scaler.scale(loss) is loss
     assert autocast(enabled=False)(lambda: 3)() == 3
+
+
+def test_programs_fall_back_to_one_process():
+    import tnn.distributed as dist
+    import tnn.onnx
+    from tnn.nn.parallel import DistributedDataParallel
+
+    assert not tnn.accelerator.is_available() and tnn.accelerator.device_count() == 0
+    assert tnn.accelerator.current_accelerator() is None
+    with pytest.raises(RuntimeError, match="accelerator"):
+        tnn.accelerator.synchronize()
+    assert not dist.is_available() and not dist.is_initialized() and not tnn.onnx.is_in_onnx_export()
+    for call, error in (
+        (dist.get_rank, ValueError), (lambda: dist.init_process_group("nccl", rank=0), NotImplementedError),
+        (lambda: tnn.onnx.export(tnn.nn.ReLU(), (tnn.ones(1),), "x.onnx"), NotImplementedError),
+        (lambda: DistributedDataParallel(tnn.nn.ReLU()), NotImplementedError),
+        (lambda: tnn.utils.data.distributed.DistributedSampler([1]), ValueError),
+    ):  # fmt: skip
+        with pytest.raises(error, match="tnn"):
+            call()
+
+
+def test_timers():
+    from tnn.utils.benchmark import Timer
+
+    seen, ticks = [], itertools.count()
+
+    def clock():  # each measurement takes 2 ms
+        return 0.002 * next(ticks)
+
+    timer = Timer("f(0)", "f = seen.append", timer=clock, globals={"seen": seen}, label="append", num_threads=2)
+    once = timer.timeit(50)
+    assert len(seen) == 52 and once.number_per_run == 50 and once.mean == once.median == once.raw_times[0] / 50
+    assert repr(once) == "append\nsetup: f = seen.append\n  40.00 us\n  1 measurement, 50 runs, 2 threads"
+    many = timer.blocked_autorange(min_run_time=0.01)
+    assert many.number_per_run == 1 and len(many.times) == 5 and many.iqr < 1e-12
+    assert "  Median: 2.00 ms\n  IQR:    0.00 ms (2.00 to 2.00)\n  5 measurements, 1 runs per measurement" in repr(many)
+    assert len(timer.adaptive_autorange(min_run_time=0.02).times) == 10
+    with pytest.raises(NotImplementedError, match="language='c[+][+]'"):
+        Timer("f();", language="c++")
 
 
 def test_names_that_users_layers_import():

@@ -202,9 +202,10 @@ _METHODS = frozenset((
 _FAMILY = {name: family for family, names in _OPERATIONS.items() for name in names.split()}
 
 _SUBMODULES = {
-    "amp", "autograd", "backends", "compiler", "cpu", "cuda", "distributions", "formats", "func", "hub", "jit",
-    "legacy", "linalg", "mps", "multiprocessing", "nn", "ops", "optim", "overrides", "random", "return_types",
-    "serialization", "settings", "sparse", "special", "storage", "testing", "types", "utils", "version",
+    "accelerator", "amp", "autograd", "backends", "compiler", "cpu", "cuda", "distributed", "distributions",
+    "formats", "func", "hub", "jit", "legacy", "linalg", "mps", "multiprocessing", "nn", "onnx", "ops", "optim",
+    "overrides", "random", "return_types", "serialization", "settings", "sparse", "special", "storage", "testing",
+    "types", "utils", "version",
 }  # fmt: skip
 
 

@@ -28,9 +28,8 @@ def in_new_order(op, tensors, numbers, args, **kwargs):
         got = ", ".join(type(a).__name__ for a in args)
         raise TypeError(f"{op.__name__}() takes {tensors} positional arguments, got ({got})")
     named = dict(zip(numbers, (a for a in args if not isinstance(a, Tensor)), strict=False))
-    warnings.warn(
-        f"This overload of {op.__name__} is deprecated: give numbers by their names, after the tensors "
-        f"({', '.join(f'{name}={value}' for name, value in named.items())})",
+    warnings.warn(  # without the values: loops whose factor changes warn once
+        f"This overload of {op.__name__} is deprecated: give {' and '.join(named)} by name, after the tensors",
         stacklevel=callers_level(),
     )
     return op(*(a for a in args if isinstance(a, Tensor)), **named, **kwargs)
