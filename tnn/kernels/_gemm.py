@@ -85,6 +85,8 @@ LARGE_COLUMNS = 128
 WIDE = 1024
 # Rows of an operand that are packed at a time.
 SLICE = 32
+# Bytes from one row of A in memory to the next from which that is so.
+FAR = 4096
 
 # Parts of ``mode``: what happens to alpha * op(A) op(B) before it is stored.
 BIAS_COLUMNS, BIAS_ROWS, ADD_C, RELU = 1, 2, 4, 8
@@ -288,8 +290,9 @@ def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mod
     most = max(MR, A_BYTES // (size * depth))
     groups = (m + most - 1) // most
     panel = stack_panel(a)
-    # Packing A pays when its rows are read for many panels.
-    if n > 4 * NV * vl and m > 1:
+    # Packing A pays when its rows are read for many panels, or for some and lie pages apart, so that few of their lines
+    # fit into the first-level cache. In an encoder layer's step, A.T B of 2048 x 128 x 1024: 7.1 ms without, 6.6 with it.
+    if m > 1 and (n > 4 * NV * vl or (n > NV * vl and max(ars, acs) * size >= FAR)):
         buffer = np.empty(((m + groups - 1) // groups * depth + vl + 16) * size + 64, np.uint8)
         packed = scratch(buffer, a)
         _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, True, packed)
