@@ -291,7 +291,7 @@ def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mod
     groups = (m + most - 1) // most
     panel = stack_panel(a)
     # Packing A pays when its rows are read for many panels, or for some and lie pages apart, so that few of their lines
-    # fit into the first-level cache. In an encoder layer's step, A.T B of 2048 x 128 x 1024: 7.1 ms without, 6.6 with it.
+    # fit into the first-level cache. In an encoder layer's step, A.T B of 2048 x 128 x 1024: 6.6 ms, was 7.1.
     if m > 1 and (n > 4 * NV * vl or (n > NV * vl and max(ars, acs) * size >= FAR)):
         buffer = np.empty(((m + groups - 1) // groups * depth + vl + 16) * size + 64, np.uint8)
         packed = scratch(buffer, a)

@@ -112,7 +112,7 @@ def run_forward(plan, q, k, v, out):
         else:
             plan.states = np.empty((b * h * blocks, random_kernels.STATE_SIZE), np.uint32)
             kernels.note_states(current_generator()._state, plan.states, b * h, n, k.shape[2], blocks)
-    kernels.attention_forward(spec, lse.reshape(-1), lse, plan.states, plan.keep, plan.scale)
+    kernels.attention_forward(spec, lse, lse, plan.states, plan.keep, plan.scale)
     return lse
 
 
@@ -131,12 +131,11 @@ def run_backward(plan, q, k, v, out, lse, grad, dq, dk, dv):
     none = _NO_PARTIAL[q.dtype]
     partial_k = empty((b * h * groups, *k.shape[2:]), q.dtype) if share_k > 1 else none
     partial_v = empty((b * h * groups, *v.shape[2:]), q.dtype) if share_v > 1 else none
-    like = lse.reshape(-1)
-    kernels.attention_backward(spec, like, lse, plan.states, plan.keep, plan.scale, partial_k, partial_v)
+    kernels.attention_backward(spec, lse, lse, plan.states, plan.keep, plan.scale, partial_k, partial_v)
     if share_k > 1:
-        kernels.reduce_partial(spec, like, partial_k, kernels.DK, k.shape[1], share_k)
+        kernels.reduce_partial(spec, lse, partial_k, kernels.DK, k.shape[1], share_k)
     if share_v > 1:
-        kernels.reduce_partial(spec, like, partial_v, kernels.DV, v.shape[1], share_v)
+        kernels.reduce_partial(spec, lse, partial_v, kernels.DV, v.shape[1], share_v)
 
 
 def _dropout_factors(plan, shape, dtype):
@@ -284,7 +283,7 @@ def packed_attention(packed, heads, mask, dropout_p, causal, batch_first):
     return out
 
 
-@half_as_float32
+@half_as_float32(at=0)
 def _attention(query, key, value, mask, dropout_p, causal, scale):
     """4-D inputs of one dtype whose sizes fit; the mask's too."""
     keep = 1.0 - dropout_p
@@ -309,6 +308,18 @@ def _attention(query, key, value, mask, dropout_p, causal, scale):
         node.attach(out)
         node.save(query, key, value, out, wrap(lse))
     return out
+
+
+def _plain(query, key, value):
+    """Whether these are 4-D tensors of one shape and one floating-point dtype: nothing else has to be looked at."""
+    if not type(query) is type(key) is type(value) is Tensor:
+        return False
+    q, k, v = query._data, key._data, value._data
+    shape, dtype = q.shape, q.dtype
+    return (
+        dtype is k.dtype and dtype is v.dtype and dtype.kind == "f" and shape == k.shape and shape == v.shape
+        and len(shape) == 4
+    )  # fmt: skip
 
 
 def _check(query, key, value, attn_mask, dropout_p):
@@ -443,8 +454,10 @@ def scaled_dot_product_attention(
     >>> tnn.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)[0, 0, 0].tolist()
     [1.0, 0.0]
     """
-    _check(query, key, value, attn_mask, dropout_p)
-    query, key, value = _fit_heads(query, key, value, enable_gqa)
+    plain = attn_mask is None and dropout_p == 0 and not enable_gqa and _plain(query, key, value)
+    if not plain:
+        _check(query, key, value, attn_mask, dropout_p)
+        query, key, value = _fit_heads(query, key, value, enable_gqa)
     shape = query._data.shape
     size = shape[-1]
     factor = float(scale) if scale is not None else (1 / math.sqrt(size) if size else 1.0)
