@@ -173,7 +173,7 @@ ROWS: dict[str, list[tuple]] = {
     "recurrent": [
         *[(f"nn.{name}(3, 4)", (5, 2, 3)) for name in ("RNN", "LSTM", "GRU")],
         ("nn.RNN(3, 4, nonlinearity='relu', bidirectional=True, num_layers=2)", (5, 2, 3)),
-        *[(f"nn.{name}Cell(3, 4)", (2, 3)) for name in ("RNN", "LSTM", "GRU")],
+        *[(f"nn.{name}Cell(3, 4)", (batch, 3)) for name in ("RNN", "LSTM", "GRU") for batch in (2, 8)],
     ],
     "attention": [
         ("F.scaled_dot_product_attention", (2, 2, 5, 4), (2, 2, 6, 4), (2, 2, 6, 4)),

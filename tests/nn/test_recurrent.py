@@ -180,6 +180,36 @@ def test_cells_repeat_to_the_layer(kind):
         np.testing.assert_allclose(h.detach().numpy(), out[t].detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell])
+def test_cells_of_many_sequences_are_those_of_few(kind, dtype):
+    # Steps of 8 to 64 sequences have kernels of their own: sizes around vectors and panels, and two panels.
+    for batch, inputs, size, bias in ((8, 3, 5, True), (33, 20, 40, True), (64, 16, 16, False), (40, 0, 9, True)):
+        cell = kind(inputs, size, bias, dtype=getattr(tnn, dtype))
+        rng = np.random.default_rng(batch)
+        x, h, c = (rng.standard_normal((batch, n)).astype(dtype) for n in (inputs, size, size))
+
+        def run(pieces, cell=cell, arrays=(x, h, c)):
+            leaves = [tnn.tensor(a, requires_grad=True) for a in arrays]
+            outs = []
+            for part in zip(*(t.split(pieces) for t in leaves), strict=True):
+                out = cell(part[0], tuple(part[1:]) if kind is nn.LSTMCell else part[1])
+                outs.append(tnn.cat(out if kind is nn.LSTMCell else [out, part[2]], 1))
+            out = tnn.cat(outs)
+            cell.zero_grad()
+            out.backward(tnn.tensor(np.linspace(-1, 1, out.numel()).reshape(out.shape).astype(dtype)))
+            return [out.detach(), *(t.grad for t in leaves), *(p.grad for p in cell.parameters())]
+
+        tolerance = 2e-5 if dtype == "float32" else 1e-12
+        for got, expected in zip(run(batch), run(7), strict=True):
+            np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=tolerance, atol=tolerance)
+        with tnn.no_grad():
+            state = (tnn.tensor(h), tnn.tensor(c)) if kind is nn.LSTMCell else tnn.tensor(h)
+            out = cell(tnn.tensor(x), state)
+        out = tnn.cat(out, 1) if kind is nn.LSTMCell else out
+        np.testing.assert_array_equal(out.numpy(), run(batch)[0].numpy()[:, : out.shape[1]])
+
+
 @pytest.mark.parametrize("kind", ["gru", "lstm", "tanh"])
 def test_results_are_the_same_for_any_number_of_threads(kind):
     tnn.manual_seed(0)

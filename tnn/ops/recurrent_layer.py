@@ -6,7 +6,7 @@ import numpy as np
 
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels import _gemm, recurrent_gru, recurrent_lstm, recurrent_rnn
+from ..kernels import _gemm, recurrent_cell, recurrent_gru, recurrent_lstm, recurrent_rnn
 from ..kernels._pool import empty, zeros
 from ..kernels.recurrent import plan, room, stepwise
 from ..tensor import wrap
@@ -33,6 +33,7 @@ class _Layer(Node):
     materialize = False
     gates = 1
     has_cell = False
+    one_step = None  # as forward, for the single step of some tens of sequences
 
     @classmethod
     def run(cls, x, starts, h0, c0, weights, cell=False):
@@ -58,8 +59,10 @@ class _Layer(Node):
         c = _state(c0, (*lead, hidden), dtype) if cls.has_cell else None
         flat = [t for group in weights for t in group]
         record = recording(x, h0, c0, *flat)
+        one_step = cell and cls.one_step and recurrent_cell.FEWEST <= rows <= recurrent_cell.MOST
+        forward = cls.one_step if one_step else cls.forward
         kept = [
-            cls.forward(x2, _arrays(group, dtype), h[i], c if c is None else c[i], starts, y, i, hn[i],
+            forward(x2, _arrays(group, dtype), h[i], c if c is None else c[i], starts, y, i, hn[i],
                         cn if cn is None else cn[i], record)
             for i, group in enumerate(weights)
         ]  # fmt: skip
@@ -193,6 +196,13 @@ def _inputs(x, weights, batch, steps, wide, keep):
     return -1, gates
 
 
+def _one_step(x, h, w):
+    """(biases, which parts are used, work space) of a step by the kernels of recurrent_cell."""
+    (b_in, in_mode), (b, b_mode) = _bias(w[2], 0), _bias(w[3], 0)
+    work = empty(recurrent_cell.room(len(x), x.shape[1] + h.shape[1], x.itemsize), x.dtype)
+    return b_in, b, 5 + 2 * in_mode + 8 * b_mode, work
+
+
 def _state(t, shape, dtype):
     return zeros(shape, dtype) if t is None else dense(t).reshape(shape)
 
@@ -276,6 +286,14 @@ class Lstm(_Layer):
         )  # fmt: skip
         return gates, c, m
 
+    @classmethod
+    def one_step(cls, x, w, h, c0, starts, y, i, hn, cn, keep):
+        nothing = NOTHING[y.dtype]
+        gates, c = (empty((len(x), 4 * c0.shape[1]), y.dtype), empty(c0.shape, y.dtype)) if keep else (nothing, nothing)
+        b_in, b, uses, work = _one_step(x, h, w)
+        recurrent_cell.lstm_step(x, w[0], b_in, w[1], b, uses, h, c0, y, c, cn, gates, work)
+        return gates, c, nothing
+
     def unwind(self, gy, i, dh, dc, kept, w, h, c0, starts, y):
         gates, c, _ = kept
         out, n = h.shape[1], c.shape[1]
@@ -316,6 +334,14 @@ class Gru(_Layer):
             x, w[0], _bias(w[2], 0)[0], mode_in, gates, q, len(gates) == len(x), w[1], *_bias(w[3], 4), h, starts, y,
             i * n, hn, i == 1, packed, work, offsets, chunks,
         )  # fmt: skip
+        return gates, q, None
+
+    @classmethod
+    def one_step(cls, x, w, h, c, starts, y, i, hn, cn, keep):
+        nothing = NOTHING[y.dtype]
+        gates, q = (empty((len(x), 3 * h.shape[1]), y.dtype), empty(h.shape, y.dtype)) if keep else (nothing, nothing)
+        b_in, b, uses, work = _one_step(x, h, w)
+        recurrent_cell.gru_step(x, w[0], b_in, w[1], b, uses, h, y, q, gates, work)
         return gates, q, None
 
     def unwind(self, gy, i, dh, dc, kept, w, h, c, starts, y):
