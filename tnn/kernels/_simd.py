@@ -329,8 +329,8 @@ def _emit_tile(module, scalar, rows, vectors):
     return fn
 
 
-# What most products do, in short: nothing, bias along the columns, bias and relu, beta * c with a beta of 1.
-_SHORT = (0, 1, 9, 4)
+# What most products do, in short: nothing, bias along the columns or the rows, bias and relu, beta * c with a beta of 1.
+_SHORT = (0, 1, 2, 9, 4)
 
 
 def _emit_store(e, arg, total):
@@ -359,10 +359,12 @@ def _emit_short_store(e, arg, total, mode):
     adds = [e.load(arg["bias"], v * e.lanes) if mode & 1 else None for v in range(vectors)]
     floor = e.splat(arg["floor"])
     row = arg["c"]
-    for values in total:
+    for r, values in enumerate(total):
         for v, x in enumerate(values):
             if mode & 1:
                 x = b.fadd(x, adds[v])
+            if mode & 2:
+                x = b.fadd(x, e.splat(e.scalar_at(arg["bias"], r)))
             if mode & 4:
                 x = b.fadd(x, e.load(row, v * e.lanes))
             if mode & 8:

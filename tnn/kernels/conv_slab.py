@@ -8,7 +8,7 @@ import functools
 import numpy as np
 from numba import njit, types
 
-from ._gemm import SERIAL
+from ._gemm import HALF_WORK, SERIAL
 from ._jit import JIT
 from ._simd import (
     MR,
@@ -59,7 +59,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     thick = across * max(1, channels) * (full_h if od > 1 else 1)
     fit = max(1, (SLAB // max(1, thick) - halo) // (sd if od > 1 else sh))
     work = max(1, batch * cout * channels * kd * kh * kw * od * oh * ow)
-    wanted = _ceil(UNITS, batch * groups) if work // UNITS >= SERIAL else 1
+    wanted = _ceil(UNITS if work // UNITS >= SERIAL else 2, batch * groups) if work >= 2 * HALF_WORK else 1
     if od * oh * ow <= FEW:
         wanted, fit = 1, lines
     fit = max(fit, _ceil(6 * NR32, max(1, ow * (oh if od > 1 else 1))))
