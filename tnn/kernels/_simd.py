@@ -329,7 +329,7 @@ def _emit_tile(module, scalar, rows, vectors):
     return fn
 
 
-# What most products do, in short: nothing, bias along the columns or the rows, bias and relu, beta * c with a beta of 1.
+# What most products do, in short: nothing, bias along columns, along rows, bias and relu, beta * c with a beta of 1.
 _SHORT = (0, 1, 2, 9, 4)
 
 

@@ -88,19 +88,20 @@ __all__ = ["conv_backward_input", "conv_backward_weight", "conv_forward", "geome
 @njit(**JIT)
 def _pointwise_unit(x, w, bias, y, geo, mode, unit):
     """Kernel of one tap, stride 1, no padding: a product with x itself."""
-    units, groups = geo[UNITS_ROWS], geo[GROUPS]
-    image, group = unit // (units * groups), unit // units % groups
-    d0, nd, h0, nh = _part(geo, unit % units)
+    units, groups, chunks = geo[UNITS_ROWS], geo[GROUPS], geo[UNITS_COUT]
+    chunk, group, image = unit % chunks, unit // (chunks * units) % groups, unit // (chunks * units * groups)
+    d0, nd, h0, nh = _part(geo, unit // chunks % units)
     cin, cout = geo[CIN] // groups, geo[COUT] // groups
+    o0 = cout * chunk // chunks
+    rows = cout * (chunk + 1) // chunks - o0
     size = geo[OD] * geo[OH] * geo[OW]
     start = (d0 * geo[OH] + h0) * geo[OW]
     source = shift(x, (image * geo[CIN] + group * cin) * size + start)
-    out = shift(y, (image * geo[COUT] + group * cout) * size + start)
-    extra = shift(bias, group * cout if mode & 2 else 0)
+    first = group * cout + o0
+    out = shift(y, (image * geo[COUT] + first) * size + start)
+    extra = shift(bias, first if mode & 2 else 0)
     count = nd * nh * geo[OW]
-    gemm_strided(
-        cout, count, cin, 1.0, shift(w, group * cout * cin), cin, 1, source, size, 1, 0.0, out, size, extra, mode
-    )
+    gemm_strided(rows, count, cin, 1.0, shift(w, first * cin), cin, 1, source, size, 1, 0.0, out, size, extra, mode)
 
 
 @njit(**JIT)
@@ -248,9 +249,7 @@ def conv_forward(x, w, bias, y, geo, mode):
     groups, mirrored = geo[GROUPS], mode & 16
     depth = geo[CIN] // groups * geo[KD] * geo[KH] * geo[KW]
     direct = _is_pointwise(geo)
-    units = geo[BATCH] * groups * geo[UNITS_ROWS]
-    if not direct:
-        units = geo[UNITS_IMAGES] * groups * geo[UNITS_ROWS] * geo[UNITS_COUT]
+    units = (geo[BATCH] if direct else geo[UNITS_IMAGES]) * groups * geo[UNITS_ROWS] * geo[UNITS_COUT]
     offsets = np.empty(depth, np.intp)
     _offsets(geo, geo[CIN] // groups, geo[SLAB_SIZE], geo[SLAB_H], offsets, False)
     if mirrored:

@@ -44,6 +44,7 @@ from .conv_slab import (
     SLAB_H,
     SLAB_SIZE,
     UNITS_CHANNELS,
+    UNITS_COUT,
     UNITS_ROWS,
     D,
     H,
@@ -65,20 +66,21 @@ from .conv_slab import (
 
 @njit(**JIT)
 def _pointwise_input_unit(dy, w, bias, dx, geo, with_bias, unit):
-    units, groups = geo[UNITS_ROWS], geo[GROUPS]
-    image, group = unit // (units * groups), unit // units % groups
-    d0, nd, h0, nh = _part(geo, unit % units)
+    units, groups, chunks = geo[UNITS_ROWS], geo[GROUPS], geo[UNITS_COUT]
+    chunk, group, image = unit % chunks, unit // (chunks * units) % groups, unit // (chunks * units * groups)
+    d0, nd, h0, nh = _part(geo, unit // chunks % units)
     cin, cout = geo[CIN] // groups, geo[COUT] // groups
+    c0 = cin * chunk // chunks
+    rows = cin * (chunk + 1) // chunks - c0
     size = geo[OD] * geo[OH] * geo[OW]
     start = (d0 * geo[OH] + h0) * geo[OW]
     source = shift(dy, (image * geo[COUT] + group * cout) * size + start)
-    out = shift(dx, (image * geo[CIN] + group * cin) * size + start)
-    extra = shift(bias, group * cin if with_bias else 0)
+    first = group * cin + c0
+    out = shift(dx, (image * geo[CIN] + first) * size + start)
+    extra = shift(bias, first if with_bias else 0)
     count = nd * nh * geo[OW]
-    mode = 2 if with_bias else 0
-    gemm_strided(
-        cin, count, cout, 1.0, shift(w, group * cout * cin), 1, cin, source, size, 1, 0.0, out, size, extra, mode
-    )
+    left, mode = shift(w, group * cout * cin + c0), 2 if with_bias else 0
+    gemm_strided(rows, count, cout, 1.0, left, 1, cin, source, size, 1, 0.0, out, size, extra, mode)
 
 
 @njit(**JIT)
@@ -190,7 +192,7 @@ def conv_backward_input(dy, w, bias, dx, geo, with_bias):
     ``with_bias``: 1 if ``bias`` is to be added to dx's channels, else 0 (then ``bias`` is any array of one element).
     """
     direct = _is_pointwise(geo)
-    units = geo[BATCH] * geo[GROUPS] * (geo[UNITS_ROWS] if direct else geo[UNITS_CHANNELS])
+    units = geo[BATCH] * geo[GROUPS] * (geo[UNITS_ROWS] * geo[UNITS_COUT] if direct else geo[UNITS_CHANNELS])
     packs = 0 if direct else geo[GROUPS] * geo[UNITS_CHANNELS]
     packed = w if direct else np.empty(w.size, w.dtype)
     if _work(geo) < SERIAL:
