@@ -588,12 +588,17 @@ def _emit_turn(module, scalar, exact):
     src, lds, last, dst, ldd, count = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
     n = e.lanes
-    rows = []
-    for i in range(n):
+
+    def row(i):
         index = ir.Constant(I64, i)
-        index = b.select(b.icmp_signed("<", index, last), index, last)
-        at = b.mul(index, lds)
-        rows.append(e.masked_load(src, e.lanes_below(count), at) if exact else e.load(src, at))
+        return b.mul(b.select(b.icmp_signed("<", index, last), index, last), lds)
+
+    if not exact:
+        for i, column in enumerate(_turned(e, src, row)):
+            e.store(column, dst, b.mul(ldd, ir.Constant(I64, i)))
+        b.ret_void()
+        return fn
+    rows = [e.masked_load(src, e.lanes_below(count), row(i)) for i in range(n)]
     # Butterfly: at distance s, rows i and i+s exchange the off-diagonal blocks of size s.
     s = n // 2
     while s:
@@ -604,16 +609,43 @@ def _emit_turn(module, scalar, exact):
                 x, y = rows[i], rows[i + s]
                 rows[i], rows[i + s] = e.shuffle(x, y, low), e.shuffle(x, y, high)
         s //= 2
-    mask = e.lanes_below(b.add(last, ir.Constant(I64, 1))) if exact else None
+    mask = e.lanes_below(b.add(last, ir.Constant(I64, 1)))
     for i in range(n):
-        at = b.mul(ldd, ir.Constant(I64, i))
-        if not exact:
-            e.store(rows[i], dst, at)
-            continue
         with b.if_then(b.icmp_signed("<", ir.Constant(I64, i), count)):
-            e.masked_store(rows[i], dst, mask, at)
+            e.masked_store(rows[i], dst, mask, b.mul(ldd, ir.Constant(I64, i)))
     b.ret_void()
     return fn
+
+
+def _turned(e, src, row):
+    """The columns of the square block at ``src`` whose row i lies at ``row(i)``.
+
+    A vector is put together of 16 bytes each of the rows i, i + w, i + 2w ..., w being how many elements that is; what
+    is left to turn are then blocks of w x w, each in its own part of the vectors: the loads do half of the work.
+    """
+    b, n = e.builder, e.lanes
+    w = 16 // e.size
+    part = ir.VectorType(e.scalar, w).as_pointer()
+    vectors = [[] for _ in range(n // w)]
+    for i in range(w):
+        starts = [e.at(src, row(i + k)) for k in range(0, n, w)]
+        for block, made in enumerate(vectors):
+            parts = [b.load(b.bitcast(e.at(p, block * w), part), align=e.size) for p in starts]
+            while len(parts) > 1:
+                both = list(range(2 * parts[0].type.count))
+                parts = [e.shuffle(x, y, both) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+            made.append(parts[0])
+    columns = []
+    for made in vectors:
+        s = 1
+        while s < w:
+            # Runs of s elements of two vectors in turn, from the lower and from the upper half of each part.
+            low = [(j // w * w + j % w // (2 * s) * s + j % s) + (n if j & s else 0) for j in range(n)]
+            pairs = [(made[k], made[k + s]) for k in range(w) if not k & s]
+            made = [e.shuffle(x, y, [j + up for j in low]) for x, y in pairs for up in (0, w // 2)]
+            s *= 2
+        columns += made
+    return columns
 
 
 @intrinsic
