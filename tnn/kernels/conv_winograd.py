@@ -28,6 +28,10 @@ from .conv_slab import BATCH, CIN, COUT, GROUPS, OH, OW, PH, SLAB_H, SLAB_SIZE, 
 # Elements of the tiles and sums of a unit that are aimed at, and those that its tiles have at most: three quarters of a
 # second-level cache of 1 MiB, and all of it. (64 channels of 56 x 56, two threads: 4.8 ms, with all of it 5.1.)
 WANTED, MOST = 3 << 16, 1 << 18
+# Elements of all transformed weights above which no thread reads all of them. Where two cores do not share a last-level
+# cache, reading what the other one wrote takes so long that 1 image of 256 channels, 14 x 14, took 2.5 ms, and 1.0 so;
+# 8 of 512 channels, 7 x 7, 10.8 and 7.7. Where they share it, 1.0 and 0.82, 6.5 and 6.5.
+OWN = 1 << 18
 CHUNKS, PITCH = 28, 29
 
 
@@ -73,7 +77,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     work = batch * oh * ow * channels * couts * groups * 9
     if 16 * channels * pitch > MOST or work < SERIAL:
         return None
-    chunks = min(_ceil(couts, MR), _ceil(UNITS, parts * groups))
+    chunks = min(_ceil(couts, MR), max(2 if 16 * channels * couts > OWN else 1, _ceil(UNITS, parts * groups)))
     inside = _inside(h, oh, ph) * _inside(w, ow, pw)
     runs = batch * lines * _ceil(across, VL32)
     if _gain(channels, couts, batch * oh * ow, inside, parts * pitch / VL32, runs, chunks) < 1:
@@ -145,8 +149,7 @@ def _transform_inputs(x, geo, group, first, last, slab, step, out):
 def _unit(x, packed, bias, y, geo, mode, unit):
     """Some lines of tiles, one group and some output channels; the weights as ``_pack`` leaves them.
 
-    Units of the same output channels follow each other: mostly one thread packs and reads these weights (1 image of
-    256 channels, 14 x 14: 1.04 ms with all of them going to both threads, 0.85 so).
+    Units of the same output channels follow each other, so that mostly the thread reads weights that has packed them.
     """
     chunks, groups = geo[CHUNKS], geo[GROUPS]
     part, chunk, group = unit % geo[UNITS_ROWS], unit // geo[UNITS_ROWS] % chunks, unit // (geo[UNITS_ROWS] * chunks)
