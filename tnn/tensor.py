@@ -5,6 +5,7 @@ rules of in-place changes.
 """
 
 import builtins
+import warnings
 
 import numpy as np
 
@@ -584,7 +585,15 @@ class Tensor:
 
     def _one(self):
         if self._data.size != 1:
-            raise RuntimeError(f"a Tensor with {self._data.size} elements cannot be converted to Scalar")
+            raise ValueError(
+                f"only one element tensors can be converted to Python scalars, got {self._data.size} elements"
+            )
+        if self._rg:
+            warnings.warn(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior. Consider "
+                "using tensor.detach() first.",
+                stacklevel=3,
+            )
         return self._data.reshape(-1)[0]
 
     def __bool__(self):

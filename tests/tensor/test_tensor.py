@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 
 import ml_dtypes
 import numpy as np
@@ -207,3 +208,23 @@ def test_types_print_under_their_public_names():
     for value in (x.shape, x.dtype, x.device, x.layout):
         assert pickle.loads(pickle.dumps(value)) == value
     assert pickle.loads(pickle.dumps(type(x))) is tnn.Tensor
+
+
+def test_only_one_element_is_a_number():
+    for t in (tnn.ones(2), tnn.zeros(0)):
+        for convert in (float, int, math.floor):
+            with pytest.raises(ValueError, match="only one element tensors can be converted to Python scalars"):
+                convert(t)
+    with pytest.raises(RuntimeError, match="cannot be converted to Scalar"):
+        tnn.ones(2).item()
+
+
+def test_a_number_with_a_gradient_says_so():
+    loss = tnn.tensor(2.5, requires_grad=True)
+    for convert, number in ((float, 2.5), (int, 2), (math.sqrt, 2.5**0.5)):
+        with pytest.warns(UserWarning, match="requires_grad=True to a scalar") as caught:
+            assert convert(loss) == number
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(loss.detach()) == loss.item() == 2.5 and f"{loss:.1f}" == "2.5"

@@ -189,7 +189,7 @@ class LBFGS(Optimizer):
     def _evaluate(self, closure, saved, t, d):
         """The point at distance t along d; the parameters are put back."""
         self._move(t, d)
-        loss = float(closure())
+        loss = float(value_of(closure()))
         g = self._flat_grad()
         for p, x in zip(self._params, saved, strict=True):
             p._data[...] = x
@@ -262,7 +262,7 @@ class LBFGS(Optimizer):
         state.setdefault("n_iter", 0)
 
         first_loss = closure()
-        loss = float(first_loss)
+        loss = float(value_of(first_loss))
         evals = 1
         state["func_evals"] += 1
         g = self._flat_grad()
@@ -304,7 +304,7 @@ class LBFGS(Optimizer):
             else:
                 self._move(t, d)
                 if n != max_iter:
-                    loss = float(closure())
+                    loss = float(value_of(closure()))
                     g = self._flat_grad()
                     done = abs_max(g) <= tolerance_grad
                     used = 1
