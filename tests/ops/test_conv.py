@@ -199,6 +199,9 @@ LARGE = [
     (3, 130, 7, 7, 40, 1, 1, 0, 1),
     (2, 46, 40, 37, 130, 3, 2, 1, 1),
     (3, 64, 30, 37, 64, 3, 1, 1, 8),
+    # windows side by side: some of several images in a unit, and one alone in the last
+    (5, 3, 112, 97, 40, 16, 16, 0, 1),
+    (5, 3, 272, 31, 40, 16, 16, 0, 1),
     # Winograd's filtering: lines of several images in a unit, and several units an image
     (5, 64, 14, 15, 90, 3, 1, 1, 1),
     (2, 32, 33, 61, 40, 3, 1, 2, 2),
