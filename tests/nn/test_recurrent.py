@@ -234,6 +234,29 @@ def test_results_are_the_same_for_any_number_of_threads(kind):
     np.testing.assert_array_equal(results[0][0], results[0][1])
 
 
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell])
+def test_cells_are_the_same_for_any_number_of_threads(kind):
+    tnn.manual_seed(0)
+    cell = kind(70, 130)
+    x, h, c = tnn.randn(40, 70, requires_grad=True), tnn.randn(40, 130), tnn.randn(40, 130)
+    before, results = tnn.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            tnn.set_num_threads(threads)
+            leaves = [x, *cell.parameters()]
+            for t in leaves:
+                t.grad = None
+            out = cell(x, (h, c) if kind is nn.LSTMCell else h)
+            out = tnn.cat(out, 1) if kind is nn.LSTMCell else out
+            (out * out).sum().backward()
+            results.append([out.detach().numpy(), *(t.grad.numpy().copy() for t in leaves)])
+    finally:
+        tnn.set_num_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_a_nan_stays_in_its_sequence():
     tnn.manual_seed(0)
     layer = nn.GRU(3, 20)
