@@ -6,11 +6,12 @@ multiplications by a 1.0 that LLVM does not know, on the other two units, in vec
 """
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
+from numba import njit, types
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-from ._simd import HAS_FMA, I64, PATH, VL64, new_function
+from ._jit import JIT
+from ._simd import HAS_FMA, I64, PATH, VL64, new_function, ptr
 
 _I32, _F64 = ir.IntType(32), ir.DoubleType()
 _LANES = min(4, VL64)
@@ -80,6 +81,31 @@ def _intrinsic(square):
     return function
 
 
-# wide_sum(p, n, factor): the sum of factor * p[i] over i < n, float32 or float64.
-# wide_squares(p, n, shift): the sum of (p[i] - shift) ** 2.
-wide_sum, wide_squares = _intrinsic(False), _intrinsic(True)
+_wide_sum, _wide_squares = _intrinsic(False), _intrinsic(True)
+
+
+@njit(**JIT)
+def row_sum(x, factor):
+    """The sum of factor * x[i], x a contiguous vector of float32 or float64."""
+    return _wide_sum(ptr(x, 0), x.size, factor)
+
+
+@njit(**JIT)
+def row_squares(x, shift):
+    """The sum of (x[i] - shift) ** 2, x a contiguous vector of float32 or float64."""
+    return _wide_squares(ptr(x, 0), x.size, shift)
+
+
+if config.DISABLE_JIT:  # then there are no intrinsics
+
+    def row_sum(x, factor):
+        total = 0.0
+        for value in x:
+            total += float(value) * factor
+        return total
+
+    def row_squares(x, shift):
+        total = 0.0
+        for value in x:
+            total += (float(value) - shift) ** 2
+        return total

@@ -18,8 +18,7 @@ from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._minmax import maximum, minimum
-from ._simd import ptr
-from ._simd_sums import wide_squares, wide_sum
+from ._simd_sums import row_squares, row_sum
 
 # What sum_rows and sum_columns add up: x, |x|, (x - shift) ** 2 or |x| ** p.
 SUM, ABS, SQUARE, POWER = range(4)
@@ -35,9 +34,9 @@ LANES = 64
 def _sum_row(x, kind, p, m):
     """Sum of f(x) over a 1-D array, in float64; m is the shift of SQUARE."""
     if kind == SUM:
-        return wide_sum(ptr(x, 0), x.size, p)
+        return row_sum(x, p)
     if kind == SQUARE:
-        return wide_squares(ptr(x, 0), x.size, m)
+        return row_squares(x, m)
     s = 0.0
     if kind == ABS:
         for i in range(x.size):
