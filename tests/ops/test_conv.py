@@ -262,8 +262,8 @@ def test_winograds_filtering(case, weight_too):
     y = np.empty(plan.y, np.float32)
     kernel, geo = plan.forward
     kernel(x.numpy().ravel(), weight.numpy().ravel(), b.numpy(), y.ravel(), geo, 2 + 8)
-    for got, exact in ((y, want.relu()), (dw, wide[1].grad), (dx, wide[0].grad)):
-        np.testing.assert_allclose(got, exact.detach().numpy(), rtol=0, atol=5e-7 * float(exact.abs().max()))
+    for got, exact in ((y, want.detach().relu()), (dw, wide[1].grad), (dx, wide[0].grad)):
+        np.testing.assert_allclose(got, exact.numpy(), rtol=0, atol=5e-7 * float(exact.abs().max()))
     x[1, 1, 9, 8] = float("nan")
     nan = np.isnan(F.conv2d(x, weight, None, s, p, 1, groups).numpy())
     per = o // groups

@@ -24,7 +24,6 @@ import functools
 
 import numpy as np
 from numba import njit, prange
-from numba.extending import intrinsic
 
 from ._gemm import KC, SERIAL, _pack_a, gemm_strided
 from ._jit import JIT
@@ -79,7 +78,6 @@ from .conv_slab import (
     fill_slab,
     geometry,
     share,
-    unit_signature,
 )
 
 __all__ = ["conv_backward_input", "conv_backward_weight", "conv_forward", "geometry", "mirror"]
@@ -225,18 +223,7 @@ def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
     keep(runs)
 
 
-_FORWARD_UNIT = share(_forward_unit, 4)
-
-
-@intrinsic
-def forward_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
-    """``_forward_unit``, compiled once for all callers."""
-    emit = _FORWARD_UNIT[x.dtype]
-
-    def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
-
-    return unit_signature(x.dtype), codegen
+forward_unit = share(_forward_unit, 4)
 
 
 @njit(parallel=True, **JIT)

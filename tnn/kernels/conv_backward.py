@@ -2,7 +2,6 @@
 
 import numpy as np
 from numba import njit, prange
-from numba.extending import intrinsic
 
 from ._gemm import KC, SERIAL, _pack_b, gemm_strided
 from ._jit import JIT
@@ -58,7 +57,6 @@ from .conv_slab import (
     empty_slab,
     fill_slab,
     share,
-    unit_signature,
 )
 
 # ---------------------------------------------------------------- gradient of the input
@@ -171,18 +169,7 @@ def _pack_unit(w, packed, geo, unit):
                     store(out, r, load(line, places[lo + r]))
 
 
-_INPUT_UNIT = share(_input_unit, 6)
-
-
-@intrinsic
-def input_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
-    """``_input_unit``, compiled once for all callers."""
-    emit = _INPUT_UNIT[x.dtype]
-
-    def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
-
-    return unit_signature(x.dtype), codegen
+input_unit = share(_input_unit, 6)
 
 
 @njit(parallel=True, **JIT)
@@ -312,18 +299,7 @@ def _weight_unit(x, dy, unused, total, geo, offsets, mode, unit):
     keep(runs)
 
 
-_WEIGHT_UNIT = share(_weight_unit, 8)
-
-
-@intrinsic
-def weight_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
-    """``_weight_unit``, compiled once for all callers."""
-    emit = _WEIGHT_UNIT[x.dtype]
-
-    def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
-
-    return unit_signature(x.dtype), codegen
+weight_unit = share(_weight_unit, 8)
 
 
 @njit(parallel=True, **JIT)

@@ -14,7 +14,6 @@ import functools
 
 import numpy as np
 from numba import njit, prange
-from numba.extending import intrinsic
 
 from ._gemm import KC, SERIAL
 from ._jit import JIT
@@ -64,9 +63,9 @@ from .conv_slab import (
     W,
     _part,
     _work,
+    ceil_div,
     fill_slab,
     share,
-    unit_signature,
 )
 
 # Elements of a slab that a unit aims at, and output positions.
@@ -79,10 +78,6 @@ PLANE, WEIGHTS = 96, 1 << 17
 
 # Numbers of the geometry that differ from conv_slab's; the pieces of a row follow.
 IMAGES, SETS, CHUNKS, BLOCKS, PIECES, FIRST = range(28, 34)
-
-
-def _ceil(a, b):
-    return -(-a // b)
 
 
 def _pieces(ow, w, kw, sw, dw, pw, images, padded):
@@ -102,7 +97,7 @@ def _pieces(ow, w, kw, sw, dw, pw, images, padded):
     out = []
     for lo, hi, first, last in runs:
         count, start = (hi - lo) * images, lo * images
-        tiles = _ceil(count, MR)
+        tiles = ceil_div(count, MR)
         for t in range(tiles):
             a, b = count * t // tiles, count * (t + 1) // tiles
             out += [start + a, b - a, first, last]
@@ -118,7 +113,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     if min(batch, channels, od, oh, ow) < 1 or max(max(padding), -min(padding)) > 1 << 20:
         return None
     work = batch * cout * channels * taps * od * oh * ow
-    lanes = _ceil(couts, VL32) * VL32
+    lanes = ceil_div(couts, VL32) * VL32
     # Lanes without a channel are lost; panels are lost too, the more the fewer channels share them.
     depth, least = channels * taps, SHALLOW if taps > 2 else DEPTH
     if depth < least or work < SERIAL // 4 or couts < 0.74 * lanes and (couts < 5 or depth < 300):
@@ -132,7 +127,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         d, h, w, od, oh, ow = 1, 1, d * h * w, 1, 1, od * oh * ow
     many = d == od == kd == 1 and pd == 0 and sw == 1 and batch >= 7 and min(padding) >= 0
     many = many and oh * ow <= (100 if taps > 1 else 2 * MR)
-    images = _ceil(batch, _ceil(batch, 16)) if many else 1
+    images = ceil_div(batch, ceil_div(batch, 16)) if many else 1
     wq = ow + (kw - 1) * dw // sw
     across = sw * wq
     lines = od if od > 1 else oh
@@ -146,20 +141,20 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         step, halo = (sd, (kd - 1) * dd) if od > 1 else (sh, (kh - 1) * dh)
         per_line = ow * (oh if od > 1 else 1)
         fit = max(1, min((4 * SLAB // thick - halo) // step, POSITIONS // per_line))
-        fit = max(fit, min(lines, _ceil(halo, step)))
-        rows = _ceil(lines, _ceil(lines, min(lines, fit)))
-        parts = _ceil(lines, rows)
+        fit = max(fit, min(lines, ceil_div(halo, step)))
+        rows = ceil_div(lines, ceil_div(lines, min(lines, fit)))
+        parts = ceil_div(lines, rows)
         slab_d, slab_h = (rows - 1) * sd + (kd - 1) * dd + 1 if od > 1 else (kd - 1) * dd + 1, full_h
         if od == 1:
             slab_h = (rows - 1) * sh + (kh - 1) * dh + 1
         plane = slab_d * slab_h * across
     # An odd number of lines: channels do not meet in the same set of the first-level cache.
-    plane = _ceil(plane, VL32) * VL32
+    plane = ceil_div(plane, VL32) * VL32
     plane += VL32 if plane // VL32 % 2 == 0 else 0
-    sets = _ceil(batch, images)
-    panels = _ceil(couts, VL32 * NV)
-    chunks = min(panels, _ceil(UNITS, sets * groups * parts)) if work // UNITS >= SERIAL // 4 else 1
-    blocks = _ceil(channels, max(1, KC // taps))
+    sets = ceil_div(batch, images)
+    panels = ceil_div(couts, VL32 * NV)
+    chunks = min(panels, ceil_div(UNITS, sets * groups * parts)) if work // UNITS >= SERIAL // 4 else 1
+    blocks = ceil_div(channels, max(1, KC // taps))
     pieces = _pieces(ow, w, kw, sw, dw, pw, images, not many)
     numbers = (
         batch, cin, d, h, w, cout, od, oh, ow, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw, groups,
@@ -346,18 +341,7 @@ def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
     keep(buffer)
 
 
-_FORWARD_UNIT = share(_forward_unit, 12)
-
-
-@intrinsic
-def forward_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
-    """``_forward_unit``, compiled once for all callers."""
-    emit = _FORWARD_UNIT[x.dtype]
-
-    def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
-
-    return unit_signature(x.dtype), codegen
+forward_unit = share(_forward_unit, 12)
 
 
 @njit(parallel=True, **JIT)

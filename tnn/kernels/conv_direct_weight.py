@@ -15,7 +15,6 @@ import functools
 
 import numpy as np
 from numba import njit, prange
-from numba.extending import intrinsic
 
 from ._gemm import SERIAL
 from ._jit import JIT
@@ -59,8 +58,8 @@ from .conv_slab import (
     H,
     W,
     _work,
+    ceil_div,
     share,
-    unit_signature,
 )
 
 # Steps of a sum for one tile: the rows of dy and the lines of x share the first-level cache.
@@ -72,10 +71,6 @@ ALL_SUMS = 1 << 20
 IMAGES, LINES, BLOCKS_ROWS, PARTS, CHUNKS_CIN, CHUNKS_COUT, SLAB_D, SLAB_H = range(22, 30)
 
 
-def _ceil(a, b):
-    return -(-a // b)
-
-
 @functools.lru_cache(4096)
 def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, groups):
     """The numbers that the kernel needs, or None if it is not the right one; arguments as ``conv_slab.geometry``'s."""
@@ -85,25 +80,25 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     if min(batch, channels, od, oh, ow) < 1:
         return None
     work = batch * cout * channels * taps * od * oh * ow
-    tiles = _ceil(channels, MR)
-    if channels < min(8, MR) or couts < 0.74 * _ceil(couts, VL32) * VL32 or work < SERIAL // 4:
+    tiles = ceil_div(channels, MR)
+    if channels < min(8, MR) or couts < 0.74 * ceil_div(couts, VL32) * VL32 or work < SERIAL // 4:
         return None
     if taps == 1 and max(stride) == 1 and size == out and max(padding) == 0:
         # Rows of any length: as long as a block.
         d, h, w, od, oh, ow = 1, 1, d * h * w, 1, 1, od * oh * ow
         if ow > STEPS:
-            lines = next(n for n in range(_ceil(ow, STEPS), 0, -1) if ow % n == 0)
+            lines = next(n for n in range(ceil_div(ow, STEPS), 0, -1) if ow % n == 0)
             h, w, oh, ow = lines, w // lines, lines, ow // lines
     if ow > 4 * STEPS:
         return None
     images = min(batch, max(1, STEPS // (oh * ow))) if od == 1 else 1
-    images = _ceil(batch, _ceil(batch, images))
+    images = ceil_div(batch, ceil_div(batch, images))
     lines = oh if images > 1 else min(oh, max(1, STEPS // ow))
-    lines = _ceil(oh, _ceil(oh, lines))
-    rows = _ceil(oh, lines)
+    lines = ceil_div(oh, ceil_div(oh, lines))
+    rows = ceil_div(oh, lines)
     slab_d, slab_h = min(d, (kd - 1) * dd + 1), min(h, (lines - 1) * sh + (kh - 1) * dh + 1)
-    panels = _ceil(couts, VL32 * NV)
-    items = _ceil(batch, images) * od * rows
+    panels = ceil_div(couts, VL32 * NV)
+    items = ceil_div(batch, images) * od * rows
     parts = chunks_cin = chunks_cout = 1
     if work // UNITS >= SERIAL // 4:
         # Parts of the batch where the sums are small; else chunks of channels, each of which turns the other's arrays.
@@ -116,7 +111,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
                 chunks_cin = min(tiles, 2 * chunks_cin)
             else:
                 break
-        parts = min(most, _ceil(UNITS, groups * chunks_cin * chunks_cout))
+        parts = min(most, ceil_div(UNITS, groups * chunks_cin * chunks_cout))
     numbers = (
         batch, cin, d, h, w, cout, od, oh, ow, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw, groups,
         images, lines, rows, parts, chunks_cin, chunks_cout, slab_d, slab_h,
@@ -271,18 +266,7 @@ def _weight_unit(x, dy, unused, total, geo, offsets, mode, unit):
     keep(buffer)
 
 
-_WEIGHT_UNIT = share(_weight_unit, 14)
-
-
-@intrinsic
-def weight_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
-    """``_weight_unit``, compiled once for all callers."""
-    emit = _WEIGHT_UNIT[x.dtype]
-
-    def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
-
-    return unit_signature(x.dtype), codegen
+weight_unit = share(_weight_unit, 14)
 
 
 @njit(**JIT)

@@ -18,15 +18,11 @@ from ._gemm import SERIAL
 from ._jit import JIT
 from ._simd import MR, VECTOR_BYTES, VL32, keep, load, number, ptr, scratch, shift, store, vector_len
 from ._simd_groups import SHARED, gather_in, group_tile, spread_out, zip_rows
-from .conv_slab import BATCH, CIN, COUT, DH, DW, GROUPS, KH, KW, OH, OW, PH, PW, SH, SW, UNITS, H, W
+from .conv_slab import BATCH, CIN, COUT, DH, DW, GROUPS, KH, KW, OH, OW, PH, PW, SH, SW, UNITS, H, W, ceil_div
 
 # Output positions of a unit, and elements of its slab, that are aimed at.
 POSITIONS, SLAB = 512, 1 << 15
 ROWS, ACROSS, PARTS, PARTS_WEIGHT = range(22, 26)
-
-
-def _ceil(a, b):
-    return -(-a // b)
 
 
 @functools.lru_cache(4096)
@@ -46,10 +42,10 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     fit = min(POSITIONS // ow, SLAB // (VL32 // couts * channels * across) - halo)
     fit = max(fit // stride[1] if stride[1] > 1 else fit, 1)
     fit = max(fit, min(oh, halo // stride[1]))
-    rows = _ceil(oh, _ceil(oh, min(oh, fit)))
-    parts = _ceil(oh, rows)
+    rows = ceil_div(oh, ceil_div(oh, min(oh, fit)))
+    parts = ceil_div(oh, rows)
     items = batch * parts
-    parts_weight = max(1, min(items, _ceil(UNITS, groups * couts // VL32))) if work // UNITS >= SERIAL // 4 else 1
+    parts_weight = max(1, min(items, ceil_div(UNITS, groups * couts // VL32))) if work // UNITS >= SERIAL // 4 else 1
     numbers = (
         batch, cin, d, h, w, cout, od, oh, ow, kd, kh, kw, *stride, *dilation, *padding, groups,
         rows, across, parts, parts_weight,

@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 from numba import njit, types
+from numba.extending import intrinsic
 
 from ._gemm import HALF_WORK, SERIAL
 from ._jit import JIT
@@ -38,7 +39,8 @@ _NAMES = (
 ) = range(len(_NAMES))  # fmt: skip
 
 
-def _ceil(a, b):
+def ceil_div(a, b):
+    """a / b, rounded up."""
     return -(-a // b)
 
 
@@ -59,12 +61,12 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     thick = across * max(1, channels) * (full_h if od > 1 else 1)
     fit = max(1, (SLAB // max(1, thick) - halo) // (sd if od > 1 else sh))
     work = max(1, batch * cout * channels * kd * kh * kw * od * oh * ow)
-    wanted = _ceil(UNITS if work // UNITS >= SERIAL else 2, batch * groups) if work >= 2 * HALF_WORK else 1
+    wanted = ceil_div(UNITS if work // UNITS >= SERIAL else 2, batch * groups) if work >= 2 * HALF_WORK else 1
     if od * oh * ow <= FEW:
         wanted, fit = 1, lines
-    fit = max(fit, _ceil(6 * NR32, max(1, ow * (oh if od > 1 else 1))))
-    rows = max(1, min(lines, max(fit, _ceil(2 * halo + 1, sd if od > 1 else sh)), _ceil(lines, wanted)))
-    rows = _ceil(lines, _ceil(lines, rows))
+    fit = max(fit, ceil_div(6 * NR32, max(1, ow * (oh if od > 1 else 1))))
+    rows = max(1, min(lines, max(fit, ceil_div(2 * halo + 1, sd if od > 1 else sh)), ceil_div(lines, wanted)))
+    rows = ceil_div(lines, ceil_div(lines, rows))
     if od > 1:
         slab_d, slab_h = (rows - 1) * sd + (kd - 1) * dd + 1, full_h
     else:
@@ -73,27 +75,27 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     plane = slab_d * slab_h * across
     images = 1
     if od * oh * ow <= FEW and channels:
-        images = max(1, min(batch, _ceil(FEW, max(1, od * oh * ow)), 3 * SLAB // (plane * channels)))
-        images = _ceil(batch, _ceil(batch, images)) if batch else 1
-    units_images = _ceil(batch, images)
-    units = max(1, units_images * groups * _ceil(lines, rows))
-    tiles = _ceil(cout // groups, MR)
-    units_cout = max(1, min(_ceil(UNITS, units), tiles // 9)) if work // UNITS >= SERIAL else 1
+        images = max(1, min(batch, ceil_div(FEW, max(1, od * oh * ow)), 3 * SLAB // (plane * channels)))
+        images = ceil_div(batch, ceil_div(batch, images)) if batch else 1
+    units_images = ceil_div(batch, images)
+    units = max(1, units_images * groups * ceil_div(lines, rows))
+    tiles = ceil_div(cout // groups, MR)
+    units_cout = max(1, min(ceil_div(UNITS, units), tiles // 9)) if work // UNITS >= SERIAL else 1
     # Input and weight gradient: a unit has some channels.
     plane = full_d * full_h * across
     taps = kd * kh * kw
-    some = max(1, min(channels, max(SLAB // max(1, plane), _ceil(4 * MR, taps))))
+    some = max(1, min(channels, max(SLAB // max(1, plane), ceil_div(4 * MR, taps))))
     if work // UNITS >= SERIAL:
-        some = max(min(some, _ceil(2 * MR, taps)), min(some, _ceil(channels, _ceil(UNITS, batch * groups))))
-    some = min(some, max(_ceil(2 * MR, taps), SLAB // max(1, taps * (cout // groups))))
-    some = _ceil(channels, _ceil(channels, some)) if channels else 1
-    units_channels = _ceil(channels, some)
+        some = max(min(some, ceil_div(2 * MR, taps)), min(some, ceil_div(channels, ceil_div(UNITS, batch * groups))))
+    some = min(some, max(ceil_div(2 * MR, taps), SLAB // max(1, taps * (cout // groups))))
+    some = ceil_div(channels, ceil_div(channels, some)) if channels else 1
+    units_channels = ceil_div(channels, some)
     # Weight gradient: sums over parts of the batch where channels alone give too few units.
-    items = batch * _ceil(lines, rows)
+    items = batch * ceil_div(lines, rows)
     parts = min(items, max(1, 8 // max(1, groups * units_channels))) if work // 8 >= SERIAL else 1
     numbers = (
         batch, cin, d, h, w, cout, od, oh, ow, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw, groups,
-        rows, slab_d, slab_h, wq, slab_d * slab_h * across, _ceil(lines, rows), some, units_channels, max(1, parts),
+        rows, slab_d, slab_h, wq, slab_d * slab_h * across, ceil_div(lines, rows), some, units_channels, max(1, parts),
         images, units_images, units_cout,
     )  # fmt: skip
     return np.array(numbers, np.intp)
@@ -266,6 +268,18 @@ def unit_signature(real):
 
 
 def share(function, slot):
-    """Entries of the table of shared code for a unit of work: it would be compiled three times in its kernel."""
+    """A unit of work as an intrinsic that any kernel may call, compiled once for all its calls: it would be compiled
+    three times in its kernel. ``slot`` and the next one are places in the table of shared code."""
     pairs = enumerate((types.float32, types.float64), slot)
-    return {real: shared_code(number, function, unit_signature(real)) for number, real in pairs}
+    emits = {real: shared_code(number, function, unit_signature(real)) for number, real in pairs}
+
+    @intrinsic
+    def shared(typingctx, x, w, bias, y, geo, offsets, mode, unit):
+        emit = emits[x.dtype]
+
+        def codegen(context, builder, sig, args):
+            return emit(context, builder, args)
+
+        return unit_signature(x.dtype), codegen
+
+    return shared

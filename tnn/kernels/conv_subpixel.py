@@ -18,7 +18,6 @@ import math
 
 import numpy as np
 from numba import njit, prange
-from numba.extending import intrinsic
 
 from ._gemm import KC, SERIAL
 from ._jit import JIT
@@ -57,9 +56,9 @@ from .conv_slab import (
     D,
     H,
     W,
+    ceil_div,
     fill_slab,
     share,
-    unit_signature,
 )
 
 # The geometry is that of a convolution of dy with stride 1, as far as the slab is concerned: CIN are dy's channels and
@@ -70,10 +69,6 @@ ROWS, SPAN_D, SLAB_H, WQ, SLAB_SIZE, PARTS, CHUNKS, BLOCKS, SPAN_H, SD, SH, SW, 
 # the last of them reads, from the phase's own position on.
 TABLE = JUMPS + 6
 TAP, COUNT, LOW = range(3)
-
-
-def _ceil(a, b):
-    return -(-a // b)
 
 
 def _phases(kernel, stride, dilation, pad):
@@ -96,7 +91,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         return None
     work = batch * cout * couts * taps * out[0] * out[1] * out[2]
     phases = [_phases(*numbers) for numbers in zip(kernel, stride, dilation, padding, strict=True)]
-    lanes = _ceil(couts, VL32) * VL32
+    lanes = ceil_div(couts, VL32) * VL32
     # As in conv_direct.
     if channels * taps < SHALLOW * strides or work < SERIAL // 4 or couts < 0.74 * lanes:
         return None
@@ -106,23 +101,23 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         low.append(min(0, *(a for a, _ in some)))
         high.append(max(0, *(b for _, b in some)))
     span = [b - a for a, b in zip(low, high, strict=True)]
-    across = _ceil(size[2], stride[2]) + span[2]
+    across = ceil_div(size[2], stride[2]) + span[2]
     (d, h, w), (sd, sh, _) = size, stride
     # Rows are counted in steps of the stride: all phases of some.
-    lines, step, halo = (_ceil(d, sd), sd, span[0]) if d > 1 else (_ceil(h, sh), sh, span[1])
-    full_h = _ceil(h, sh) + span[1]
+    lines, step, halo = (ceil_div(d, sd), sd, span[0]) if d > 1 else (ceil_div(h, sh), sh, span[1])
+    full_h = ceil_div(h, sh) + span[1]
     thick = across * channels * (full_h if d > 1 else 1)
     per_line = step * w * (h if d > 1 else 1)
     fit = max(1, min(4 * SLAB // thick - halo, POSITIONS // per_line))
     fit = max(fit, min(lines, halo))
-    rows = _ceil(lines, _ceil(lines, min(lines, fit)))
-    parts = _ceil(lines, rows)
+    rows = ceil_div(lines, ceil_div(lines, min(lines, fit)))
+    parts = ceil_div(lines, rows)
     slab_d, slab_h = (rows + halo, full_h) if d > 1 else (1 + span[0], rows + halo)
-    plane = _ceil(slab_d * slab_h * across, VL32) * VL32
+    plane = ceil_div(slab_d * slab_h * across, VL32) * VL32
     plane += VL32 if plane // VL32 % 2 == 0 else 0
-    panels = _ceil(couts, VL32 * NV)
-    chunks = min(panels, _ceil(UNITS, batch * groups * parts)) if work // UNITS >= SERIAL // 4 else 1
-    blocks = _ceil(channels, max(1, KC * strides // taps))
+    panels = ceil_div(couts, VL32 * NV)
+    chunks = min(panels, ceil_div(UNITS, batch * groups * parts)) if work // UNITS >= SERIAL // 4 else 1
+    blocks = ceil_div(channels, max(1, KC * strides // taps))
     numbers = (
         batch, cout, *out, cin, *size, *kernel, 1, 1, 1, 1, 1, 1, *(-a for a in low), groups,
         rows, span[0], slab_h, across, plane, parts, chunks, blocks, span[1], *stride,
@@ -298,18 +293,7 @@ def _input_unit(dy, w, bias, dx, geo, steps, with_bias, unit):
     keep(buffer)
 
 
-_INPUT_UNIT = share(_input_unit, 16)
-
-
-@intrinsic
-def input_unit(typingctx, x, w, bias, y, geo, offsets, mode, unit):
-    """``_input_unit``, compiled once for all callers."""
-    emit = _INPUT_UNIT[x.dtype]
-
-    def codegen(context, builder, sig, args):
-        return emit(context, builder, args)
-
-    return unit_signature(x.dtype), codegen
+input_unit = share(_input_unit, 16)
 
 
 @njit(parallel=True, **JIT)

@@ -23,20 +23,32 @@ from ._gemm import SERIAL
 from ._jit import JIT
 from ._simd import MR, NV, VL32, keep, number, ptr, scratch, shift, tile, turn_exact, vector_len
 from ._simd_winograd import winograd_input, winograd_kernel, winograd_output
-from .conv_slab import BATCH, CIN, COUT, GROUPS, OH, OW, PH, SLAB_H, SLAB_SIZE, UNITS, UNITS_ROWS, H, W, fill_slab
+from .conv_slab import (
+    BATCH,
+    CIN,
+    COUT,
+    GROUPS,
+    OH,
+    OW,
+    PH,
+    SLAB_H,
+    SLAB_SIZE,
+    UNITS,
+    UNITS_ROWS,
+    H,
+    W,
+    ceil_div,
+    fill_slab,
+)
 
 # Elements of the tiles and sums of a unit that are aimed at, and those that its tiles have at most: three quarters of a
 # second-level cache of 1 MiB, and all of it. (64 channels of 56 x 56, two threads: 4.8 ms, with all of it 5.1.)
 WANTED, MOST = 3 << 16, 1 << 18
-# Elements of all transformed weights above which no thread reads all of them. Where two cores do not share a last-level
-# cache, reading what the other one wrote takes so long that 1 image of 256 channels, 14 x 14, took 2.5 ms, and 1.0 so;
-# 8 of 512 channels, 7 x 7, 10.8 and 7.7. Where they share it, 1.0 and 0.82, 6.5 and 6.5.
+# Elements of all transformed weights above which no thread reads all of them. At times two cores seem not to share a
+# last-level cache, and reading what the other one wrote takes so long that 1 image of 256 channels, 14 x 14, took
+# 2.5 ms, and 1.0 so; 8 of 512 channels, 7 x 7, 10.8 and 7.7. At others 1.0 and 0.82, 6.5 and 6.5.
 OWN = 1 << 18
 CHUNKS, PITCH = 28, 29
-
-
-def _ceil(a, b):
-    return -(-a // b)
 
 
 def _inside(size, out, padding):
@@ -55,8 +67,8 @@ def _cut(lines, across, most):
     """Lines of tiles in a unit: of those that fit, the number that wastes the fewest lanes; 4 units or more, if so."""
 
     def loss(rows):
-        units = _ceil(lines, rows)
-        return _ceil(rows * across, VL32) * units * (1 if units >= 4 else 1.1), -rows
+        units = ceil_div(lines, rows)
+        return ceil_div(rows * across, VL32) * units * (1 if units >= 4 else 1.1), -rows
 
     return min(range(1, max(1, min(lines, most // across)) + 1), key=loss)
 
@@ -70,16 +82,16 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         return None
     if min(batch, channels, oh, ow) < 1 or max(padding) > 2:
         return None
-    across, lines = _ceil(ow, 2), _ceil(oh, 2)
+    across, lines = ceil_div(ow, 2), ceil_div(oh, 2)
     rows = _cut(batch * lines, across, max(2 * VL32, WANTED // (16 * (channels + MR))))
-    pitch = _ceil(rows * across, VL32) * VL32
-    parts = _ceil(batch * lines, rows)
+    pitch = ceil_div(rows * across, VL32) * VL32
+    parts = ceil_div(batch * lines, rows)
     work = batch * oh * ow * channels * couts * groups * 9
     if 16 * channels * pitch > MOST or work < SERIAL:
         return None
-    chunks = min(_ceil(couts, MR), max(2 if 16 * channels * couts > OWN else 1, _ceil(UNITS, parts * groups)))
+    chunks = min(ceil_div(couts, MR), max(2 if 16 * channels * couts > OWN else 1, ceil_div(UNITS, parts * groups)))
     inside = _inside(h, oh, ph) * _inside(w, ow, pw)
-    runs = batch * lines * _ceil(across, VL32)
+    runs = batch * lines * ceil_div(across, VL32)
     if _gain(channels, couts, batch * oh * ow, inside, parts * pitch / VL32, runs, chunks) < 1:
         return None
     wq, slab_h = across + 1, 2 * min(rows, lines) + 2

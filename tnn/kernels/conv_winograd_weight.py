@@ -20,17 +20,13 @@ from ._jit import JIT
 from ._simd import MR, NV, VL32, keep, number, ptr, scratch, shift, store, tile, turn_exact, vector_len
 from ._simd_winograd import winograd_gradient, winograd_input, winograd_taps
 from .conv_direct_weight import ALL_SUMS, _combine
-from .conv_slab import BATCH, CIN, COUT, GROUPS, OH, OW, PH, PW, ROWS, UNITS, H, W
+from .conv_slab import BATCH, CIN, COUT, GROUPS, OH, OW, PH, PW, ROWS, UNITS, H, W, ceil_div
 from .conv_winograd import _inside
 
 # Channels of each side in a unit, and elements of its transformed tiles: with the sums, 640 KiB in float32.
 CHANNELS = 64
 WANTED = 3 << 15
 PARTS, INS, OUTS = range(23, 26)
-
-
-def _ceil(a, b):
-    return -(-a // b)
 
 
 def _gain(channels, couts, positions, inside, tiles, ins, outs, parts):
@@ -49,18 +45,18 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         return None
     if min(batch, channels, oh, ow) < 1 or max(padding) > 2:
         return None
-    across, lines = _ceil(ow, 2), _ceil(oh, 2)
-    ins, outs = _ceil(channels, CHANNELS), _ceil(couts, CHANNELS)
-    wide = (_ceil(_ceil(channels, VL32), ins) + _ceil(_ceil(couts, VL32), outs)) * VL32
+    across, lines = ceil_div(ow, 2), ceil_div(oh, 2)
+    ins, outs = ceil_div(channels, CHANNELS), ceil_div(couts, CHANNELS)
+    wide = (ceil_div(ceil_div(channels, VL32), ins) + ceil_div(ceil_div(couts, VL32), outs)) * VL32
     most = WANTED // (16 * wide * across)
     work = batch * oh * ow * channels * couts * groups * 9
     if most < 1 or work < SERIAL:
         return None
-    parts = min(_ceil(UNITS, groups * ins * outs), max(1, ALL_SUMS // (cout * channels * 9)), batch * lines)
+    parts = min(ceil_div(UNITS, groups * ins * outs), max(1, ALL_SUMS // (cout * channels * 9)), batch * lines)
     inside = _inside(h, oh, ph) * _inside(w, ow, pw)
     if _gain(channels, couts, batch * oh * ow, inside, batch * lines * across, ins, outs, parts) < 1.1:
         return None
-    rows = min(most, _ceil(batch * lines, parts))
+    rows = min(most, ceil_div(batch * lines, parts))
     numbers = (
         batch, cin, d, h, w, cout, od, oh, ow, 1, 3, 3, 1, 1, 1, 1, 1, 1, pd, ph, pw, groups,
         rows, parts, ins, outs,

@@ -27,10 +27,10 @@ from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32, in_float64
 
 
-def _first(modules, name, numbers, otherwise):
+def _first(modules, name, numbers, otherwise=None, geometry="geometry"):
     """The kernel of this name from the first module that takes these numbers, with its geometry."""
     for module in modules:
-        if (geo := module.geometry(*numbers)) is not None:
+        if (geo := getattr(module, geometry)(*numbers)) is not None:
             return getattr(module, name), geo
     return otherwise
 
@@ -59,14 +59,8 @@ class Plan:
         self.weight = _first(weights, "conv_backward_weight", numbers, (own[1], self.geo))
         self.input = _first((subpixel,), "conv_backward_input", numbers, (own[2], self.geo))
         # The input gradient as a convolution, if there is one.
-        self.mirror = None
-        if (geo := grouped.mirror(*numbers)) is not None:
-            self.mirror = (grouped.conv_forward, geo)
-        elif (geo := winograd.mirror(*numbers)) is not None:
-            self.mirror = (winograd.conv_forward, geo)
-        elif (geo := direct.mirror(*numbers)) is not None:
-            self.mirror = (direct.conv_forward, geo)
-        elif self.kernels is kernels or depthwise.mirrors(self.geo):
+        self.mirror = _first((grouped, winograd, direct), "conv_forward", numbers, geometry="mirror")
+        if self.mirror is None and (self.kernels is kernels or depthwise.mirrors(self.geo)):
             geo = kernels.mirror(*numbers)
             if geo is not None and (self.kernels is not lanes or lanes.suits(geo)):
                 self.mirror = (self.kernels.conv_forward, geo)
