@@ -18,6 +18,7 @@ def is_available():
 
 
 is_gloo_available = is_initialized = is_mpi_available = is_nccl_available = is_available
+# The second as a program asks in which every "torch" has been replaced.
 is_torchelastic_launched = is_tnnelastic_launched = is_available
 
 
