@@ -95,6 +95,49 @@ layer("dropout 512x1024", "dropout", lambda lib: lib.nn.Dropout(0.1), (512, 1024
 layer("dropout 8", "dropout", lambda lib: lib.nn.Dropout(0.1), (8,))
 layer("dropout2d 16x64x32x32", "dropout", lambda lib: lib.nn.Dropout2d(0.1), (16, 64, 32, 32))
 
+# In place; each leaves numbers that the next run can work on.
+for name, change, shapes in (
+    ("add_", lambda x, y: x.add_(y), ((512, 1024), (512, 1024))),
+    ("mul_ number", lambda x: x.mul_(1.0), ((512, 1024),)),
+    ("sub_ row", lambda x, y: x.sub_(y), ((512, 1024), (1024,))),
+    ("addcmul_", lambda x, y, z: x.addcmul_(y, z, value=0.5), ((512, 1024),) * 3),
+    ("lerp_", lambda x, y: x.lerp_(y, 0.1), ((512, 1024), (512, 1024))),
+    ("clamp_", lambda x: x.clamp_(-1, 1), ((512, 1024),)),
+    ("zero_", lambda x: x.zero_(), ((512, 1024),)),
+    ("fill_", lambda x: x.fill_(2.0), ((512, 1024),)),
+    ("copy_ transposed", lambda x, y: x.copy_(y.t()), ((1024, 1024), (1024, 1024))),
+    ("slice mul_", lambda x: x[:, 1:].mul_(1.0), ((512, 1024),)),
+    ("add_", lambda x, y: x.add_(y), ((8,), (8,))),
+    ("lerp_", lambda x, y: x.lerp_(y, 0.1), ((8,), (8,))),
+):
+    only(f"{name} " + "x".join(map(str, shapes[0])), "pointwise", lambda lib, change=change: change, *shapes)
+for name, function, shapes in (
+    ("pow 2", lambda x: x**2, ((512, 1024),)),
+    ("fmod", lambda x, y: x.fmod(y), ((512, 1024), (512, 1024))),
+    ("remainder number", lambda x: x % 2.0, ((512, 1024),)),
+    ("halves", lambda x: x[:, :512] * x[:, 512:], ((512, 1024),)),
+    ("nan_to_num", lambda x: x.nan_to_num(), ((512, 1024),)),
+    ("clamp", lambda x: x.clamp(-1, 1), ((512, 1024),)),
+):
+    layer(f"{name} " + "x".join(map(str, shapes[0])), "pointwise", lambda lib, function=function: function, *shapes)
+
+
+def whole(function, count=1, high=100):
+    """A function of one or two tensors of integers, 512 x 1024."""
+    return lambda lib: Given(function, *(lib.randint(0, high, (512, 1024)) for _ in range(count)))
+
+
+for name, function, count in (
+    ("add int64", lambda x, y: x + y, 2),
+    ("clamp int64", lambda x: x.clamp(10, 50), 1),
+    ("to float32 int64", lambda x: x.float(), 1),
+):
+    only(f"{name} 512x1024", "pointwise", whole(function, count), moves=(count * 2**22, 2**22))
+for kind in ("float16", "bfloat16"):
+    only(f"to {kind} 512x1024", "pointwise",
+         lambda lib, kind=kind: lambda x: x.to(getattr(lib, kind)), (512, 1024), moves=(2**21, 2**20))  # fmt: skip
+    only("add 512x1024", "pointwise", lambda lib: lib.add, (512, 1024), (512, 1024), dtype=kind)
+
 # -- normalization, pooling, convolution ---------------------------------------------------------------------------
 
 layer("layer_norm 512x1024", "normalization", lambda lib: lib.nn.LayerNorm(1024), (512, 1024))
@@ -341,6 +384,15 @@ layer("amax dim 1 512x1024", "reduction", lambda lib: lambda x: x.amax(1), (512,
 layer("cumsum 512x1024", "reduction", lambda lib: lambda x: x.cumsum(1), (512, 1024))
 only("argmax dim 1 512x1024", "reduction", lambda lib: lambda x: x.argmax(1), (512, 1024))
 
+layer("prod dim 1 512x1024", "reduction", lambda lib: lambda x: x.prod(1), (512, 1024))
+layer("logsumexp 512x1024", "reduction", lambda lib: lambda x: x.logsumexp(1), (512, 1024))
+layer("cumprod 512x1024", "reduction", lambda lib: lambda x: x.cumprod(1), (512, 1024))
+layer("expand 3x512x1024", "reduction", lambda lib: lambda x: x.expand(3, 512, 1024).contiguous(), (512, 1024))
+only("cummax 512x1024", "reduction", lambda lib: lambda x: x.cummax(1), (512, 1024), moves=(2**21, 3 * 2**21))
+only("any 512x1024", "reduction", lambda lib: Given(lambda m: m.any(1), lib.randn(512, 1024) > 9), moves=(2**19, 512))
+only("unique 524288", "reduction", whole(lambda x: x.unique()), moves=(2**22, 800))
+only("bincount 524288", "reduction", whole(lambda x: x.reshape(-1).bincount()), moves=(2**22, 800))
+
 PICKED = 2048 * 512 * 4
 layer("index_select 4096x512 2048", "indexing",
       lambda lib: Given(lambda x, i: x.index_select(0, i), lib.randint(0, 4096, (2048,))), (4096, 512),
@@ -354,6 +406,32 @@ layer("gather 512x1024 512x256", "indexing",
 layer("x[i] 4096x512 2048", "indexing", lambda lib: Given(lambda x, i: x[i], lib.randint(0, 4096, (2048,))),
       (4096, 512), moves=(PICKED, PICKED), both_moves=(3 * PICKED, PICKED + 4 * PICKED))  # fmt: skip
 layer("x[2:6] 8", "indexing", lambda lib: lambda x: x[2:6], (8,))
+for name, change in (
+    ("index_add_", lambda x, s, i: x.index_add_(0, i, s)),
+    ("index_copy_", lambda x, s, i: x.index_copy_(0, i, s)),
+    ("index_fill_", lambda x, s, i: x.index_fill_(0, i, 1.0)),
+    ("x[i] = y", lambda x, s, i: x.__setitem__(i, s)),
+):
+    only(f"{name} 4096x512 2048", "indexing",
+         lambda lib, change=change: Given(change, lib.randint(0, 4096, (2048,))),
+         (4096, 512), (2048, 512), moves=(2 * PICKED, PICKED))  # fmt: skip
+for name, change in (
+    ("scatter_", lambda x, s, i: x.scatter_(1, i, s)),
+    ("scatter_ number", lambda x, s, i: x.scatter_(1, i, 1.0)),
+    ("scatter_add_", lambda x, s, i: x.scatter_add_(1, i, s)),
+):
+    only(f"{name} 512x1024 512x256", "indexing",
+         lambda lib, change=change: Given(change, lib.randint(0, 1024, (512, 256))),
+         (512, 1024), (512, 256))  # fmt: skip
+layer("scatter_add 512x1024 512x1024", "indexing",
+      lambda lib: Given(lambda x, s, i: x.scatter_add(1, i, s), lib.randint(0, 1024, (512, 1024))),
+      (512, 1024), (512, 1024))  # fmt: skip
+layer("x[:, i] 512x1024 256", "indexing", lambda lib: Given(lambda x, i: x[:, i], lib.randint(0, 1024, (256,))),
+      (512, 1024))  # fmt: skip
+layer("x[i, j] 512x1024 4096", "indexing",
+      lambda lib: Given(lambda x, i, j: x[i, j], lib.randint(0, 512, (4096,)), lib.randint(0, 1024, (4096,))),
+      (512, 1024), moves=(2**14, 2**14))  # fmt: skip
+only("x[2:6] = 0 8", "indexing", lambda lib: lambda x: x.__setitem__(slice(2, 6), 0.0), (8,), moves=(0, 16))
 layer("masked_fill 512x1024", "indexing",
       lambda lib: Given(lambda x, m: x.masked_fill(m, 0.0), lib.rand(512, 1024) < 0.5), (512, 1024))  # fmt: skip
 
@@ -365,6 +443,15 @@ layer("cat 2 x 512x1024", "shape", lambda lib: lambda x, y: lib.cat((x, y), 1), 
 layer("clone 2048x4096", "shape", lambda lib: lambda x: x.clone(), (2048, 4096))
 layer("reshape 8", "shape", lambda lib: lambda x: x.reshape(2, 4), (8,))
 layer("flip 512x1024", "shape", lambda lib: lambda x: x.flip(1), (512, 1024))
+
+for name, function in (
+    ("roll", lambda x: x.roll(1, 1)),
+    ("repeat", lambda x: x.repeat(2, 1)),
+    ("repeat_interleave", lambda x: x.repeat_interleave(2, 0)),
+    ("diff", lambda x: x.diff()),
+):
+    layer(f"{name} 512x1024", "shape", lambda lib, function=function: function, (512, 1024))
+only("stack 64 x 3x32x32", "shape", lambda lib: lambda *xs: lib.stack(xs), *[(3, 32, 32)] * 64)
 
 only("sort 512x1024", "sort", lambda lib: lambda x: x.sort(1), (512, 1024))
 only("sort 262144", "sort", lambda lib: lambda x: x.sort(), (262144,))
@@ -397,6 +484,16 @@ for lead, n, dtype in (
               lambda lib, n=n, solve=solve: positive(n)(lib, solve), (*lead, n, n), dtype=dtype,
               flops=(cubes + 2) * n**3 * prod(lead))  # fmt: skip
 
+for name, function in (
+    ("qr", lambda linalg, a, b: linalg.qr(a)),
+    ("svdvals", lambda linalg, a, b: linalg.svdvals(a)),
+    ("eigvalsh", lambda linalg, a, b: linalg.eigvalsh(a)),
+    ("lstsq", lambda linalg, a, b: linalg.lstsq(a, b)),
+):
+    only(f"{name} 64", "linalg", lambda lib, f=function: partial(f, lib.linalg), (64, 64), (64, 64), flops=2 * 64**3)
+only("matmul int64 128", "linalg", lambda lib: Given(lib.matmul, *lib.randint(0, 99, (2, 128, 128))),
+     flops=2 * 128**3)  # fmt: skip
+
 for name in ("zeros", "ones", "empty"):
     only(f"{name} 512x1024", "creation", lambda lib, name=name: lambda: getattr(lib, name)(512, 1024),
          moves=(0, 0 if name == "empty" else 512 * 1024 * 4))  # fmt: skip
@@ -408,6 +505,8 @@ for name in ("rand", "randn"):
 only("rand 8", "random", lambda lib: lambda: lib.rand(8))
 only("randn 512x1024 float64", "random", lambda lib: lambda: lib.randn(512, 1024, dtype=lib.float64))
 only("randint 524288", "random", lambda lib: lambda: lib.randint(0, 1000, (524288,)))
+only("bernoulli_ 512x1024", "random", lambda lib: lambda x: x.bernoulli_(0.5), (512, 1024), moves=(0, 2**21))
+only("multinomial 4 of 64x1024", "random", lambda lib: lambda x: lib.multinomial(x.abs(), 4), (64, 1024))
 only("randperm 65536", "random", lambda lib: lambda: lib.randperm(65536))
 
 # -- sequences -----------------------------------------------------------------------------------------------------
@@ -503,6 +602,9 @@ for name, states, options in (
     ("Adam", 2, {"lr": 0.01}),
     ("AdamW", 2, {"lr": 0.01}),
     ("RMSprop", 1, {"lr": 0.01}),
+    ("Adagrad", 1, {"lr": 0.01}),
+    ("Adadelta", 2, {}),
+    ("NAdam", 2, {"lr": 0.01}),
 ):
     title = f"{name} momentum" if "momentum" in options else name
     sizes = [(512, 512), (512,)] * 4

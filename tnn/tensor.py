@@ -15,6 +15,7 @@ from .autograd import engine, node
 from .autograd.grad_mode import mode
 from .autograd.node import Node, NodeHooks, RemovableHandle, Version
 from .autograd.view import ViewOf, rebase
+from .kernels._copy import assign
 from .kernels._pool import empty, zeros
 
 _new = object.__new__
@@ -509,7 +510,10 @@ class Tensor:
                 )
             result = result.to(self.dtype)
             new = result._data
-        np.copyto(mine, new)
+        if type(mine) is np.ndarray:
+            assign(mine, new)  # several threads for many elements
+        else:
+            np.copyto(mine, new)  # a copy that a recording sees
         self._bump()
         if mode.grad and (result._rg or self._rg):
             if self._base is not None and self._base.base is not self:

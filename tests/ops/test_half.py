@@ -204,3 +204,22 @@ def test_mixed_dtypes_that_fit():
     assert F.cross_entropy(logits.double(), shares.float()).dtype is T.float64
     assert F.rms_norm(T.ones(2, 3), (3,), T.ones(3, dtype=T.bfloat16)).dtype is T.float32
     assert F.rms_norm(T.ones(2, 3), (3,), T.ones(3, dtype=T.float64)).dtype is T.float32
+
+
+def test_float16_by_bits():
+    from tnn.ops.cast import convert
+
+    every = np.arange(65536, dtype=np.uint16).view(np.float16)
+    wide = convert(every, np.dtype(np.float32))
+    np.testing.assert_array_equal(wide, every.astype(np.float32))
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 1 << 32, 1 << 18, dtype=np.uint64).astype(np.uint32)
+    near = (rng.integers(0x38000000, 0x47900000, 1 << 18, dtype=np.int64)).astype(np.uint32)  # halves' own range
+    small = (rng.integers(0x32000000, 0x39000000, 1 << 16, dtype=np.int64)).astype(np.uint32)
+    x = np.concatenate([bits, near, near | np.uint32(1 << 31), small]).view(np.float32)
+    with np.errstate(all="ignore"):
+        expected = x.astype(np.float16)
+    got = convert(x, np.dtype(np.float16))
+    np.testing.assert_array_equal(got, expected)
+    kept = ~np.isnan(expected)
+    np.testing.assert_array_equal(got.view(np.uint16)[kept], expected.view(np.uint16)[kept])

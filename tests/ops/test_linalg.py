@@ -397,3 +397,17 @@ def test_what_has_no_factor_is_named():
     sign, logs = linalg.slogdet(singular)
     assert sign.item() == 0 and logs.item() == float("-inf") and linalg.det(singular).item() == 0
     assert np.isnan(linalg.inv(tnn.full((2, 2), float("nan"))).numpy()).all()
+
+
+def test_reflections_and_least_squares():
+    for m, n in ((6, 4), (5, 5), (9, 1)):
+        a = tnn.randn(2, m, n, dtype=tnn.float64)
+        q = tnn.linalg.householder_product(*tnn.geqrf(a))
+        np.testing.assert_allclose((q.mT @ q).numpy(), np.broadcast_to(np.eye(n), (2, n, n)), atol=1e-12)
+        np.testing.assert_allclose((q @ (q.mT @ a)).numpy(), a.numpy(), atol=1e-12)
+        b = tnn.randn(2, m, 3, dtype=tnn.float64)
+        for one, two in zip(tnn.linalg.lstsq(a, b).solution, zip(a, b, strict=True), strict=True):
+            np.testing.assert_allclose(one.numpy(), np.linalg.lstsq(*(t.numpy() for t in two), None)[0], atol=1e-10)
+        np.testing.assert_allclose(tnn.linalg.svdvals(a).numpy(), tnn.linalg.svd(a)[1].numpy(), atol=1e-12)
+        s = a.mT @ a
+        np.testing.assert_allclose(tnn.linalg.eigvalsh(s).numpy(), tnn.linalg.eigh(s)[0].numpy(), atol=1e-12)

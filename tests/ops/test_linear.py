@@ -200,3 +200,16 @@ def test_a_changed_operand_is_noticed():
     c.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [tnn.int64, tnn.int32], ids=str)
+def test_products_of_integers(dtype):
+    shapes = ((7, 9), (9, 5)), ((3, 7, 9), (9, 5)), ((2, 1, 4, 6), (3, 6, 2)), ((40, 70), (70, 90)), ((5,), (5, 3))
+    for a, b in shapes:
+        x, y = tnn.randint(-99, 99, a, dtype=dtype), tnn.randint(-99, 99, b, dtype=dtype)
+        np.testing.assert_array_equal((x @ y).numpy(), x.numpy() @ y.numpy())
+    x = tnn.randint(-99, 99, (6, 6), dtype=dtype)
+    np.testing.assert_array_equal((x.T @ x[:, ::2]).numpy(), x.numpy().T @ x.numpy()[:, ::2])
+    big = tnn.full((2, 2), tnn.iinfo(dtype).max, dtype=dtype)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal((big @ big).numpy(), big.numpy() @ big.numpy())

@@ -379,3 +379,61 @@ def test_numpys_arrays_beside_tensors():
             bad()
     with pytest.raises(RuntimeError, match="requires grad"):
         np.sin(t.requires_grad_())
+
+
+def positive(*shape, dtype):
+    return tnn.rand(*shape, dtype=dtype) + 0.5
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("dtype", [tnn.float32, tnn.float64], ids=str)
+def test_operands_with_gaps(dtype):
+    x = positive(40, 3, 64, dtype=dtype)
+    y = positive(80, 3, 128, dtype=dtype)
+    mask = tnn.rand(40, 3, 80) < 0.5
+    parts = lambda t: t[:40, :, :64], lambda t: t[::2, :, 64:], lambda t: t[:40, :1, 1:65], lambda t: t[0, :, :64]
+    for part in parts:
+        d = part(y).contiguous()
+        for first, second in ((x, part(y)), (part(y), x)):
+            for op in (tnn.add, tnn.mul, tnn.atan2, tnn.fmod, tnn.lt):
+                same(op(first, second), op(first.contiguous(), second.contiguous()))
+        same(tnn.exp(part(y)), tnn.exp(d))
+        same(part(y) * 2.0, d * 2.0)
+        same(tnn.addcmul(x, part(y), x), tnn.addcmul(x, d, x))
+        same(tnn.where(mask[..., 16:], part(y), x), tnn.where(mask[..., 16:].contiguous(), d, x))
+    for wide in (x[:, :, :1].expand(40, 3, 64), x[:1].expand(40, 3, 64), x[0, 0, 0].expand(40, 3, 64)):
+        d = wide.contiguous()
+        same(tnn.exp(wide), tnn.exp(d))
+        same(wide * 3.0, d * 3.0)
+        same(wide.fmod(0.3), d.fmod(0.3))
+        same(wide + x, d + x)
+    turned = y.permute(2, 0, 1)[:64]
+    same(turned + turned, (turned.contiguous() + turned.contiguous()))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_remainders(dtype):
+    rng = np.random.default_rng(0)
+    edges = [0.0, -0.0, 1.0, -1.0, 5.0, -5.0, 6.0, -6.0, 7.5, np.inf, -np.inf, np.nan, 1e30, -3e-38]
+    a = np.array([*rng.standard_normal(3000) * 10 ** rng.uniform(-3, 3, 3000), *edges], dtype)
+    b = np.array([*rng.standard_normal(3000) * 10 ** rng.uniform(-3, 3, 3000), *np.resize([3.0, -3, 2.5], 14)], dtype)
+    a[:500], b[:500] = rng.integers(-50, 50, 500), rng.integers(1, 9, 500)
+    b_with_all = np.concatenate([b, [0.0, np.inf, -np.inf, np.nan]]).astype(dtype)
+    a_with_all = np.concatenate([a, [2.0, 2.0, -2.0, 2.0]]).astype(dtype)
+    numbers = (a[:3000], dtype(2.5)), (dtype(7.3), b[:3000])
+    for x, y in ((a[:3000], b[:3000]), (a, b), (a_with_all, b_with_all), *numbers):
+        with np.errstate(all="ignore"):
+            expected = np.fmod(x, y)
+            signed = np.where((expected != 0) & ((expected < 0) != (y < 0)), expected + y, expected).astype(dtype)
+        first, second = (tnn.from_numpy(v) if isinstance(v, np.ndarray) else float(v) for v in (x, y))
+        for op, wanted in ((tnn.fmod, expected), (tnn.remainder, signed)):
+            if op is tnn.fmod and not isinstance(first, tnn.Tensor):
+                continue
+            got = op(first, second).numpy()
+            np.testing.assert_array_equal(got, wanted)
+            assert (np.signbit(got) == np.signbit(wanted))[~np.isnan(wanted)].all()
+    whole = tnn.from_numpy(a[:500]) // tnn.from_numpy(b[:500])
+    np.testing.assert_array_equal(whole.numpy(), np.floor_divide(a[:500].astype(np.int64), b[:500].astype(np.int64)))

@@ -261,3 +261,12 @@ def test_polygamma_as_method():
     want = tnn.polygamma(1, x).tolist()
     assert x.polygamma(1).tolist() == x.polygamma(n=1).tolist() == tnn.polygamma(n=1, input=x).tolist() == want
     assert x.polygamma_(n=1) is x and x.tolist() == want
+
+
+def test_numbers_in_place_of_nan():
+    inf, nan = float("inf"), float("nan")
+    for dtype in (tnn.float32, tnn.float64):
+        x = tnn.tensor([1.0, nan, inf, -inf, -0.0], dtype=dtype)
+        top = tnn.finfo(dtype).max
+        assert x.nan_to_num().tolist() == [1.0, 0.0, top, -top, 0.0]
+        assert x.nan_to_num(inf, 2.0, -2.0).tolist() == [1.0, inf, 2.0, -2.0, 0.0]

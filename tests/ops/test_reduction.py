@@ -158,3 +158,20 @@ def test_counts():
     x = tnn.tensor([[0.0, 1.0], [2.0, 3.0]])
     assert x.count_nonzero().item() == 3 and x.count_nonzero(0).tolist() == [1, 2]
     assert tnn.zeros(2, 2).any(dim=()).shape == (2, 2)
+
+
+def test_sums_of_few_wide_rows_and_gradients_of_products():
+    x = tnn.randn(3, 5000, dtype=tnn.float64)
+    np.testing.assert_allclose(x.sum(0).numpy(), x.numpy().sum(0), 1e-12)
+    for n in (5, 64, 200):
+        x = (tnn.rand(4, n, dtype=tnn.float64) + 0.5).requires_grad_()
+        with tnn.no_grad():
+            x[1, 3] = 0.0
+            x[2, :2] = 0.0
+        x.prod(1).sum().backward()
+        d = x.detach().numpy()
+        expected = [[np.prod(np.delete(row, k)) for k in range(n)] for row in d]
+        np.testing.assert_allclose(x.grad.numpy(), expected, 1e-10)
+    x = (tnn.rand(7, dtype=tnn.float64) + 0.5).requires_grad_()
+    for power in (2, 3, 0, 1):
+        assert tnn.autograd.gradcheck(lambda t, p=power: t**p, (x,))

@@ -71,3 +71,17 @@ def test_dtypes_and_errors():
 def test_diff_of_order_0_is_the_input():
     x = draw(3)
     assert tnn.diff(x, 0, prepend=x, append=x).tolist() == x.tolist()
+
+
+def test_running_extremes_and_products_of_rows():
+    x = tnn.randn(5, 70, dtype=tnn.float64)
+    x[1, 3], x[2, 5], x[2, 6] = float("nan"), 1e3, 1e3
+    for op, accumulate in ((tnn.cummax, np.maximum.accumulate), (tnn.cummin, np.minimum.accumulate)):
+        values, indices = op(x, 1)
+        np.testing.assert_array_equal(values.numpy(), accumulate(x.numpy(), 1))
+        turned, places = op(x.T, 0)
+        np.testing.assert_array_equal(values.numpy(), turned.T.numpy())
+        np.testing.assert_array_equal(indices.numpy(), places.T.numpy())
+    assert tnn.cummax(x, 1)[1][2, 8] == 6  # of equals the last one
+    z = (tnn.rand(3, 9, dtype=tnn.float64) + 0.5).requires_grad_()
+    assert tnn.autograd.gradcheck(lambda t: t.cumprod(1), (z,))

@@ -196,3 +196,19 @@ def test_searchsorted_by_keyword():
     s = tnn.tensor([1.0, 3.0, 5.0])
     assert tnn.searchsorted(sorted_sequence=s, input=tnn.tensor([2.0, 5.0])).tolist() == [1, 2]
     assert tnn.searchsorted(s, input=5, right=True).item() == 3
+
+
+def test_different_elements():
+    for values in ([3, 1, 3, 7, -2, 7], [10**15, -(10**15), 5, 5, 10**15, 5]):
+        x = tnn.tensor(values)
+        v, inverse, counts = tnn.unique(x, return_inverse=True, return_counts=True)
+        expected = np.unique(values, return_inverse=True, return_counts=True)
+        for got, wanted in zip((v, inverse, counts), expected, strict=True):
+            assert got.tolist() == wanted.tolist()
+        assert tnn.unique(x).tolist() == expected[0].tolist()
+        assert [t.tolist() for t in tnn.unique(x, return_counts=True)] == [expected[0].tolist(), expected[2].tolist()]
+    x = tnn.tensor([[1, 1], [2, 2], [1, 1]])
+    v, inverse, counts = tnn.unique_consecutive(x, return_inverse=True, return_counts=True)
+    assert (v.tolist(), inverse.tolist(), counts.tolist()) == ([1, 2, 1], [[0, 0], [1, 1], [2, 2]], [2, 2, 2])
+    assert tnn.unique_consecutive(x).tolist() == [1, 2, 1]
+    assert tnn.unique_consecutive(x, return_counts=True)[1].tolist() == [2, 2, 2]

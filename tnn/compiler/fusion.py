@@ -12,7 +12,7 @@ either of them writes. What cannot be fused stays what it was.
 import numpy as np
 
 from ..kernels import _chain
-from ..kernels._elementwise import KERNELS, Mended, WithNumber, _number_left, merged
+from ..kernels._elementwise import KERNELS, Mended, MendedBinary, MendedWithNumber, WithNumber, _number_left, merged
 from ..kernels.dropout import dropout_forward
 from ..kernels.random import bernoulli_forward
 from . import effects
@@ -66,7 +66,8 @@ def _constant(value):
 def _elementwise(operation, table):
     name, args = operation.name, operation.args
     kernel, kind = table.get(args[0], (None, None))
-    if kernel is None or isinstance(kernel, Mended) or args[1].size == 0:
+    mended = isinstance(kernel, Mended | MendedBinary | MendedWithNumber)
+    if kernel is None or mended or args[1].size == 0:
         return None
     out, count = args[1], kernel.count
     if name == "_strided":

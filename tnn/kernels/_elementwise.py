@@ -33,6 +33,7 @@ from . import _small
 from ._entry import address_for, builtin, decline
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
+from ._words import address
 
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
@@ -166,6 +167,67 @@ def _loop_mended(f, rest, kind, limit):
     return loop
 
 
+def _loop2_mended(f, rest, holds, kind):
+    """A loop of two elements whose formula vectorises but holds only for some pairs: a run with another one goes
+    through `rest`."""
+
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        beyond = 0
+        if sb == 0:
+            y = b[0]
+            for i in range(n):
+                beyond += not holds(a[i * sa], y)
+            if beyond == 0:
+                for i in range(n):
+                    out[i] = f(a[i * sa], y)
+        elif sa == 0:
+            x = a[0]
+            for i in range(n):
+                beyond += not holds(x, b[i])
+            if beyond == 0:
+                for i in range(n):
+                    out[i] = f(x, b[i])
+        else:
+            for i in range(n):
+                beyond += not holds(a[i], b[i])
+            if beyond == 0:
+                for i in range(n):
+                    out[i] = f(a[i], b[i])
+        if beyond:
+            for i in range(n):
+                out[i] = rest(a[i * sa], b[i * sb])
+
+    return loop
+
+
+def _loop1_mended(f, rest, holds, kind, left):
+    """The same with a number for one of the two."""
+
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        y = kind(p)
+        beyond = 0
+        if left:
+            for i in range(n):
+                beyond += not holds(y, a[i])
+            if beyond == 0:
+                for i in range(n):
+                    out[i] = f(y, a[i])
+            else:
+                for i in range(n):
+                    out[i] = rest(y, a[i])
+        else:
+            for i in range(n):
+                beyond += not holds(a[i], y)
+            if beyond == 0:
+                for i in range(n):
+                    out[i] = f(a[i], y)
+            else:
+                for i in range(n):
+                    out[i] = rest(a[i], y)
+
+    return loop
+
+
 @intrinsic
 def _call(typingctx, loop, out, a, b, c, first, n, strides, p, q):
     """Call the compiled loop at address `loop` on n elements; first: offsets in out, a, b, c; strides: of a, b, c."""
@@ -238,8 +300,8 @@ def _flat3(loop, out, a, b, c, p, q):
 
 
 @njit(**JIT)
-def _task(loop, out, a, b, c, dims, row, lo, n, p, q):
-    """n elements of one innermost row, from element lo on."""
+def _offsets(dims, row, lo):
+    """Where element lo of an innermost row lies in three operands."""
     last = dims.shape[0] - 1
     x, y, z = lo * dims[last, 1], lo * dims[last, 2], lo * dims[last, 3]
     rest = row
@@ -251,6 +313,14 @@ def _task(loop, out, a, b, c, dims, row, lo, n, p, q):
         x += i * dims[d, 1]
         y += i * dims[d, 2]
         z += i * dims[d, 3]
+    return x, y, z
+
+
+@njit(**JIT)
+def _task(loop, out, a, b, c, dims, row, lo, n, p, q):
+    """n elements of one innermost row, from element lo on."""
+    last = dims.shape[0] - 1
+    x, y, z = _offsets(dims, row, lo)
     strides = dims[last, 1], dims[last, 2], dims[last, 3]
     _call(loop, out, a, b, c, (row * dims[last, 0] + lo, x, y, z), n, strides, p, q)
 
@@ -278,6 +348,86 @@ def _strided(loop, out, a, b, c, dims, p, q):
             start = np.intp(k) * step
             for row in range(start, min(rows, start + step)):
                 _task(loop, out, a, b, c, dims, row, 0, width, p, q)
+
+
+# Elements that a formula works out before they take the place of its operands: they stay in the level 1 cache.
+_BLOCK = 1024
+
+
+@njit(**JIT)
+def _task_within(loop, out, a, b, c, dims, row, lo, n, p, q, block):
+    """As _task, by way of `block`: `out` may be an operand, and a loop whose arrays overlap does not vectorise."""
+    last = dims.shape[0] - 1
+    x, y, z = _offsets(dims, row, lo)
+    sa, sb, sc = dims[last, 1], dims[last, 2], dims[last, 3]
+    start = row * dims[last, 0] + lo
+    for i in range(0, n, _BLOCK):
+        m = min(_BLOCK, n - i)
+        _call(loop, block, a, b, c, (0, x + i * sa, y + i * sb, z + i * sc), m, (sa, sb, sc), p, q)
+        target = out[start + i : start + i + m]
+        for j in range(m):
+            target[j] = block[j]
+
+
+@njit(parallel=True, **JIT)
+def _within(loop, out, a, b, c, dims, p, q):
+    """As _strided, but out may be an operand of its own shape."""
+    width = dims[dims.shape[0] - 1, 0]
+    total = out.size
+    if total == 0:
+        return
+    rows = total // width
+    if total < GRAIN:
+        block = np.empty(min(width, _BLOCK), out.dtype)
+        for row in range(rows):
+            _task_within(loop, out, a, b, c, dims, row, 0, width, p, q, block)
+    elif width >= CHUNK:
+        pieces = (width + CHUNK - 1) // CHUNK
+        for k in prange(rows * pieces):
+            t = np.intp(k)
+            lo = t % pieces * CHUNK
+            block = np.empty(_BLOCK, out.dtype)
+            _task_within(loop, out, a, b, c, dims, t // pieces, lo, min(CHUNK, width - lo), p, q, block)
+    else:
+        step = CHUNK // width
+        for k in prange((rows + step - 1) // step):
+            start = np.intp(k) * step
+            block = np.empty(min(width, _BLOCK), out.dtype)
+            for row in range(start, min(rows, start + step)):
+                _task_within(loop, out, a, b, c, dims, row, 0, width, p, q, block)
+
+
+@njit(**JIT)
+def _task_at(loop, out, a, b, c, items, dims, row, lo, n, p, q):
+    """As _task, for addresses."""
+    last = dims.shape[0] - 1
+    x, y, z = _offsets(dims, row, lo)
+    to = out + (row * dims[last, 0] + lo) * items[0]
+    _small.run_at(loop, to, a + x * items[1], b + y * items[2], c + z * items[2], n,
+                  dims[last, 1], dims[last, 2], dims[last, 3], p, q)  # fmt: skip
+
+
+@njit(parallel=True, **JIT)
+def strided_at(loop, out, a, b, c, items, total, dims, p, q):
+    """As _strided, for the addresses of arrays: out, contiguous, of `total` elements, and of operands with any strides,
+    but for the innermost dimension, where they are 0 or 1. items: bytes of an element of out, of a, of b and c."""
+    width = dims[dims.shape[0] - 1, 0]
+    rows = total // width
+    if total < GRAIN:
+        for row in range(rows):
+            _task_at(loop, out, a, b, c, items, dims, row, 0, width, p, q)
+    elif width >= CHUNK:
+        pieces = (width + CHUNK - 1) // CHUNK
+        for k in prange(rows * pieces):
+            t = np.intp(k)
+            lo = t % pieces * CHUNK
+            _task_at(loop, out, a, b, c, items, dims, t // pieces, lo, min(CHUNK, width - lo), p, q)
+    else:
+        step = CHUNK // width
+        for k in prange((rows + step - 1) // step):
+            start = np.intp(k) * step
+            for row in range(start, min(rows, start + step)):
+                _task_at(loop, out, a, b, c, items, dims, row, 0, width, p, q)
 
 
 def merged(sizes, *columns):
@@ -309,6 +459,21 @@ def plan(shape, *operands):
     return np.array(merged(shape, *columns) or [[1, 0, 0, 0]], np.int64)
 
 
+@lru_cache(4096)
+def plan_at(shape, *operands):
+    """As :func:`plan`, for operands with gaps: each a shape, strides in bytes and the size of an element. None where
+    an operand's elements do not lie side by side along the innermost dimension, or not in whole elements."""
+    operands = (*operands, *(operands[-1],) * (3 - len(operands)))
+    columns = []
+    for sizes, strides, item in operands:
+        if any(s % item for s in strides):
+            return None
+        steps = [0 if n == 1 else s // item for n, s in zip(sizes, strides, strict=True)]
+        columns.append([0] * (len(shape) - len(sizes)) + steps)
+    rows = merged(shape, *columns) or [[1, 0, 0, 0]]
+    return np.array(rows, np.int64) if all(s in (0, 1) for s in rows[-1][1:]) else None
+
+
 class Kernel:
     """An elementwise kernel, called with its arrays (1-D, C-contiguous, one size), the array to write and parameters.
 
@@ -329,6 +494,8 @@ class Kernel:
         # the entry for small arrays, see _small.py: small(a, ..., p, q) returns a new array, or None where it has no
         # way; before the first loop is compiled it never has
         self.small, self._words = decline, None
+        # the entry for writing into an array that is there: within(out, a, b, c, p, q) returns True where it did
+        self.within, self._own = decline, None
         self._keep = []
         self._driven = set(), set()  # for which dtypes the entry knows the driver of flat arrays, of broadcast ones
         KERNELS.append(self)
@@ -341,6 +508,22 @@ class Kernel:
         _strided(loop, out, a, b, c, dims, p, q)
         if kind not in self._driven[1]:
             self._drive(1, kind, _strided, loop, out, a, b, c, dims, p, q)
+
+    def apart(self, out, a, b, c, dims, p=0.0, q=0.0):
+        """As `strided`, but the operands are any ndarrays, with the dimensions that `plan_at` gives for them."""
+        kind = c.dtype
+        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
+        items = out.itemsize, a.itemsize, c.itemsize
+        strided_at(loop, address(out), address(a), address(b), address(c), items, out.size, dims, p, q)
+
+    def into(self, out, a, b, c, dims, p=0.0, q=0.0):
+        """As `strided`, but the first operands may be `out` itself, or all."""
+        kind = c.dtype
+        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
+        args = (loop, out, a, b, c, dims, p, q)
+        _within(*args)
+        if self._own is not None:
+            self._own[_small.DRIVER32 + (kind != F32)] = address_for(_within, args)
 
     def _drive(self, which, kind, driver, *args):
         """Tell the entry where the driver lies that has just been called: it takes large arrays too from then on."""
@@ -374,7 +557,9 @@ class Kernel:
             entry = (_small.unary, _small.binary, _small.ternary)[self.count - 1]
             special = [0 if kind is None else id(np.dtype(kind)) for kind in (self.first, self.result)]
             self.small, self._words = builtin(entry, self.name, [0, 0, *special, 0, 0, 0, 0])
-        self._words[_small.LOOP32], self._words[_small.LOOP64] = self.f32, self.f64
+            self.within, self._own = builtin(_small.within, self.name, [0, 0, *special, 0, 0])
+        for words in (self._words, self._own):
+            words[_small.LOOP32], words[_small.LOOP64] = self.f32, self.f64
 
     def _loop(self, kind):
         inline = njit(**MATH)
@@ -454,6 +639,34 @@ class Binary(Kernel):
         _flat2(loop, out, a, b, p, q)
         if kind not in self._driven[0]:
             self._drive(0, kind, _flat2, loop, out, a, b, p, q)
+
+
+class MendedWithNumber(Unary):
+    """A mended formula of two elements of which one is a number."""
+
+    def __init__(self, formula, rest, holds, left):
+        Kernel.__init__(self, formula, full=_number_left if left else _number_right)
+        self.rest, self.holds, self.on_left = rest, holds, left
+
+    def _loop(self, kind):
+        inline = njit(**MATH)
+        parts = (inline(_in_type(f, kind)) for f in (self.formula, self.rest, self.holds))
+        return _loop1_mended(*parts, kind, self.on_left)
+
+
+class MendedBinary(Binary):
+    """A kernel of two arrays whose formula vectorises but holds only for pairs for which `holds` does: a run of
+    elements with others goes through `rest` instead."""
+
+    def __init__(self, formula, rest, holds):
+        super().__init__(formula)
+        self.rest, self.holds = rest, holds
+        self.right = MendedWithNumber(formula, rest, holds, False)
+        self.left = MendedWithNumber(formula, rest, holds, True)
+
+    def _loop(self, kind):
+        inline = njit(**MATH)
+        return _loop2_mended(*(inline(_in_type(f, kind)) for f in (self.formula, self.rest, self.holds)), kind)
 
 
 class Ternary(Kernel):

@@ -3,6 +3,8 @@
 F, D, J and L are short names of the types: float32, float64, int32, int64.
 """
 
+from fractions import Fraction
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic, overload
@@ -116,6 +118,24 @@ def _overload_copysign(x, y):
     return _copysign64 if x == y == types.float64 else None
 
 
+@intrinsic
+def _fma(typingctx, x, y, z):
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return (x(x, y, z), codegen) if x == y == z and isinstance(x, types.Float) else None
+
+
+def fused(x, y, z):
+    """x y + z, rounded once; finite numbers of one float type."""
+    return type(x)(Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)))
+
+
+@overload(fused, jit_options=MATH)
+def _overload_fused(x, y, z):
+    return lambda x, y, z: _fma(x, y, z)
+
+
 copysign32 = helper(_copysign32)
 copysign64 = helper(_copysign64)
 
@@ -125,3 +145,15 @@ def clamp(x, low, high):
     """x within [low, high]; NaN stays NaN."""
     x = low if x < low else x
     return high if x > high else x
+
+
+def _whole32(x):
+    return F(8388608.0)
+
+
+def _whole64(x):
+    """Below this all whole numbers, and those with a half, are numbers of x's type."""
+    return D(4503599627370496.0)
+
+
+whole_below = by_type(_whole32, _whole64)

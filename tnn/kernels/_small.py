@@ -13,9 +13,11 @@ from ._entry import (
     F32,
     F64,
     OWN,
+    TRUE,
     declined,
     dim,
     enter,
+    held,
     invoke,
     is_array,
     is_float,
@@ -29,16 +31,18 @@ from ._entry import (
     vector,
 )
 from ._jit import GRAIN, PLAIN
-from ._words import DATA, DTYPE, VALUE, WORD, double, put, room, word
+from ._words import DATA, DTYPE, FLAGS, VALUE, WORD, double, half_word, put, room, word
 
 # Own words: the loops for float32 and float64 (0: not compiled yet), the dtypes of the first operand and of the result
 # where these are not that of the other elements (0: they are), the drivers of flat arrays and of broadcast ones for
 # float32 and float64 (0: not compiled yet).
 LOOP32, LOOP64, FIRST, RESULT, FLAT32, FLAT64, STRIDED32, STRIDED64 = range(OWN, OWN + 8)
+# Those of `within` begin alike; then the driver that writes into an operand, for float32 and float64.
+DRIVER32, DRIVER64 = OWN + 4, OWN + 5
 
 
 @intrinsic
-def _run(typingctx, loop, out, a, b, c, n, sa, sb, sc, p, q):
+def run_at(typingctx, loop, out, a, b, c, n, sa, sb, sc, p, q):
     """Call the compiled loop at address `loop` on addresses; see `_call` in _elementwise.py."""
 
     def codegen(context, builder, signature, args):
@@ -139,7 +143,7 @@ def unary(own, args, count):
     if out:
         x, sizes = word(a + DATA), _sizes(words, dtype)
         if n < GRAIN:
-            _run(loop, word(out + DATA), x, x, x, n, 1, 1, 1, p, q)
+            run_at(loop, word(out + DATA), x, x, x, n, 1, 1, 1, p, q)
         else:
             thread = leave(words)
             invoke(flat, (loop,) + vector(word(out + DATA), n, sizes[0]) + vector(x, n, sizes[1]) + (p, q))
@@ -184,7 +188,7 @@ def _rows(words, loop, out, like, a, b, dtype, width, step_a, step_b, sa, sb, p,
     if n < GRAIN:
         for i in range(n // width):
             v, w = x + i * step_a * sizes[2], y + i * step_b * sizes[2]
-            _run(loop, to + i * width * sizes[0], v, w, w, width, sa, sb, sb, p, q)
+            run_at(loop, to + i * width * sizes[0], v, w, w, width, sa, sb, sb, p, q)
     else:
         dims = room()
         _put_row(dims, 0, n // width, step_a, step_b, step_b)
@@ -216,7 +220,7 @@ def binary(own, args, count):
         if out:
             to, x, y, sizes = word(out + DATA), word(a + DATA), word(b + DATA), _sizes(words, dtype)
             if n < GRAIN:
-                _run(loop, to, x, y, y, n, 1, 1, 1, p, q)
+                run_at(loop, to, x, y, y, n, 1, 1, 1, p, q)
             else:
                 thread = leave(words)
                 operands = vector(to, n, sizes[0]) + vector(x, n, sizes[1]) + vector(y, n, sizes[2])
@@ -270,7 +274,7 @@ def ternary(own, args, count):
         sa, sb, sc = size(a) == n, size(b) == n, size(c) == n
         to, x, y, z = word(out + DATA), word(a + DATA), word(b + DATA), word(c + DATA)
         if n < GRAIN:
-            _run(loop, to, x, y, z, n, sa, sb, sc, p, q)
+            run_at(loop, to, x, y, z, n, sa, sb, sc, p, q)
         else:
             dims, sizes = room(), _sizes(words, dtype)
             _put_row(dims, 0, n, sa, sb, sc)
@@ -280,3 +284,78 @@ def ternary(own, args, count):
             invoke(driver, (loop,) + vector(to, n, sizes[0]) + operands + matrix(dims, 1, 4, 8) + (p, q))
             enter(words, thread)
     return out
+
+
+_WRITEABLE = 0x400
+
+
+@njit(**PLAIN)
+def _fits(out, x):
+    """How an operand lies under out: 1 one element for each, 2 one for all, 3 a row for all, 4 one for each row; 0 in
+    another way."""
+    if same_shape(out, x):
+        return 1
+    if ndim(x) > ndim(out) or size(x) == 0:
+        return 0
+    if size(x) == 1:
+        return 2
+    if _ends_with(out, x):
+        return 3
+    return 4 if _column_of(out, x) else 0
+
+
+@njit(**PLAIN)
+def _apart(out, x, fit, item, own):
+    """Whether an operand is out itself, or none of out's memory."""
+    at, start = word(out + DATA), word(x + DATA)
+    if at == start and fit == 1 and item == own:
+        return True
+    return start + size(x) * item <= at or at + size(out) * own <= start
+
+
+@njit(**PLAIN)
+def within(own, args, count):
+    """within(out, a, b, c, p, q): writes out, which may be an operand itself. Returns True."""
+    words = own_words(own)
+    if count != 6:
+        return declined(words)
+    out, c = word(args), word(args + 24)
+    dtype, first = word(c + DTYPE), word(words + 8 * FIRST)
+    good, p, q = _parameters(words, args, 4, count)
+    good = good and is_array(words, out) and word(words + 8 * RESULT) == 0 and word(out + DTYPE) == dtype
+    if not good or half_word(out + FLAGS) & _WRITEABLE == 0:
+        return declined(words)
+    loop, driver, sizes = _loop_for(words, dtype), _driver_for(words, dtype, DRIVER32), _sizes(words, dtype)
+    n = size(out)
+    if n == 0 or loop == 0 or driver == 0:
+        return declined(words)
+    width = n
+    for i in range(1, 4):
+        x, item = word(args + 8 * i), sizes[1] if i == 1 else sizes[2]
+        if not is_array(words, x) or word(x + DTYPE) != (first if first and i == 1 else dtype):
+            return declined(words)
+        fit = _fits(out, x)
+        if fit == 0 or not _apart(out, x, fit, item, sizes[2]):
+            return declined(words)
+        if fit > 2:
+            wanted = size(x) if fit == 3 else n // size(x)
+            if width != n and width != wanted:
+                return declined(words)
+            width = wanted
+    dims = room()
+    put(dims, n // width)
+    put(dims + 32, width)
+    for i in range(1, 4):
+        fit = _fits(out, word(args + 8 * i))
+        put(dims + 8 * i, width if fit == 1 else 1 if fit == 4 else 0)
+        put(dims + 32 + 8 * i, 1 if fit == 1 or fit == 3 else 0)
+    a, b = word(args + 8), word(args + 16)
+    x, y = vector(word(a + DATA), size(a), sizes[1]), vector(word(b + DATA), size(b), sizes[2])
+    z, to = vector(word(c + DATA), size(c), sizes[2]), vector(word(out + DATA), n, sizes[2])
+    if n < GRAIN:
+        invoke(driver, (loop,) + to + x + y + z + matrix(dims, 2, 4, 8) + (p, q))
+    else:
+        thread = leave(words)
+        invoke(driver, (loop,) + to + x + y + z + matrix(dims, 2, 4, 8) + (p, q))
+        enter(words, thread)
+    return held(words, word(words + 8 * TRUE))

@@ -27,7 +27,7 @@ import numpy as np
 from numba import njit, prange
 
 from ._gemm import gemm_strided
-from ._jit import JIT
+from ._jit import GRAIN, JIT
 from ._math import log
 from ._simd import keep, load, number, ptr, shift, store, turn_exact, vector_len
 
@@ -539,3 +539,69 @@ def triangular_solve(t, x, upper, unit, transposed):
         for c in prange(batch * strips):
             b, first = np.intp(c) // strips, np.intp(c) % strips * width
             _triangle(n, min(width, m - first), ptr(t, b * n * n), ts, tc, high, unit, ptr(x, b * n * m + first), m)
+
+
+@njit(**JIT)
+def _householder(a, tau, q, dots):
+    """The first columns of the product of the reflections 1 - tau v v^T that stand in a's columns."""
+    m, n = q.shape
+    for i in range(m):
+        for j in range(n):
+            q[i, j] = 1.0 if i == j else 0.0
+    for k in range(tau.shape[0] - 1, -1, -1):
+        # below row k, q is the unit matrix in the columns before k: only those from k on change
+        row = q[k]
+        for j in range(k, n):
+            dots[j] = row[j]
+        for i in range(k + 1, m):
+            v, row = a[i, k], q[i]
+            for j in range(k, n):
+                dots[j] += v * row[j]
+        t = tau[k]
+        for j in range(k, n):
+            dots[j] *= t
+        row = q[k]
+        for j in range(k, n):
+            row[j] -= dots[j]
+        for i in range(k + 1, m):
+            v, row = a[i, k], q[i]
+            for j in range(k, n):
+                row[j] -= v * dots[j]
+
+
+@njit(parallel=True, **JIT)
+def householder(a, tau, q):
+    """Writes q (batch, m, n): the first n columns of the product of the reflections below the diagonal of a (batch, m,
+    n) with the factors tau (batch, k)."""
+    for b in prange(q.shape[0]):
+        _householder(a[b], tau[b], q[b], np.empty(q.shape[2], q.dtype))
+
+
+@njit(**JIT)
+def _multiply_row(a, b, out):
+    """out (n,) = a (k,) times b (k, n); four rows of b at a time, which spares three of four times reading out."""
+    n, depth = out.shape[0], a.shape[0]
+    for j in range(n):
+        out[j] = 0
+    whole = depth // 4 * 4
+    for k in range(0, whole, 4):
+        p, q, r, s = a[k], a[k + 1], a[k + 2], a[k + 3]
+        b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
+        for j in range(n):
+            out[j] += p * b0[j] + q * b1[j] + r * b2[j] + s * b3[j]
+    for k in range(whole, depth):
+        p, b0 = a[k], b[k]
+        for j in range(n):
+            out[j] += p * b0[j]
+
+
+@njit(parallel=True, **JIT)
+def multiply_integers(a, b, out):
+    """Writes out (batch, m, n) = a (batch, m, k) times b (batch, k, n), integers of one type, modulo its range."""
+    batch, m, n = out.shape
+    rows = batch * m
+    step = max(1, GRAIN // max(1, n * a.shape[2]))
+    for c in prange((rows + step - 1) // step):
+        low = np.intp(c) * step
+        for row in range(low, min(rows, low + step)):
+            _multiply_row(a[row // m, row % m], b[row // m], out[row // m, row % m])

@@ -7,8 +7,9 @@ broadcast operands.
 import numpy as np
 
 from . import _math
-from ._elementwise import binary, scalar
+from ._elementwise import MendedBinary, binary, scalar
 from ._math import copysign
+from ._math_base import fused, whole_below
 from ._minmax import maximum, minimum
 from ._special import gamma_lower, gamma_upper
 
@@ -49,16 +50,34 @@ def trunc_divide_forward(x, y):
     return np.trunc(x / y)
 
 
+# A remainder by way of the quotient, exact where that is a number below 2^23 (2^52): its product with y is subtracted
+# in one rounding, and a quotient that was rounded up to the next integer shows in the sign. The C library's function,
+# which does not vectorise, takes the rest.
+
+
+@scalar
+def _fmod(x, y):
+    quotient = np.trunc(x / y)
+    r = fused(-quotient, y, x)
+    r = r + copysign(y, x) if r != 0.0 and (r < 0.0) != (x < 0.0) else r
+    return copysign(r, x) if r == 0.0 else r
+
+
 @scalar
 def _remainder(x, y):
+    r = _fmod(x, y)
+    return r + y if r != 0.0 and (r < 0.0) != (y < 0.0) else r
+
+
+@scalar
+def _any_remainder(x, y):
     r = np.fmod(x, y)
     return r + y if r != 0.0 and (r < 0.0) != (y < 0.0) else r
 
 
 @scalar
-def _floor_divide(x, y):
+def _quotient(x, y, r):
     # By way of the remainder: floor(x / y) is off by one where the quotient is rounded up to an integer.
-    r = np.fmod(x, y)
     quotient = (x - r) / y
     quotient = quotient - 1.0 if r != 0.0 and (r < 0.0) != (y < 0.0) else quotient
     whole = np.floor(quotient)
@@ -67,22 +86,38 @@ def _floor_divide(x, y):
     return x / y if y == 0.0 else whole
 
 
-@binary
+def _holds(x, y):
+    return (abs(x / y) < whole_below(x)) & (abs(y) < np.inf)
+
+
+def _fmod_of_all(x, y):
+    return np.fmod(x, y)
+
+
+def _floor_divide_of_all(x, y):
+    return _quotient(x, y, np.fmod(x, y))
+
+
+def _mended(rest):
+    return lambda formula: MendedBinary(formula, rest, _holds)
+
+
+@_mended(_floor_divide_of_all)
 def floor_divide_forward(x, y):
     """floor(x / y)."""
-    return _floor_divide(x, y)
+    return _quotient(x, y, _fmod(x, y))
 
 
-@binary
+@_mended(_any_remainder)
 def remainder_forward(x, y):
     """x - floor(x / y) y: the remainder with the sign of y."""
     return _remainder(x, y)
 
 
-@binary
+@_mended(_fmod_of_all)
 def fmod_forward(x, y):
     """x - trunc(x / y) y: the remainder with the sign of x."""
-    return np.fmod(x, y)
+    return _fmod(x, y)
 
 
 @binary

@@ -4,6 +4,8 @@ Each kernel is called as kernel(x, y, z, out) on flat arrays of one size, `out` 
 broadcast operands.
 """
 
+import numpy as np
+
 from ._elementwise import selection, ternary
 from ._minmax import maximum, minimum
 
@@ -36,3 +38,9 @@ def clamp_forward(x, low, high):
 def where_forward(condition, x, y):
     """x where condition holds, y elsewhere."""
     return x if condition else y
+
+
+@ternary
+def nan_to_num_forward(x, low, high, nan):
+    """nan in place of NaN, low and high in place of the infinities."""
+    return nan if x != x else low if x == -np.inf else high if x == np.inf else x

@@ -299,18 +299,6 @@ def clamp_forward(x, low, high):
 
 
 @unary
-def nan_to_num_forward(x, nan):
-    """nan in place of NaN."""
-    return x if x == x else nan
-
-
-@unary
-def replace_infinities_forward(x, positive, negative):
-    """positive and negative in place of the infinities."""
-    return positive if x > 0.0 and x - x != 0.0 else (negative if x < 0.0 and x - x != 0.0 else x)
-
-
-@unary
 def i0_forward(x):
     """Modified Bessel function of the first kind, order 0: power series, from 30 on the asymptotic one."""
     return bessel_i0(np.float64(x))

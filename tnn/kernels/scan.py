@@ -119,6 +119,18 @@ def scan_forward(x, y, kind, reverse):
             _scan_tasks(x, y, lo, min(outer, lo + per), kind, reverse)
 
 
+@njit(**JIT)
+def _cumextreme_row(x, values, indices, sign):
+    """One contiguous row."""
+    best, at = x[0], 0
+    for k in range(x.size):
+        v = x[k]
+        if (v != v) | ((best == best) & (v * sign >= best * sign)):
+            best, at = v, k
+        values[k] = best
+        indices[k] = at
+
+
 @njit(parallel=True, **JIT)
 def cumextreme_forward(x, values, indices, sign):
     """Running maximum (sign 1) or minimum (sign -1) of x over k, and the last k that holds it.
@@ -126,6 +138,14 @@ def cumextreme_forward(x, values, indices, sign):
     x: (outer, n, inner). values, indices (int64): the same shape, written. A NaN stays the result from where it stands.
     """
     outer, n, inner = x.shape
+    if inner == 1 and n > 0:
+        # as rows: slices of one element each took five times as long
+        per = max(1, CHUNK // n)
+        for c in prange((outer + per - 1) // per):
+            low = np.intp(c) * per
+            for o in range(low, min(outer, low + per)):
+                _cumextreme_row(x[o].reshape(n), values[o].reshape(n), indices[o].reshape(n), sign)
+        return
     for o in prange(outer):
         for k in range(n):
             row, v, a = x[o, k], values[o, k], indices[o, k]
@@ -153,9 +173,29 @@ def cumextreme_backward(g, indices, dx):
 
 
 @njit(**JIT)
+def _cumprod_backward_row(g, x, dx):
+    """One contiguous row of cumprod_backward."""
+    n = x.size
+    acc = 1.0
+    for k in range(n):
+        dx[k] = acc
+        acc *= np.float64(x[k])
+    acc = 0.0
+    for i in range(n):
+        k = np.uint64(n - 1 - i)
+        r = np.float64(g[k]) + acc
+        dx[k] *= r
+        acc = r * np.float64(x[k])
+
+
+@njit(**JIT)
 def _cumprod_backward_tasks(g, x, dx, lo, hi):
     """Slabs lo <= o < hi of cumprod_backward."""
     n, inner = x.shape[1], x.shape[2]
+    if inner == 1:
+        for o in range(lo, hi):
+            _cumprod_backward_row(g[o].reshape(n), x[o].reshape(n), dx[o].reshape(n))
+        return
     acc = np.empty(inner)
     for o in range(lo, hi):
         acc[:] = 1.0

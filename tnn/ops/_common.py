@@ -38,6 +38,45 @@ def row_major(d):
     return contiguous_copy(d)
 
 
+_NUMBERS = (float, int, bool, np.number, np.bool_)
+
+
+def is_number(value):
+    """Whether an operand is a number of Python or a scalar of NumPy."""
+    return isinstance(value, _NUMBERS)
+
+
+def finite_float(value):
+    """A number as a Python float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+@functools.lru_cache(4096)
+def broadcast(*shapes):
+    """The shape to which shapes broadcast.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    ndim = max(map(len, shapes))
+    full = [(1,) * (ndim - len(s)) + s for s in shapes]
+    result = []
+    for i, sizes in enumerate(zip(*full, strict=True)):
+        size = 1
+        for n in sizes:
+            if n != 1 and size not in (1, n):
+                raise RuntimeError(
+                    f"The size of tensor a ({size}) must match the size of tensor b ({n}) at non-singleton dimension "
+                    f"{i}: shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
+                )
+            size = n if n != 1 else size
+        result.append(size)
+    return tuple(result)
+
+
 @functools.lru_cache(4096)
 def memory_order(shape, *strides):
     """In which order the result of an elementwise operation has its dimensions in memory, outermost first.
@@ -348,11 +387,15 @@ def inplace_doc(op, what="``input`` takes on the values and is returned."):
 
 
 def inplace(op):
-    """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``."""
+    """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``, unless
+    the operation has a short way (:mod:`tnn.ops._within`) and that will do."""
     composed = op.__name__ in _COMPOSED
+    within = getattr(op, "within", None)
 
     @functools.wraps(op)
     def method(self, *args, **kwargs):
+        if within is not None and within(self, *args, **kwargs):
+            return self
         if not isinstance(self, Tensor):
             check_tensor(method.__name__, "input", self, 1)
         self._check_inplace()

@@ -4,22 +4,35 @@ An operation of two operands is one row of data: a kernel for floating point, a 
 and the two partial derivatives (see :class:`Rule`). :func:`binary_op` makes the public function of it.
 """
 
-import builtins
-import math
-from functools import lru_cache
 
 import numpy as np
+from numba.core import config
 
 from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels._elementwise import plan
+from ..kernels._elementwise import plan, plan_at
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, HALF, in_memory_order, inplace, into, memory_order, row_major
+from ._common import (
+    F32,
+    F64,
+    HALF,
+    broadcast,
+    in_memory_order,
+    inplace,
+    into,
+    is_number,
+    memory_order,
+    row_major,
+)
+from ._common import finite_float as finite_float
+from ._within import binary_within, unary_within
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
+# Runs of fewer elements are worth a copy without the gaps first.
+_SHORT = 8
 
 # ------------------------------------------------------------------------------------------ what docstrings say alike
 
@@ -87,37 +100,8 @@ def binary_doc(first, numbers="both", always_float=False, refuses=False, result=
     """
 
 
-_NUMBERS = (builtins.float, builtins.int, builtins.bool, np.number, np.bool_)
 
 # ---------------------------------------------------------------------------------------------- shapes and types
-
-
-@lru_cache(4096)
-def broadcast(*shapes):
-    """The shape to which shapes broadcast.
-
-    Raises:
-        RuntimeError: they do not.
-    """
-    ndim = builtins.max(map(len, shapes))
-    full = [(1,) * (ndim - len(s)) + s for s in shapes]
-    result = []
-    for i, sizes in enumerate(zip(*full, strict=True)):
-        size = 1
-        for n in sizes:
-            if n != 1 and size not in (1, n):
-                raise RuntimeError(
-                    f"The size of tensor a ({size}) must match the size of tensor b ({n}) at non-singleton dimension "
-                    f"{i}: shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
-                )
-            size = n if n != 1 else size
-        result.append(size)
-    return tuple(result)
-
-
-def is_number(value):
-    """Whether an operand is a number of Python or a scalar of NumPy."""
-    return isinstance(value, _NUMBERS)
 
 
 def promoted(*operands):
@@ -167,7 +151,7 @@ def as_array(operand, np_dtype):
         d = operand._data
         return d if d.dtype == np_dtype else convert(d, np_dtype)
     with np.errstate(over="ignore"):
-        if np_dtype.kind in "iu" and isinstance(operand, builtins.int | np.integer | np.bool_):
+        if np_dtype.kind in "iu" and isinstance(operand, int | np.integer | np.bool_):
             bits = 8 * np_dtype.itemsize
             return np.array(int(operand) % (1 << bits), np.dtype(f"u{np_dtype.itemsize}")).astype(np_dtype)
         return np.array(operand).astype(np_dtype)
@@ -212,10 +196,25 @@ def run1(kernel, x, p=0.0, q=0.0):
     if out is not None:
         return out
     x, turned = in_memory_order(x)
-    x = x if x.flags.c_contiguous else row_major(x)
-    out = empty(x.shape, kernel.result or x.dtype)
-    kernel(x.ravel(), out.ravel(), p, q)
+    out = None if x.flags.c_contiguous else _over_gaps(kernel, x.shape, p, q, x)
+    if out is None:
+        x = x if x.flags.c_contiguous else row_major(x)
+        out = empty(x.shape, kernel.result or x.dtype)
+        kernel(x.ravel(), out.ravel(), p, q)
     return out if turned is None else out.transpose(turned)
+
+
+def _over_gaps(kernel, shape, p, q, *operands):
+    """The result of a kernel that walks through operands with gaps as they lie; None where that is not possible."""
+    dims = None
+    if type(operands[0]) is type(operands[-1]) is np.ndarray and not config.DISABLE_JIT and 0 not in shape:
+        dims = plan_at(shape, *((x.shape, x.strides, x.itemsize) for x in operands))
+    # a loop over one operand has no way to read one element again and again
+    if dims is None or dims[-1, 0] < _SHORT or (len(operands) == 1 and dims[-1, 1] == 0):
+        return None
+    out = empty(shape, kernel.result or operands[-1].dtype)
+    kernel.apart(out, operands[0], operands[-2 if len(operands) == 3 else -1], operands[-1], dims, p, q)
+    return out
 
 
 def run2(kernel, x, y, p=0.0, q=0.0):
@@ -234,6 +233,9 @@ def run2(kernel, x, y, p=0.0, q=0.0):
         shape = broadcast(shape, y.shape)
         x, y, turned = _turned(shape, x, y)
         shape = shape if turned is None else broadcast(x.shape, y.shape)
+        out = _over_gaps(kernel, shape, p, q, x, y)
+        if out is not None:
+            return out if turned is None else out.transpose(turned)
     out = empty(shape, kernel.result or x.dtype)
     x, y = _packed(x), _packed(y)
     if x.shape == y.shape == shape:
@@ -253,6 +255,9 @@ def run3(kernel, x, y, z, p=0.0, q=0.0):
     if not (x.flags.c_contiguous and y.flags.c_contiguous and z.flags.c_contiguous):
         x, y, z, turned = _turned(shape, x, y, z)
         shape = shape if turned is None else broadcast(x.shape, y.shape, z.shape)
+        out = _over_gaps(kernel, shape, p, q, x, y, z)
+        if out is not None:
+            return out if turned is None else out.transpose(turned)
     out = empty(shape, kernel.result or z.dtype)
     x, y, z = _packed(x), _packed(y), _packed(z)
     if x.shape == y.shape == z.shape == shape:
@@ -335,6 +340,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
         return result if out is None else into(out, result, name, input)
 
     op.node = node
+    op.within = unary_within(kernel)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = unary_doc(doc, integer if integer is None or integer == "float" else "kept")
@@ -500,6 +506,33 @@ def general(name, kernel, integer, input, other, always_float=False):
     return data if data.dtype in (kind, BOOL) else data.astype(kind)
 
 
+# Functions of NumPy's whose result has the operands' dtype, and those whose result is of bools.
+_KEEPING = {np.add, np.multiply, np.maximum, np.minimum, np.bitwise_and, np.bitwise_or, np.bitwise_xor}
+_TESTS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
+_PLAIN = _KEEPING | _TESTS
+
+
+def whole(function, x, y):
+    """What one of NumPy's functions gives for an ndarray of integers or bools and another of its dtype, or an int: into
+    memory of the pool, which spares the system's fresh pages. None for operands of another kind."""
+    kind = x.dtype
+    if kind.kind not in "biu" or type(x) is not np.ndarray:
+        return None
+    if type(y) is int:
+        if kind.kind == "b":
+            return None
+        try:
+            y = np.asarray(y, kind)
+        except OverflowError:
+            return None
+    elif type(y) is not np.ndarray or y.dtype is not kind:
+        return None
+    shape = broadcast(x.shape, y.shape)
+    if not (x.flags.c_contiguous and y.flags.c_contiguous):
+        return np.asarray(function(x, y))
+    return function(x, y, out=empty(shape, BOOL if function in _TESTS else kind))
+
+
 def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="both", result=None):
     """The public function of a two-operand operation.
 
@@ -523,13 +556,18 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
             data = kernel.small(a._data, b._data)
             if data is None:
                 kind = a._data.dtype
-                if kind is b._data.dtype and (kind is F32 or kind is F64):
-                    data = run2(kernel, a._data, b._data)
+                if kind is b._data.dtype:
+                    if kind is F32 or kind is F64:
+                        data = run2(kernel, a._data, b._data)
+                    elif integer in _PLAIN:
+                        data = whole(integer, a._data, b._data)
         elif a is not None:
             if not numbers or not is_number(other):
                 raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
             if a._data.dtype is F32 or a._data.dtype is F64:
                 data = run1(right, a._data, float(other))
+            elif integer in _PLAIN:
+                data = whole(integer, a._data, other)
         elif numbers != "both":
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         elif b is not None and is_number(input) and (b._data.dtype is F32 or b._data.dtype is F64):
@@ -541,6 +579,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
             node(a, b).record(input, other, result)
         return result if out is None else into(out, result, name, input, other)
 
+    op.within = binary_within(kernel, integer)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = binary_doc(doc, numbers, always_float, integer is None and not always_float, result)
@@ -553,6 +592,11 @@ def by_numpy(name, function, input, other, out, kinds):
     Args:
         kinds: of which kinds that dtype may be (0 bool, 1 integer, 2 floating point).
     """
+    if out is None and function in _PLAIN and isinstance(input, Tensor) and isinstance(other, Tensor):
+        if input.dtype.kind in kinds:
+            data = whole(function, input._data, other._data)
+            if data is not None:
+                return wrap(data)
     _check_operands(name, input, other)
     dtype = promoted(input, other)
     if dtype.kind not in kinds:
@@ -590,10 +634,3 @@ def inplace_operator(op):
     method.__doc__ = inner.__doc__
     return method
 
-
-def finite_float(value):
-    """A number as a Python float, infinite where it is too large for one."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf

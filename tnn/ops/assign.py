@@ -2,13 +2,19 @@
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels._copy import copy_into, fill
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap, wrap_zeros
 from ._common import as_number, check_tensor
+from ._within import open_array
 from .cast import convert
 from .shape import sum_to_size
+
+# What NumPy converts to float32 and float64 in one pass, as it copies.
+_CAST = frozenset(map(np.dtype, (np.float32, np.float64, np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_)))
 
 
 class CopyBackwards(Node):
@@ -47,10 +53,16 @@ def copy_(self, src, non_blocking=False):
                 f"{list(theirs.shape)}"
             )
     self._check_inplace()
+    recorded = mode.grad and (self._rg or src._rg) and self.dtype.is_floating_point
     if theirs.dtype != mine.dtype:
+        if not recorded and type(mine) is np.ndarray and mine.dtype in dtypes.COMPUTE and theirs.dtype in _CAST:
+            with np.errstate(over="ignore"):
+                np.copyto(mine, theirs, casting="unsafe")
+            self._bump()
+            return self
         theirs = convert(theirs, mine.dtype)
-    if not (mode.grad and (self._rg or src._rg) and self.dtype.is_floating_point):
-        np.copyto(mine, theirs)
+    if not recorded:
+        copy_into(mine, theirs)
         self._bump()
         return self
     result = wrap(empty(mine.shape, mine.dtype))
@@ -94,7 +106,10 @@ def fill_(self, value):
     self._check_inplace()
     d = self._data
     if not (mode.grad and (self._rg or (tensor is not None and tensor._rg)) and self.dtype.is_floating_point):
-        d.fill(value)
+        if tensor is None:
+            fill(d, value)
+        else:
+            d.fill(value)
         self._bump()
         return self
     result = wrap(empty(d.shape, d.dtype))
@@ -114,4 +129,9 @@ def zero_(self):
     Raises:
         RuntimeError: the tensor may not be changed in place.
     """
-    return fill_(self, 0)
+    d = open_array(self)
+    if d is None or not d.flags.c_contiguous:
+        return fill_(self, 0)
+    fill(d, 0)
+    self._bump()
+    return self

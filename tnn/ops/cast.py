@@ -10,9 +10,12 @@ from ..autograd.node import Node
 from ..kernels import cast as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, check_device, device, wrap
-from ._common import F32, check_tensor, in_memory_order
+from ._common import F32, F64, check_tensor, in_memory_order
 
 _BF16 = dtypes.bfloat16.np
+F16 = dtypes.float16.np
+# Below this many elements NumPy's way in is shorter than a kernel's.
+_FEW = 64
 _E4M3 = dtypes.float8_e4m3fn.np
 
 
@@ -34,6 +37,16 @@ def _converted(data, np_dtype):
         out = empty(data.shape, _BF16)
         kernels.float32_to_bfloat16(_bits(data, np.uint32), _bits(out, np.uint16))
         return out
+    if data.dtype is F16 and np_dtype is F32 and data.size >= _FEW:
+        out = empty(data.shape, F32)
+        kernels.float16_to_float32(_bits(data, np.uint16), _bits(out, np.uint32))
+        return out
+    if data.dtype is F32 and np_dtype is F16 and data.size >= _FEW:
+        out = empty(data.shape, F16)
+        kernels.float32_to_float16(_bits(data, np.uint32), _bits(out, np.uint16))
+        return out
+    if data.dtype is F16 and np_dtype is F64 and data.size >= _FEW:
+        return convert(convert(data, F32), np_dtype)
     if _BF16 in (data.dtype, np_dtype) and F32 not in (data.dtype, np_dtype):
         return convert(convert(data, F32), np_dtype)
     if data.dtype in dtypes.FLOAT8 and np_dtype != F32:

@@ -15,7 +15,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import linalg as kernels
 from ..kernels._pool import empty
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, check_tensors, dense, into, recording
 
 PIVOTS = np.dtype(np.int32)
@@ -351,7 +351,12 @@ def eigvalsh(input, UPLO="L", *, out=None):
         RuntimeError: another UPLO, the matrices are not square, or the dtype is neither float32 nor float64, or ``out``
             cannot hold the result.
     """
-    return into(out, eigh(input, UPLO)[0], "linalg_eigvalsh")
+    if isinstance(input, Tensor) and input._data.ndim > 1 and UPLO in ("L", "U") and not recording(input):
+        check_square("linalg.eigh", input)
+        values = wrap(computed("linalg.eigh", lambda a: np.linalg.eigvalsh(a, UPLO), input._data))
+    else:
+        values = eigh(input, UPLO)[0]
+    return into(out, values, "linalg_eigvalsh")
 
 
 class LinalgSvd(Node):
@@ -465,7 +470,12 @@ def svdvals(A, *, driver=None, out=None):
         RuntimeError: fewer than two dimensions, or the dtype is neither float32 nor float64, or ``out`` cannot hold the
             result.
     """
-    return into(out, linalg_svd(A, False)[1], "linalg_svdvals")
+    if isinstance(A, Tensor) and A._data.ndim > 1 and not recording(A):
+        check_matrix("linalg.svd", A)
+        s = wrap(computed("linalg.svd", lambda a: np.linalg.svd(a, compute_uv=False), A._data))
+    else:
+        s = linalg_svd(A, False)[1]
+    return into(out, s, "linalg_svdvals")
 
 
 def lu_factor(A, *, pivot=True, out=None):
@@ -486,6 +496,8 @@ def lu_factor(A, *, pivot=True, out=None):
             ``out`` cannot hold the result.
     """
     check_matrix("linalg.lu_factor", A)
+    if pivot and not recording(A):
+        return into(out, _LUFactor(*map(wrap, _lu_arrays(A._data))), "linalg_lu_factor")
     _, lower, upper = linalg_lu(A, pivot=pivot)
     k = min(A._data.shape[-2:])
     return into(out, _LUFactor(_packed(lower, upper, k), wrap(_lu_arrays(A._data)[1])), "linalg_lu_factor")
@@ -690,6 +702,11 @@ def householder_product(input, tau, *, out=None):
             "linalg.householder_product: expected input (*, m, n) with m >= n, tau (*, k) with n >= k, and one dtype, "
             f"got {list(input._data.shape)} of {input.dtype} and {list(tau._data.shape)} of {tau.dtype}"
         )
+    if not recording(input, tau):
+        q = empty(input._data.shape, input._data.dtype)
+        three = (prod(q.shape[:-2]), m, n)
+        kernels.householder(dense(input).reshape(three), dense(tau).reshape(three[0], k), q.reshape(three))
+        return into(out, wrap(q), "linalg_householder_product")
     v = input.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=input._data.dtype))
     q = wrap(np.broadcast_to(np.eye(m, n, dtype=input._data.dtype), input._data.shape).copy())
     for i in range(k - 1, -1, -1):

@@ -11,9 +11,10 @@ from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, as_number, check_tensor, dense, into, numpy_names, wrap_dim
-from .indexing import collapsed, wrapped
+from ._within import open_array
+from .indexing import as_element, collapsed, wrapped
 from .pointwise_select import where
-from .rearrange import as_bits
+from .rearrange import BITS, as_bits
 from .shape import broadcast_shapes, clone, expand, reshape
 
 INTEGER = (np.dtype(np.int64), np.dtype(np.int32))
@@ -359,6 +360,49 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     return into(out, reshape(_scatter(at_least_1d(input), dim, i, src), input._data.shape), "scatter", input, src)
 
 
+def _scatter_within(self, dim, index, src, add):
+    """Writes or adds into a tensor in place where nothing is to be recorded or converted; returns whether it could."""
+    d = open_array(self)
+    if d is None or type(d) is not np.ndarray or type(dim) is not int or not isinstance(index, Tensor):
+        return False
+    i, ndim = index._data, d.ndim
+    if i.dtype != INTEGER[0] or i.ndim != ndim or not i.size or not d.size or not -ndim <= dim < ndim:
+        return False
+    dim %= ndim
+    if not _same_but(d.shape, i.shape, dim) or not (d.flags.c_contiguous and d.flags.writeable):
+        return False
+    if isinstance(src, Tensor):
+        s = src._data
+        if s.shape != i.shape or s.dtype is not d.dtype or (src._rg and mode.grad) or np.may_share_memory(d, s):
+            return False
+        s = np.ascontiguousarray(s)
+    elif isinstance(src, int | float) and not add:
+        s = as_element(as_number(src, self.dtype), d.dtype)
+    else:
+        return False
+    if (d.dtype not in _ADDED) if add else (d.itemsize not in BITS):
+        return False
+    i = np.ascontiguousarray(i)
+    outer, k, inner = collapsed(d.shape, dim, 1)
+    s = s.reshape((outer, i.shape[dim], inner) if s.size == i.size else (1, 1, 1))
+    d, i = d.reshape(outer, k, inner), i.reshape(outer, -1, inner)
+    if not add:
+        d, s = as_bits(d), as_bits(s)
+    if np.may_share_memory(d, i) or kernels.scatter_within(s, i, d, add):
+        return False
+    self._bump()
+    return True
+
+
+def _scatter_number_within(self, dim, index, src=None, *, value=None, reduce=None):
+    src = value if src is None else src
+    return reduce is None and src is not None and _scatter_within(self, dim, index, src, False)
+
+
+_ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
+scatter.within = _scatter_number_within
+
+
 class ScatterAdd(Node):
     __slots__ = ("dim", "index", "src")
 
@@ -408,6 +452,12 @@ def _scatter_add(input, dim, index, src):
     return out
 
 
+def _scatter_add_within(self, dim, index, src):
+    return isinstance(src, Tensor) and _scatter_within(self, dim, index, src, True)
+
+
+scatter_add.within = _scatter_add_within
+
 _OPS = {"sum": kernels.SUM, "mean": kernels.SUM, "prod": kernels.PROD, "amax": kernels.AMAX, "amin": kernels.AMIN}
 
 
@@ -455,8 +505,9 @@ def reduce_by_index(input, dim, index, src, reduce, include_self):
     part = _part(work, index, dim)
     y = part if part.flags.c_contiguous else np.ascontiguousarray(part)
     s = np.ascontiguousarray(src._data[tuple(slice(0, n) for n in index.shape)], work.dtype)
-    first = np.full(y.shape, not include_self)
-    i3, s3, y3, f3 = _views(index, dim, s, y, first)
+    first = np.empty((0,) * y.ndim, bool) if include_self and y.size else np.full(y.shape, True)
+    i3, s3, y3 = _views(index, dim, s, y)
+    f3 = first.reshape(y3.shape if first.size else (0, 0, 0))
     kernels.scatter_reduce_forward(s3, i3, y3, f3, _OPS[reduce])
     if reduce == "mean":
         count = np.full(y.shape, float(include_self))

@@ -11,9 +11,10 @@ from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import HALF, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
+from ._within import open_array
 from .gather import INTEGER, at_least_1d, reduce_by_index
-from .indexing import Index, collapsed, put_zeros, take_rows, wrapped
-from .rearrange import as_bits
+from .indexing import I64, Index, as_element, collapsed, put_zeros, take_rows, wrapped
+from .rearrange import BITS, as_bits
 from .shape import clone, reshape
 
 
@@ -158,6 +159,76 @@ def _index_add(x, dim, index, source, alpha):
     return out
 
 
+# -- in place
+
+
+def _rows_within(self, dim, index, source=None):
+    """The ndarrays of index_add_ and its kin as (outer, k, inner) where nothing is to be recorded or converted: the
+    tensor's own, the index and the source's; None where it is not so, or an index is out of range."""
+    d = open_array(self)
+    if d is None or type(d) is not np.ndarray or type(dim) is not int or not isinstance(index, Tensor) or not d.ndim:
+        return None
+    i = index._data
+    if i.dtype is not I64 or i.ndim != 1 or not (i.flags.c_contiguous and d.flags.c_contiguous and d.flags.writeable):
+        return None
+    if d.itemsize not in BITS or not -d.ndim <= dim < d.ndim:
+        return None
+    dim %= d.ndim
+    shape = d.shape
+    outer, k, inner = collapsed(shape, dim, 1)
+    s = None
+    if source is not None:
+        if not isinstance(source, Tensor) or (source._rg and mode.grad):
+            return None
+        s = source._data
+        if s.dtype is not d.dtype or not s.flags.c_contiguous or s.shape != (*shape[:dim], i.size, *shape[dim + 1 :]):
+            return None
+        if np.may_share_memory(d, s):
+            return None
+        s = s.reshape(outer, i.size, inner)
+    if not d.size or not i.size or np.may_share_memory(d, i) or kernels.outside(i, 0, k):
+        return None
+    return d.reshape(outer, k, inner), i, s
+
+
+def _index_add_within(self, dim, index, source, *, alpha=1):
+    found = _rows_within(self, dim, index, source)
+    if found is None or found[0].dtype not in _ADDED or type(alpha) not in (int, float):
+        return False
+    y, i, s = found
+    if alpha != 1:
+        if type(alpha) is float and s.dtype.kind != "f":
+            return False
+        s = (source.detach() * alpha)._data.reshape(s.shape)
+    kernels.take_backward(s, i, y)
+    self._bump()
+    return True
+
+
+def _index_copy_within(self, dim, index, source):
+    found = _rows_within(self, dim, index, source)
+    if found is None:
+        return False
+    y, i, s = found
+    kernels.put_forward(as_bits(s), i, as_bits(y))
+    self._bump()
+    return True
+
+
+def _index_fill_within(self, dim, index, value):
+    found = None if isinstance(value, Tensor) else _rows_within(self, dim, index)
+    if found is None or not isinstance(value, int | float):
+        return False
+    y, i, _ = found
+    kernels.put_number(as_bits(as_element(as_number(value, self.dtype), y.dtype)), i, as_bits(y))
+    self._bump()
+    return True
+
+
+_ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
+index_add.within = _index_add_within
+
+
 class IndexCopy(Node):
     __slots__ = ("dim", "index")
 
@@ -206,6 +277,9 @@ def index_copy(input, dim, index, source, *, out=None):
     return into(out, result, "index_copy", input, source)
 
 
+index_copy.within = _index_copy_within
+
+
 class IndexFill(Node):
     __slots__ = ("dim", "index")
 
@@ -221,9 +295,10 @@ def _fill_rows(x, dim, index, value):
     """A copy of ``x`` in which the slices at ``index`` hold ``value``, a number or a 0-d Tensor."""
     data = contiguous_copy(x._data)
     tensor = value if isinstance(value, Tensor) else None
-    data[(slice(None),) * dim + (index,)] = (
-        as_number(value, x.dtype) if tensor is None else tensor._data.astype(data.dtype)
-    )
+    if data.size and index.size:
+        number = as_number(value, x.dtype) if tensor is None else tensor._data
+        y = as_bits(data).reshape(collapsed(data.shape, dim, 1))
+        kernels.put_number(as_bits(as_element(number, data.dtype)), index, y)
     out = wrap(data)
     if mode.grad and (x._rg or (tensor is not None and tensor._rg)):
         node = IndexFill(x) if tensor is None else IndexFill(x, tensor)
@@ -261,6 +336,9 @@ def index_fill(input, dim, index, value):
     i = wrapped(i, size, f"index {{}} is out of bounds for dimension {dim} with size {size}".format)
     result = _fill_rows(x, dim, i, value)
     return result if input._data.ndim else reshape(result, ())
+
+
+index_fill.within = _index_fill_within
 
 
 def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):

@@ -10,16 +10,18 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
+from ..kernels._copy import copy_into, fill
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, view_of, wrap
-from ._common import HALF, as_number, check_tensors, dense, inplace_doc
+from ._common import F32, F64, HALF, as_number, check_tensors, dense, inplace_doc
+from ._within import open_array
 from .cast import convert
 from .part import Getitem, Select, part
-from .rearrange import as_bits
+from .rearrange import BITS, as_bits
 from .shape import clone, expand, permute, reshape, sum_to_size
 
-_I64 = dtypes.int64.np
+I64 = dtypes.int64.np
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 _FULL = slice(None)
 _WIDE, _ROWS = 16, 64  # elements in a row, and rows, from which on sums by row pay for grouping the indices
@@ -36,13 +38,13 @@ def wrapped(index, size, message=None, negative=True, copy=True):
         negative: whether negative indices count from the end.
         copy: False: the array itself may be returned, for a caller that does not keep it.
     """
-    if index.dtype is not _I64 or not index.flags.c_contiguous:
-        index = np.ascontiguousarray(index, _I64).reshape(index.shape)
+    if index.dtype is not I64 or not index.flags.c_contiguous:
+        index = np.ascontiguousarray(index, I64).reshape(index.shape)
     flat = index.reshape(-1)
     low = -size if negative else 0
     out = index
     if copy or negative:
-        out = empty(index.shape, _I64)
+        out = empty(index.shape, I64)
         bad = kernels.wrap_indices(flat, low, size, out.reshape(-1))
     else:
         bad = kernels.outside(flat, low, size)
@@ -51,6 +53,12 @@ def wrapped(index, size, message=None, negative=True, copy=True):
         error = message(value) if message else f"index {value} is out of range for a dimension of size {size}"
         raise error if isinstance(error, Exception) else IndexError(error)
     return out
+
+
+def as_element(value, np_dtype):
+    """A number that a dtype can hold, as an ndarray (1,)."""
+    with np.errstate(over="ignore"):
+        return np.array([value]).astype(np_dtype)
 
 
 # -- rows by number: one collapsed dimension
@@ -106,7 +114,7 @@ def put_zeros(grad, index, lead, count, shape):
     outer, k, inner = collapsed(shape, lead, count)
     if g.size and inner >= _WIDE and outer * k >= _ROWS and outer * k * inner >= GRAIN:
         data = empty(shape, g.dtype)
-        end, order = empty((k,), _I64), empty((index.size,), _I64)
+        end, order = empty((k,), I64), empty((index.size,), I64)
         rows = g.reshape(outer, index.size, inner), index.reshape(-1)
         kernels.add_forward(empty((0, 0, 0), g.dtype), *rows, end, order, data.reshape(outer, k, inner))
     else:
@@ -168,7 +176,8 @@ def getitem(self, key):
     elif isinstance(key, Tensor) and key._data.ndim and d.ndim:
         return _by_tensor(self, key)
     else:
-        return _advanced(self, key)
+        rows = _numbered(d.shape, key) if kind is tuple else None
+        return _advanced(self, key) if rows is None else take_rows(self, *rows)
     try:
         data = d[key]
     except IndexError:
@@ -225,7 +234,7 @@ def _element(k):
     elif isinstance(k, str):
         raise TypeError(f"an index must be made of numbers, got {k!r}")
     elif isinstance(k, list | tuple | range):
-        k = np.array([v._data if isinstance(v, Tensor) else v for v in k]) if len(k) else np.empty(0, _I64)
+        k = np.array([v._data if isinstance(v, Tensor) else v for v in k]) if len(k) else np.empty(0, I64)
     if isinstance(k, np.bool_):
         return bool(k)
     if isinstance(k, np.integer):
@@ -277,7 +286,7 @@ class _Plan:
             elif k is None or type(k) is bool:
                 self.basic.append(None)
                 if k is not None:
-                    self._add(position, np.zeros(1 if k else 0, _I64))
+                    self._add(position, np.zeros(1 if k else 0, I64))
                 position += 1
             else:
                 count = self._add_tensor(k, position, dim, shape)
@@ -338,10 +347,35 @@ def _linear(arrays, sizes):
     return np.ascontiguousarray(linear)
 
 
+def _numbered(shape, key):
+    """The common kinds of an index with tensors, as positions in one dimension or two that count as one: ``[..., i]``
+    with full slices before i, and ``[i, j]``, of int64 tensors.
+
+    Returns:
+        (positions, the first of the dimensions, how many there are), or None for another kind of index, or one with a
+        position out of range.
+    """
+    last, n = key[-1], len(key)
+    if not isinstance(last, Tensor) or last._data.dtype is not I64 or not last._data.ndim or n > len(shape):
+        return None
+    i = last._data
+    if n == 2 and isinstance(key[0], Tensor):
+        j, i = i, key[0]._data
+        if i.dtype is not I64 or i.shape != j.shape:
+            return None
+        out = empty(i.shape, I64)
+        flat = (np.ascontiguousarray(x).reshape(-1) for x in (i, j))
+        return None if kernels.join_indices(*flat, shape[0], shape[1], out.reshape(-1)) else (out, 0, 2)
+    if n > 1 and not all(type(k) is slice and k == _FULL for k in key[:-1]):
+        return None
+    size = shape[n - 1]
+    return wrapped(i, size, _OUT_OF_BOUNDS.format("{}", n - 1, size).format), n - 1, 1
+
+
 def _by_tensor(self, key):
     """``self[key]`` for one index tensor or mask."""
     i, d = key._data, self._data
-    if i.dtype is _I64 and d.shape[0]:
+    if i.dtype is I64 and d.shape[0]:
         size = d.shape[0]
         return take_rows(self, wrapped(i, size, _OUT_OF_BOUNDS.format("{}", 0, size).format), 0, 1)
     if i.dtype == bool and i.shape == d.shape:
@@ -400,6 +434,8 @@ def setitem(self, key, value):
         TypeError: the value is neither a tensor nor a number.
     """
     kind = type(key)
+    if _set_part(self, key, value) or _set_rows(self, key, value):
+        return
     if isinstance(key, Tensor) and _fill_mask(self, key, value):
         return
     if kind is int or (kind is tuple and _plain(key)) or (kind in _BASIC and _plain((key,))):
@@ -434,6 +470,88 @@ def setitem(self, key, value):
         self._check_inplace()
         _assign(self._data, plan, value, False)
         self._bump()
+
+
+def _set_part(self, key, value):
+    """``self[key] = value`` for integers and slices where nothing is recorded, of a number, or of a tensor of the same
+    dtype whose shape broadcasts; returns whether it was that."""
+    kind, d = type(key), open_array(self)
+    if d is None or type(d) is not np.ndarray or not _plain(key if kind is tuple else (key,)):
+        return False
+    number = type(value) is float or type(value) is int
+    if not number:
+        if not isinstance(value, Tensor) or value._data.dtype is not d.dtype or (value._rg and mode.grad):
+            return False
+    elif d.dtype is F32:
+        if not -1e38 < value < 1e38:
+            return False
+    elif d.dtype is not F64 and (d.dtype is not I64 or type(value) is not int or not -(1 << 62) < value < 1 << 62):
+        return False
+    if 0 in d.strides:
+        self._check_inplace()
+    try:
+        target = d[key if kind is not tuple or Ellipsis in key else (*key, ...)]
+        if type(target) is not np.ndarray:
+            if not number and value._data.ndim:
+                return False
+            d[key] = value if number else value._data
+        elif number:
+            fill(target, value)
+        else:
+            copy_into(target, value._data)
+    except (IndexError, ValueError):
+        return False
+    self._bump()
+    return True
+
+
+def _set_rows(self, key, value):
+    """``self[i] = value`` for int64 tensors (see :func:`_numbered`) where nothing is recorded, of a number or a tensor
+    of just the shape; returns whether it was that."""
+    if not isinstance(key, Tensor) and type(key) is not tuple:
+        return False
+    d = open_array(self)
+    if d is None or type(d) is not np.ndarray or not (d.flags.c_contiguous and d.flags.writeable and d.size):
+        return False
+    if d.itemsize not in BITS or (type(key) is tuple and (not key or not isinstance(key[-1], Tensor))):
+        return False
+    rows = _numbered(d.shape, key if type(key) is tuple else (key,))
+    if rows is None:
+        return False
+    index, lead, count = rows
+    shape = d.shape[:lead] + index.shape + d.shape[lead + count :]
+    y = as_bits(d).reshape(collapsed(d.shape, lead, count))
+    if isinstance(value, Tensor):
+        v = value._data
+        if v.dtype is not d.dtype or v.shape != shape or (value._rg and mode.grad) or np.may_share_memory(d, v):
+            return False
+        if index.size:
+            source = as_bits(dense(value)).reshape(y.shape[0], index.size, y.shape[2])
+            kernels.put_forward(source, index.reshape(-1), y)
+    elif type(value) in (int, float):
+        number = as_number(value, self.dtype, half_too=False)
+        kernels.put_number(as_bits(as_element(number, d.dtype)), index.reshape(-1), y)
+    else:
+        return False
+    self._bump()
+    return True
+
+
+def _add_rows(self, key, value):
+    """As :func:`_set_rows`, but adds a tensor; returns whether it did."""
+    d, v = open_array(self), value._data
+    if d is None or d.dtype not in dtypes.COMPUTE or not (d.flags.c_contiguous and d.flags.writeable and d.size):
+        return False
+    rows = _numbered(d.shape, key) if key else None
+    if rows is None or v.dtype is not d.dtype or np.may_share_memory(d, v):
+        return False
+    index, lead, count = rows
+    if v.shape != d.shape[:lead] + index.shape + d.shape[lead + count :] or not index.size:
+        return False
+    y = d.reshape(collapsed(d.shape, lead, count))
+    kernels.take_backward(dense(value).reshape(y.shape[0], index.size, y.shape[2]), index.reshape(-1), y)
+    self._bump()
+    return True
 
 
 def _fill_mask(self, mask, value):
@@ -562,7 +680,10 @@ def index_put_(input, indices, values, accumulate=False):
         return input._write(index_put(input, indices, values, accumulate))
     if values._data.dtype != input._data.dtype:
         raise _dtype_mismatch(input, values)
-    plan = _Plan(tuple(slice(None) if i is None else i for i in indices), input._data.shape)
+    key = tuple(slice(None) if i is None else i for i in indices)
+    if (_add_rows if accumulate else _set_rows)(input, key, values):
+        return input
+    plan = _Plan(key, input._data.shape)
     if plan.dims:
         _assign(input._data, plan, values, accumulate)
         input._bump()

@@ -163,6 +163,9 @@ def _cat_alike(tensors, dim):
 
 # From this many elements on, threads copy faster than NumPy.
 _PARALLEL = 65536
+# Below this many elements a part is copied by NumPy, whose way in is shorter: 64 parts of 3 x 32 x 32 took 190 us with
+# kernels, and take 45.
+_ALONE = 16384
 # Elements of a row from which on a loop over rows of contiguous arrays is faster: `assign` asks for addresses first.
 _WIDE = 64
 
@@ -228,7 +231,10 @@ def stack(tensors, dim=0, *, out=None, axis=None):
     dtype = _common_dtype(tensors)
     data = empty((*shape[:dim], len(tensors), *shape[dim:]), dtype)
     arrays = [t._data if t._data.dtype == dtype else convert(t._data, dtype) for t in tensors]
-    if data.size < _PARALLEL:
+    if dim == 0 and arrays[0].size < _ALONE:
+        for i, d in enumerate(arrays):
+            data[i] = d
+    elif data.size < _PARALLEL:
         lead = (slice(None),) * dim
         for i, d in enumerate(arrays):
             data[(*lead, i, ...)] = d

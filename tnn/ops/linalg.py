@@ -726,8 +726,13 @@ def lstsq(input, b, rcond=None, *, driver=None):
     if b._data.shape[-2] != m:
         raise RuntimeError(f"linalg.lstsq: input {list(input.shape)} and b {list(b.shape)} do not fit")
     rcond = np.finfo(input._data.dtype).eps * max(m, n) if rcond is None else rcond
-    x = pinv(input, rcond).matmul(b)
-    s = np.linalg.svd(input._data, compute_uv=False)
+    if recording(input, b) or b._data.dtype != input._data.dtype:
+        x = pinv(input, rcond).matmul(b)
+        s = np.linalg.svd(input._data, compute_uv=False)
+    else:
+        u, s, vh = computed("linalg.lstsq", lambda a: np.linalg.svd(a, full_matrices=False), input._data)
+        kept = np.divide(1, s, out=np.zeros_like(s), where=s > rcond * s[..., :1])[..., None]
+        x = transposed(wrap(vh)).matmul(transposed(wrap(u)).matmul(b) * wrap(kept))
     rank = np.asarray((s > rcond * s[..., :1]).sum(-1))
     none = np.empty(0, input._data.dtype)
     rest = wrap(none)

@@ -11,6 +11,7 @@ from ..autograd.node import Node
 from ..kernels import _gemm as kernels
 from ..kernels import _small_products as small
 from ..kernels._pool import empty
+from ..kernels.linalg import multiply_integers
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, dense, half_as_float32, into, sum_to
 from ._elementwise import record1
@@ -47,8 +48,16 @@ def _mm(a, b, alpha=1.0, out=None, beta=0.0):
     return out
 
 
+_WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
+
+
 def _mm_integer(a, b, alpha, out, beta):
-    product = np.matmul(a, b)
+    if a.dtype == b.dtype == out.dtype and out.dtype in _WHOLE and out.size and a.shape[-1] > 1:
+        product = empty(out.shape, out.dtype)
+        a, b = (np.ascontiguousarray(np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:]))) for x in (a, b))
+        multiply_integers(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, product)))
+    else:
+        product = np.matmul(a, b)
     if alpha != 1:
         product = product * out.dtype.type(alpha)
     out[...] = product + out * out.dtype.type(beta) if beta else product

@@ -20,6 +20,7 @@ from ._elementwise import (
 )
 from ._elementwise import result_type as result_type
 from ._old_order import in_new_order
+from ._within import open_array, run_within
 
 # ---------------------------------------------------------------------------------------------- + - * /
 
@@ -258,6 +259,26 @@ def div(input, other, *, rounding_mode=None, out=None):
     raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
+def _scaled_within(plain, sign):
+    """The short way of add and sub: with ``alpha``."""
+
+    def within(self, other, *old, alpha=1):
+        if type(alpha) is int and alpha == 1 and not old:
+            return plain.within(self, other)
+        d = open_array(self)
+        if d is None or old or not isinstance(other, Tensor) or (other._rg and mode.grad) or not is_number(alpha):
+            return False
+        y = other._data
+        if d.dtype not in (F32, F64) or not run_within(kernels.add_scaled_forward, d, d, y, y, float(alpha) * sign):
+            return False
+        self._bump()
+        return True
+
+    return within
+
+
+add.within, sub.within = _scaled_within(_add, 1), _scaled_within(_sub, -1)
+div.within = lambda self, other, *, rounding_mode=None: rounding_mode is None and true_divide.within(self, other)
 subtract, multiply, divide = sub, mul, div
 
 
@@ -315,6 +336,8 @@ class Pow(Rule):
 
     def da(self, g, a, b, out):
         if not isinstance(b, Tensor):
+            if b == 2:
+                return mul(g, a) * 2.0
             return g * 0.0 if b == 0 else g * (pow(a, b - 1) * b)
         return (g * (b * pow(a, b - 1))).masked_fill(b == 0, 0.0)
 
@@ -373,6 +396,21 @@ def pow(input, exponent, *, out=None):
         if kind.kind in "iu" and isinstance(exponent, int | np.integer) and exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
     return _pow(input, exponent, out=out)
+
+
+def _pow_within(self, exponent):
+    """The short way of pow."""
+    kernel = None if isinstance(exponent, Tensor) or not is_number(exponent) else _POWERS.get(exponent)
+    if kernel is None:
+        return _pow.within(self, exponent)
+    d = open_array(self)
+    if d is None or not run_within(kernel, d, d, d, d):
+        return False
+    self._bump()
+    return True
+
+
+pow.within = _pow_within
 
 
 def float_power(input, exponent, *, out=None):

@@ -140,11 +140,15 @@ def _bitwise(name, function, kinds, doc):
 
 def _left_shift(x, y):
     bits = 8 * x.dtype.itemsize
+    if y.ndim == 0 and 0 <= y < bits:
+        return np.left_shift(x, y)
     return np.where((y >= bits) | (y < 0), x.dtype.type(0), np.left_shift(x, np.clip(y, 0, bits - 1)))
 
 
 def _right_shift(x, y):
     bits = 8 * x.dtype.itemsize
+    if y.ndim == 0 and 0 <= y < bits:
+        return np.right_shift(x, y)
     return np.right_shift(x, np.where((y >= bits) | (y < 0), x.dtype.type(bits - 1), y))
 
 

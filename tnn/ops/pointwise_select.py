@@ -7,10 +7,12 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import pointwise_select as kernels
 from ..kernels import pointwise_unary as unary_kernels
+from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, as_number, check_tensor, into, recording
 from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, working
 from ._old_order import in_new_order
+from ._within import open_array, run_within
 from .cast import convert
 
 
@@ -162,6 +164,33 @@ def masked_fill(input, mask, value):
     return result
 
 
+def _masked_fill_within(self, mask, value):
+    """The short way of masked_fill."""
+    d = open_array(self)
+    if d is None or not isinstance(mask, Tensor) or isinstance(value, Tensor) or not is_number(value):
+        return False
+    if mask._data.dtype.kind != "b":
+        return False
+    value = as_number(value, self.dtype)
+    if d.dtype is F32 or d.dtype is F64:
+        done = run_within(kernels.where_forward, d, mask._data, np.asarray(value, d.dtype), d)
+    else:
+        done = _overwritten(d, mask._data, value)
+    if done:
+        self._bump()
+    return done
+
+
+def _overwritten(d, mask, value):
+    """Writes a number where the mask, which broadcasts to the ndarray, holds; returns whether it could."""
+    if type(d) is not np.ndarray or 0 in d.strides or broadcast(d.shape, mask.shape) != d.shape:
+        return False
+    np.copyto(d, np.asarray(value).astype(d.dtype), where=mask)
+    return True
+
+
+masked_fill.within = _masked_fill_within
+
 # ---------------------------------------------------------------------------------------------- clamp
 
 
@@ -219,11 +248,13 @@ def _clamp(name, input, min, max, out, labels):
     work = working(dtype.np)
     x = as_array(input, work)
     if work.kind in "biu":
+        limits = [(f, as_array(v, work)) for f, v in ((np.maximum, min), (np.minimum, max)) if v is not None]
         data = x
-        if min is not None:
-            data = np.maximum(data, as_array(min, work))
-        if max is not None:
-            data = np.minimum(data, as_array(max, work))
+        # memory of the pool: fresh pages took ten times as long as the rest
+        fits = not tensors and x.flags.c_contiguous and type(x) is np.ndarray
+        target = empty(x.shape, work) if fits else None
+        for limit, value in limits:
+            data = limit(data, value, out=target)
     elif not tensors:
         low = -np.inf if min is None else finite_float(min)
         high = np.inf if max is None else finite_float(max)
@@ -245,6 +276,22 @@ def _clamp(name, input, min, max, out, labels):
     return result if out is None else into(out, result, name if tensors else f"{name}.number", input, min, max)
 
 
+def _clamp_within(self, min=None, max=None):
+    """The short way of clamp, between numbers."""
+    d = open_array(self)
+    for limit in (min, max):
+        if limit is not None and (isinstance(limit, Tensor) or not is_number(limit)):
+            return False
+    if d is None or (min is None and max is None) or (d.dtype is not F32 and d.dtype is not F64):
+        return False
+    low, high = -np.inf if min is None else finite_float(min), np.inf if max is None else finite_float(max)
+    if not run_within(unary_kernels.clamp_forward, d, d, d, d, low, high):
+        return False
+    self._bump()
+    return True
+
+
+clamp.within = _clamp_within
 clip = clamp
 
 
@@ -284,7 +331,34 @@ def clamp_max(input, max, *, out=None):
     return _clamp("clamp_max", input, None, max, out, ("ClampMaxBackward0", "ClampMaxBackward1"))
 
 
+clamp_min.within = lambda self, min: _clamp_within(self, min)
+clamp_max.within = lambda self, max: _clamp_within(self, None, max)
+
 # ---------------------------------------------------------------------------------------------- lerp, addcmul, addcdiv
+
+
+def _three_within(kernel, self, y, z, p):
+    """Overwrites the first of three operands: returns whether it could. ``z`` may be a number."""
+    d = open_array(self)
+    if d is None or (d.dtype is not F32 and d.dtype is not F64) or not isinstance(y, Tensor):
+        return False
+    if mode.grad and (y._rg or (isinstance(z, Tensor) and z._rg)):
+        return False
+    if not isinstance(z, Tensor) and not is_number(z):
+        return False
+    if not run_within(kernel, d, d, y._data, z._data if isinstance(z, Tensor) else np.asarray(z, d.dtype), p):
+        return False
+    self._bump()
+    return True
+
+
+def _addc_within(kernel):
+    def within(self, tensor1, tensor2, *old, value=1):
+        if old or not isinstance(tensor2, Tensor) or not is_number(value):
+            return False
+        return _three_within(kernel, self, tensor1, tensor2, finite_float(value))
+
+    return within
 
 
 def _three(kernel, integer, tensors, dtype, p):
@@ -470,3 +544,7 @@ def addcdiv(input, tensor1, tensor2, *old, value=1, out=None):
             "round the quotient with div(..., rounding_mode=...)."
         )
     return _addc("addcdiv", kernels.addcdiv_forward, None, Addcdiv, input, tensor1, tensor2, value, out)
+
+
+lerp.within = lambda self, end, weight: _three_within(kernels.lerp_forward, self, end, weight, 0.0)
+addcmul.within, addcdiv.within = _addc_within(kernels.addcmul_forward), _addc_within(kernels.addcdiv_forward)

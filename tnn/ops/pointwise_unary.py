@@ -7,6 +7,7 @@ import numpy as np
 from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise_unary as kernels
+from ..kernels.pointwise_select import nan_to_num_forward
 from ..tensor import Tensor, wrap
 from ._common import F32, HALF, check_tensor, inplace, into
 from ._elementwise import (
@@ -15,6 +16,7 @@ from ._elementwise import (
     predicate_op,
     record1,
     run1,
+    run3,
     to_float,
     unary_node,
     unary_op,
@@ -452,12 +454,12 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
     else:
         info = dtypes.finfo(input.dtype)
         x = as_array(input, working(input._data.dtype))
-        data = run1(kernels.nan_to_num_forward, x, 0.0 if nan is None else finite_float(nan))
-        positive_ = info.max if posinf is None else finite_float(posinf)
-        negative_ = info.min if neginf is None else finite_float(neginf)
-        # NaN may have been replaced by an infinity, which is to stay.
-        replaced = run1(kernels.replace_infinities_forward, x, positive_, negative_)
-        data = np.where(np.isnan(x), data, replaced)
+        nan = 0.0 if nan is None else finite_float(nan)
+        low, high = (
+            np.asarray(limit if given is None else finite_float(given), x.dtype)
+            for limit, given in ((info.min, neginf), (info.max, posinf))
+        )
+        data = run3(nan_to_num_forward, x, low, high, nan)
         data = data if data.dtype == input._data.dtype else convert(data, input._data.dtype)
     result = wrap(data)
     if mode.grad and input._rg:

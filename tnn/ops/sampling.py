@@ -19,6 +19,7 @@ from .cast import convert
 from .creation import dtype_for, finish, like, shape_of, size_keyword
 from .random import DIGITS, bernoulli_, generator_of, normal_, not_implemented, random_, uniform_
 from .shape import broadcast_shapes
+from .sort import topk
 
 
 class Bernoulli(Node):
@@ -185,7 +186,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             kernels.transform_forward(g._state, g._cache, q.reshape(-1), kernels.EXPONENTIAL, 1.0, 0.0)
             with np.errstate(divide="ignore", invalid="ignore"):
                 score = (p / convert(q, d.dtype).astype(p.dtype)).astype(d.dtype).astype(p.dtype)
-            result[...] = np.argsort(-score, axis=1, kind="stable")[:, :num_samples]
+            # the largest ones, of equals the first; a NaN (0 / 0) comes last
+            score[np.isnan(score)] = -1
+            result[...] = topk(wrap(score), num_samples)[1]._data
     return into(out, wrap(result if d.ndim == 2 else result[0]), "multinomial")
 
 

@@ -295,9 +295,34 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         dim = wrap_dim(dim, d.ndim)
     else:
         d = d.reshape(-1)
-    values, inverse, counts = np.unique(d, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
-    inverse = inverse.reshape(input._data.shape if dim is None else -1)
+    found = _unique_of_few(d, return_inverse) if dim is None and d.dtype.kind in "iu" and d.size else None
+    if found is not None:
+        values, inverse, counts = found
+    else:
+        # only what is asked for: the inverse makes NumPy sort positions instead of numbers
+        found = np.unique(d, False, return_inverse, return_counts, dim, equal_nan=False)
+        found = list(found) if isinstance(found, tuple) else [found]
+        values, inverse, counts = found[0], found[1] if return_inverse else None, found[-1]
+    if return_inverse:
+        inverse = inverse.reshape(input._data.shape if dim is None else -1)
     return _unique_result(input, values, inverse, counts, return_inverse, return_counts)
+
+
+def _unique_of_few(d, inverse):
+    """The different integers of a vector, their positions in it and how often each occurs, by counting them: 2^20 of
+    100 numbers take 2 ms, sorted 60. None where they lie too far apart."""
+    low, high = int(d.min()), int(d.max())
+    if high - low > 2 * d.size:
+        return None
+    offsets = d.astype(_I64) - low
+    every = np.bincount(offsets)
+    there = np.flatnonzero(every)
+    places = None
+    if inverse:
+        table = np.empty(every.size, _I64)
+        table[there] = np.arange(there.size)
+        places = table[offsets]
+    return (there + low).astype(d.dtype), places, every[there]
 
 
 def _unique_result(input, values, inverse, counts, return_inverse, return_counts):
@@ -335,13 +360,17 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     n = rows.shape[0]
     new = np.ones(n, bool)
     if n > 1:
-        new[1:] = (rows[1:] != rows[:-1]).any(1)
+        if dim is None:
+            np.not_equal(d.reshape(-1)[1:], d.reshape(-1)[:-1], out=new[1:])
+        else:
+            new[1:] = (rows[1:] != rows[:-1]).any(1)
     starts = np.flatnonzero(new)
-    inverse = np.cumsum(new) - 1
-    counts = np.diff(starts, append=n)
+    inverse = np.cumsum(new) - 1 if return_inverse else starts
+    counts = np.diff(starts, append=n) if return_counts else starts
     values = rows[starts, 0] if dim is None else d.take(starts, dim)
     return _unique_result(
-        input, values, inverse.reshape(d.shape) if dim is None else inverse, counts, return_inverse, return_counts
+        input, values, inverse.reshape(d.shape) if dim is None and return_inverse else inverse, counts,
+        return_inverse, return_counts,
     )
 
 
