@@ -510,7 +510,7 @@ class Tensor:
                 )
             result = result.to(self.dtype)
             new = result._data
-        if type(mine) is np.ndarray:
+        if type(mine) is np.ndarray and mine.strides[-1:] == (mine.itemsize,):
             assign(mine, new)  # several threads for many elements
         else:
             np.copyto(mine, new)  # a copy that a recording sees

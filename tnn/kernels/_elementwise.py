@@ -150,6 +150,68 @@ def _loop3(f, kind):
 _LOOPS = (_loop1, _loop2, _loop3)
 
 
+# Loops that write where an operand lies. They do not get its address twice: a loop that has to expect that its arrays
+# overlap does not vectorise, and one whose result goes through other memory first took twice as long.
+
+
+def _own1(f, kind):
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        p, q = kind(p), kind(q)
+        for i in range(n):
+            a[i] = f(a[i], a[i], a[i], p, q)
+
+    return loop
+
+
+def _own2(f, kind):
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        p, q = kind(p), kind(q)
+        if sb == 0:
+            y = b[0]
+            for i in range(n):
+                a[i] = f(a[i], y, y, p, q)
+        else:
+            for i in range(n):
+                a[i] = f(a[i], b[i], b[i], p, q)
+
+    return loop
+
+
+def _own3(f, kind):
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        p, q = kind(p), kind(q)
+        if sb == 1 and sc == 1:
+            for i in range(n):
+                a[i] = f(a[i], b[i], c[i], p, q)
+        elif sb == 1:
+            z = c[0]
+            for i in range(n):
+                a[i] = f(a[i], b[i], z, p, q)
+        else:
+            y = b[0]
+            for i in range(n):
+                a[i] = f(a[i], y, c[i * sc], p, q)
+
+    return loop
+
+
+def _own_last(f, kind):
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        p, q = kind(p), kind(q)
+        if sa == 1 and sb == 0:
+            y = b[0]
+            for i in range(n):
+                c[i] = f(a[i], y, c[i], p, q)
+        else:
+            for i in range(n):
+                c[i] = f(a[i * sa], b[i * sb], c[i], p, q)
+
+    return loop
+
+
+_OWN = (_own1, _own2, _own3)
+
+
 def _loop_mended(f, rest, kind, limit):
     limit = kind(limit)
 
@@ -350,59 +412,12 @@ def _strided(loop, out, a, b, c, dims, p, q):
                 _task(loop, out, a, b, c, dims, row, 0, width, p, q)
 
 
-# Elements that a formula works out before they take the place of its operands: they stay in the level 1 cache.
-_BLOCK = 1024
-
-
-@njit(**JIT)
-def _task_within(loop, out, a, b, c, dims, row, lo, n, p, q, block):
-    """As _task, by way of `block`: `out` may be an operand, and a loop whose arrays overlap does not vectorise."""
-    last = dims.shape[0] - 1
-    x, y, z = _offsets(dims, row, lo)
-    sa, sb, sc = dims[last, 1], dims[last, 2], dims[last, 3]
-    start = row * dims[last, 0] + lo
-    for i in range(0, n, _BLOCK):
-        m = min(_BLOCK, n - i)
-        _call(loop, block, a, b, c, (0, x + i * sa, y + i * sb, z + i * sc), m, (sa, sb, sc), p, q)
-        target = out[start + i : start + i + m]
-        for j in range(m):
-            target[j] = block[j]
-
-
-@njit(parallel=True, **JIT)
-def _within(loop, out, a, b, c, dims, p, q):
-    """As _strided, but out may be an operand of its own shape."""
-    width = dims[dims.shape[0] - 1, 0]
-    total = out.size
-    if total == 0:
-        return
-    rows = total // width
-    if total < GRAIN:
-        block = np.empty(min(width, _BLOCK), out.dtype)
-        for row in range(rows):
-            _task_within(loop, out, a, b, c, dims, row, 0, width, p, q, block)
-    elif width >= CHUNK:
-        pieces = (width + CHUNK - 1) // CHUNK
-        for k in prange(rows * pieces):
-            t = np.intp(k)
-            lo = t % pieces * CHUNK
-            block = np.empty(_BLOCK, out.dtype)
-            _task_within(loop, out, a, b, c, dims, t // pieces, lo, min(CHUNK, width - lo), p, q, block)
-    else:
-        step = CHUNK // width
-        for k in prange((rows + step - 1) // step):
-            start = np.intp(k) * step
-            block = np.empty(min(width, _BLOCK), out.dtype)
-            for row in range(start, min(rows, start + step)):
-                _task_within(loop, out, a, b, c, dims, row, 0, width, p, q, block)
-
-
 @njit(**JIT)
 def _task_at(loop, out, a, b, c, items, dims, row, lo, n, p, q):
-    """As _task, for addresses."""
+    """As _task, for addresses; where out is 0 the loop writes into an operand of its own."""
     last = dims.shape[0] - 1
     x, y, z = _offsets(dims, row, lo)
-    to = out + (row * dims[last, 0] + lo) * items[0]
+    to = out + (row * dims[last, 0] + lo) * items[0] if out else 0
     _small.run_at(loop, to, a + x * items[1], b + y * items[2], c + z * items[2], n,
                   dims[last, 1], dims[last, 2], dims[last, 3], p, q)  # fmt: skip
 
@@ -410,7 +425,8 @@ def _task_at(loop, out, a, b, c, items, dims, row, lo, n, p, q):
 @njit(parallel=True, **JIT)
 def strided_at(loop, out, a, b, c, items, total, dims, p, q):
     """As _strided, for the addresses of arrays: out, contiguous, of `total` elements, and of operands with any strides,
-    but for the innermost dimension, where they are 0 or 1. items: bytes of an element of out, of a, of b and c."""
+    but for the innermost dimension, where they are 0 or 1. items: bytes of an element of out, of a, of b and c. out 0:
+    the loop is one that writes into an operand."""
     width = dims[dims.shape[0] - 1, 0]
     rows = total // width
     if total < GRAIN:
@@ -494,8 +510,9 @@ class Kernel:
         # the entry for small arrays, see _small.py: small(a, ..., p, q) returns a new array, or None where it has no
         # way; before the first loop is compiled it never has
         self.small, self._words = decline, None
-        # the entry for writing into an array that is there: within(out, a, b, c, p, q) returns True where it did
+        # the entry that overwrites an operand, see _small.py: within(a, b, c, p, q) returns True where it did
         self.within, self._own = decline, None
+        self._own_loops = {}
         self._keep = []
         self._driven = set(), set()  # for which dtypes the entry knows the driver of flat arrays, of broadcast ones
         KERNELS.append(self)
@@ -516,14 +533,26 @@ class Kernel:
         items = out.itemsize, a.itemsize, c.itemsize
         strided_at(loop, address(out), address(a), address(b), address(c), items, out.size, dims, p, q)
 
-    def into(self, out, a, b, c, dims, p=0.0, q=0.0):
-        """As `strided`, but the first operands may be `out` itself, or all."""
-        kind = c.dtype
-        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
-        args = (loop, out, a, b, c, dims, p, q)
-        _within(*args)
-        if self._own is not None:
-            self._own[_small.DRIVER32 + (kind != F32)] = address_for(_within, args)
+    # Whether there are loops that overwrite an operand, and whether that is the last one.
+    overwrites, last = True, False
+
+    def into(self, a, b, c, dims, p=0.0, q=0.0):
+        """As `apart`, into the first operand, or the last where the kernel is made for that."""
+        target = c if self.last else a
+        kind = target.dtype
+        if kind not in self._own_loops:
+            inline, number = njit(**MATH), kind.type
+            formula = inline(self.full(inline(_in_type(self.formula, number))))
+            loop = (_own_last if self.last else _OWN[self.count - 1])(formula, number)
+            self._own_loops[kind] = self._compiled(loop, types.float32 if kind is F32 else types.float64)
+            if self._own is None:
+                special = 0 if self.first is None else id(np.dtype(self.first))
+                self.within, self._own = builtin(_small.within, self.name, [0, 0, special, 0, 0, 0, self.last])
+            self._own[_small.LOOP32 + (kind != F32)] = self._own_loops[kind]
+        items = target.itemsize, a.itemsize, c.itemsize
+        args = (self._own_loops[kind], 0, address(a), address(b), address(c), items, target.size, dims, p, q)
+        strided_at(*args)
+        self._own[_small.DRIVER] = 0 if config.DISABLE_JIT else address_for(strided_at, args)
 
     def _drive(self, which, kind, driver, *args):
         """Tell the entry where the driver lies that has just been called: it takes large arrays too from then on."""
@@ -557,9 +586,7 @@ class Kernel:
             entry = (_small.unary, _small.binary, _small.ternary)[self.count - 1]
             special = [0 if kind is None else id(np.dtype(kind)) for kind in (self.first, self.result)]
             self.small, self._words = builtin(entry, self.name, [0, 0, *special, 0, 0, 0, 0])
-            self.within, self._own = builtin(_small.within, self.name, [0, 0, *special, 0, 0])
-        for words in (self._words, self._own):
-            words[_small.LOOP32], words[_small.LOOP64] = self.f32, self.f64
+        self._words[_small.LOOP32], self._words[_small.LOOP64] = self.f32, self.f64
 
     def _loop(self, kind):
         inline = njit(**MATH)
@@ -567,7 +594,9 @@ class Kernel:
         return _LOOPS[self.count - 1](formula, kind)
 
     def _compile(self, kind, element):
-        loop = self._loop(kind)
+        return self._compiled(self._loop(kind), element)
+
+    def _compiled(self, loop, element):
         loop.__name__ = loop.__qualname__ = self.name
         compiled = njit(**_LOOP)(loop)
         if config.DISABLE_JIT:
@@ -604,6 +633,8 @@ class Unary(Kernel):
 class Mended(Unary):
     """A kernel of one array whose formula vectorises but holds only up to a limit: a run of elements with a larger one
     (or a smaller than -limit) goes through `rest` instead."""
+
+    overwrites = False
 
     def __init__(self, formula, rest, limit):
         super().__init__(formula)
@@ -644,6 +675,8 @@ class Binary(Kernel):
 class MendedWithNumber(Unary):
     """A mended formula of two elements of which one is a number."""
 
+    overwrites = False
+
     def __init__(self, formula, rest, holds, left):
         Kernel.__init__(self, formula, full=_number_left if left else _number_right)
         self.rest, self.holds, self.on_left = rest, holds, left
@@ -657,6 +690,8 @@ class MendedWithNumber(Unary):
 class MendedBinary(Binary):
     """A kernel of two arrays whose formula vectorises but holds only for pairs for which `holds` does: a run of
     elements with others goes through `rest` instead."""
+
+    overwrites = False
 
     def __init__(self, formula, rest, holds):
         super().__init__(formula)
@@ -705,5 +740,7 @@ def comparison(formula):
 
 
 def selection(formula):
-    """A kernel of three arrays, the first of them bool."""
-    return Ternary(formula, first=np.bool_)
+    """A kernel of three arrays, the first of them bool; in place, the last one is overwritten."""
+    kernel = Ternary(formula, first=np.bool_)
+    kernel.last = True
+    return kernel

@@ -37,8 +37,8 @@ from ._words import DATA, DTYPE, FLAGS, VALUE, WORD, double, half_word, put, roo
 # where these are not that of the other elements (0: they are), the drivers of flat arrays and of broadcast ones for
 # float32 and float64 (0: not compiled yet).
 LOOP32, LOOP64, FIRST, RESULT, FLAT32, FLAT64, STRIDED32, STRIDED64 = range(OWN, OWN + 8)
-# Those of `within` begin alike; then the driver that writes into an operand, for float32 and float64.
-DRIVER32, DRIVER64 = OWN + 4, OWN + 5
+# Those of `within` begin alike; then the driver for addresses, and whether the last operand is the one to overwrite.
+DRIVER, LAST = OWN + 4, OWN + 6
 
 
 @intrinsic
@@ -315,27 +315,28 @@ def _apart(out, x, fit, item, own):
 
 @njit(**PLAIN)
 def within(own, args, count):
-    """within(out, a, b, c, p, q): writes out, which may be an operand itself. Returns True."""
+    """within(a, b, c, p, q): overwrites a, or c. Returns True."""
     words = own_words(own)
-    if count != 6:
+    if count != 5:
         return declined(words)
-    out, c = word(args), word(args + 24)
-    dtype, first = word(c + DTYPE), word(words + 8 * FIRST)
-    good, p, q = _parameters(words, args, 4, count)
-    good = good and is_array(words, out) and word(words + 8 * RESULT) == 0 and word(out + DTYPE) == dtype
-    if not good or half_word(out + FLAGS) & _WRITEABLE == 0:
+    out, first = word(args + 16) if word(words + 8 * LAST) else word(args), word(words + 8 * FIRST)
+    good, p, q = _parameters(words, args, 3, count)
+    if not good or not is_array(words, out) or half_word(out + FLAGS) & _WRITEABLE == 0:
         return declined(words)
-    loop, driver, sizes = _loop_for(words, dtype), _driver_for(words, dtype, DRIVER32), _sizes(words, dtype)
-    n = size(out)
+    dtype, n = word(out + DTYPE), size(out)
+    loop, driver, sizes = _loop_for(words, dtype), word(words + 8 * DRIVER), _sizes(words, dtype)
     if n == 0 or loop == 0 or driver == 0:
         return declined(words)
     width = n
-    for i in range(1, 4):
-        x, item = word(args + 8 * i), sizes[1] if i == 1 else sizes[2]
-        if not is_array(words, x) or word(x + DTYPE) != (first if first and i == 1 else dtype):
+    for i in range(3):
+        x = word(args + 8 * i)
+        if x == out:
+            continue
+        special = first != 0 and i == 0
+        if not is_array(words, x) or word(x + DTYPE) != (first if special else dtype):
             return declined(words)
         fit = _fits(out, x)
-        if fit == 0 or not _apart(out, x, fit, item, sizes[2]):
+        if fit == 0 or not _apart(out, x, fit, sizes[1] if special else sizes[2], sizes[2]):
             return declined(words)
         if fit > 2:
             wanted = size(x) if fit == 3 else n // size(x)
@@ -345,17 +346,19 @@ def within(own, args, count):
     dims = room()
     put(dims, n // width)
     put(dims + 32, width)
-    for i in range(1, 4):
+    for i in range(3):
         fit = _fits(out, word(args + 8 * i))
-        put(dims + 8 * i, width if fit == 1 else 1 if fit == 4 else 0)
-        put(dims + 32 + 8 * i, 1 if fit == 1 or fit == 3 else 0)
-    a, b = word(args + 8), word(args + 16)
-    x, y = vector(word(a + DATA), size(a), sizes[1]), vector(word(b + DATA), size(b), sizes[2])
-    z, to = vector(word(c + DATA), size(c), sizes[2]), vector(word(out + DATA), n, sizes[2])
+        put(dims + 8 + 8 * i, width if fit == 1 else 1 if fit == 4 else 0)
+        put(dims + 40 + 8 * i, 1 if fit == 1 or fit == 3 else 0)
+    a, b, c = (word(word(args) + DATA), word(word(args + 8) + DATA), word(word(args + 16) + DATA))
     if n < GRAIN:
-        invoke(driver, (loop,) + to + x + y + z + matrix(dims, 2, 4, 8) + (p, q))
+        for r in range(n // width):
+            x, y = a + r * word(dims + 8) * sizes[1], b + r * word(dims + 16) * sizes[2]
+            z = c + r * word(dims + 24) * sizes[2]
+            run_at(loop, 0, x, y, z, width, word(dims + 40), word(dims + 48), word(dims + 56), p, q)
     else:
         thread = leave(words)
-        invoke(driver, (loop,) + to + x + y + z + matrix(dims, 2, 4, 8) + (p, q))
+        items = (sizes[2], sizes[1], sizes[2])
+        invoke(driver, (loop, 0, a, b, c) + items + (n,) + matrix(dims, 2, 4, 8) + (p, q))
         enter(words, thread)
     return held(words, word(words + 8 * TRUE))

@@ -206,6 +206,32 @@ def add_forward(x, g, index, end, order, y):
 
 
 @njit(**JIT)
+def _add_to_rows(g, end, order, y, low, high):
+    """Adds to rows low to high of y, counted over (outer, k), what belongs there."""
+    k = y.shape[1]
+    for row in range(low, high):
+        o, v = row // k, row % k
+        first, last = end[v - 1] if v > 0 else 0, end[v]
+        if first < last:
+            target = y[o, v]
+            for t in range(first, last):
+                source = g[o, np.uint64(order[t])]
+                for i in range(target.shape[0]):
+                    target[i] += source[i]
+
+
+@njit(parallel=True, **JIT)
+def add_within(g, index, end, order, y):
+    """Adds g (outer, n, inner) to y (outer, k, inner) at index (n,), row by row; end (k,), order (n,) are scratch."""
+    outer, k, inner = y.shape
+    _group(index, end, order)
+    step = max(1, CHUNK // inner)
+    for c in prange((outer * k + step - 1) // step):
+        low = np.intp(c) * step
+        _add_to_rows(g, end, order, y, low, min(outer * k, low + step))
+
+
+@njit(**JIT)
 def _put_rows(src, index, y):
     if src.shape[1] == 1:
         # as vectors: slices of one element each made 1024 x 1024 columns take five times as long
@@ -438,31 +464,32 @@ def scatter_forward(src, index, y):
 
 
 @njit(**JIT)
-def _scatter_one(src, index, y, add):
-    """One outer part of a scatter in place; src holds one element for all, or as many as the index."""
-    single = src.shape[0] == 1 and index.shape[0] > 1 or src.shape[1] == 1 and index.shape[1] > 1
-    if index.shape[1] == 1:
-        source, places, target = src[:, 0], index[:, 0], y[:, 0]
-        if single:
+def _scatter_row(source, places, target, add):
+    """One row of a scatter in place; source holds one element for all, or as many as there are places."""
+    if source.shape[0] == 1:
+        if add:
             for j in range(places.shape[0]):
-                at = np.uint64(places[j])
-                target[at] = target[at] + source[0] if add else source[0]
+                target[np.uint64(places[j])] += source[0]
         else:
             for j in range(places.shape[0]):
-                at = np.uint64(places[j])
-                target[at] = target[at] + source[j] if add else source[j]
-        return
+                target[np.uint64(places[j])] = source[0]
+    elif add:
+        for j in range(places.shape[0]):
+            target[np.uint64(places[j])] += source[j]
+    else:
+        for j in range(places.shape[0]):
+            target[np.uint64(places[j])] = source[j]
+
+
+@njit(**JIT)
+def _scatter_one(src, index, y, add, one):
+    """One outer part of a scatter in place; src holds one element for all, or as many as the index."""
     for j in range(index.shape[0]):
         places = index[j]
-        if single:
-            for i in range(places.shape[0]):
-                at = np.uint64(places[i])
-                y[at, i] = y[at, i] + src[0, 0] if add else src[0, 0]
-        else:
-            source = src[j]
-            for i in range(places.shape[0]):
-                at = np.uint64(places[i])
-                y[at, i] = y[at, i] + source[i] if add else source[i]
+        source = src[0 if one else j]
+        for i in range(places.shape[0]):
+            at, v = np.uint64(places[i]), source[0 if one else i]
+            y[at, i] = y[at, i] + v if add else v
 
 
 @njit(**JIT)
@@ -484,12 +511,24 @@ def scatter_within(src, index, y, add):
     outer, n, inner = index.shape
     one = src.shape != index.shape
     bad = 0
-    if outer * n * inner < GRAIN:
+    if inner == 1:
+        # as matrices: slices in each row take as long as a short row
+        places, target, k = index.reshape(outer, n), y.reshape(outer, y.shape[1]), y.shape[1]
+        source = src.reshape(1, 1) if one else src.reshape(outer, n)
+        some = max(1, CHUNK // n)
+        for c in prange((outer + some - 1) // some):
+            low = np.intp(c) * some
+            for o in range(low, min(outer, low + some)):
+                if _outside(places[o], 0, k):
+                    bad += 1
+                else:
+                    _scatter_row(source[0 if one else o], places[o], target[o], add)
+    elif outer * n * inner < GRAIN:
         for o in range(outer):
             if _any_outside(index[o], y.shape[1]):
                 bad += 1
             else:
-                _scatter_one(src[0 if one else o], index[o], y[o], add)
+                _scatter_one(src[0 if one else o], index[o], y[o], add, one)
     else:
         parts = (inner + _COLUMNS - 1) // _COLUMNS
         for t in prange(outer * parts):
@@ -501,7 +540,7 @@ def scatter_within(src, index, y, add):
                 bad += 1
             else:
                 source = src[0] if one else src[o, :, low:high]
-                _scatter_one(source, part, y[o, :, low:high], add)
+                _scatter_one(source, part, y[o, :, low:high], add, one)
     return bad > 0
 
 

@@ -549,24 +549,22 @@ def _householder(a, tau, q, dots):
         for j in range(n):
             q[i, j] = 1.0 if i == j else 0.0
     for k in range(tau.shape[0] - 1, -1, -1):
-        # below row k, q is the unit matrix in the columns before k: only those from k on change
-        row = q[k]
-        for j in range(k, n):
-            dots[j] = row[j]
+        # q is the unit matrix in the columns before k: only those from k on change
+        row, sums = q[k, k:], dots[k:]
+        for j in range(n - k):
+            sums[j] = row[j]
         for i in range(k + 1, m):
-            v, row = a[i, k], q[i]
-            for j in range(k, n):
-                dots[j] += v * row[j]
-        t = tau[k]
-        for j in range(k, n):
-            dots[j] *= t
-        row = q[k]
-        for j in range(k, n):
-            row[j] -= dots[j]
+            v, row = a[i, k], q[i, k:]
+            for j in range(n - k):
+                sums[j] += v * row[j]
+        t, row = tau[k], q[k, k:]
+        for j in range(n - k):
+            sums[j] *= t
+            row[j] -= sums[j]
         for i in range(k + 1, m):
-            v, row = a[i, k], q[i]
-            for j in range(k, n):
-                row[j] -= v * dots[j]
+            v, row = a[i, k], q[i, k:]
+            for j in range(n - k):
+                row[j] -= v * sums[j]
 
 
 @njit(parallel=True, **JIT)

@@ -120,15 +120,33 @@ def scan_forward(x, y, kind, reverse):
 
 
 @njit(**JIT)
-def _cumextreme_row(x, values, indices, sign):
-    """One contiguous row."""
-    best, at = x[0], 0
-    for k in range(x.size):
-        v = x[k]
-        if (v != v) | ((best == best) & (v * sign >= best * sign)):
-            best, at = v, k
-        values[k] = best
-        indices[k] = at
+def _cumextreme_rows(x, values, indices, sign):
+    """Rows (m, n), at most four: side by side, since one element of a row waits for the one before."""
+    m, n = x.shape
+    one = x.dtype.type(sign)
+    a, b, c, d = x[0], x[min(1, m - 1)], x[min(2, m - 1)], x[m - 1]
+    va, vb, vc, vd = values[0], values[min(1, m - 1)], values[min(2, m - 1)], values[m - 1]
+    ia, ib, ic, id_ = indices[0], indices[min(1, m - 1)], indices[min(2, m - 1)], indices[m - 1]
+    p, q, r, s = a[0] * one, b[0] * one, c[0] * one, d[0] * one
+    at_a = at_b = at_c = at_d = 0
+    for k in range(n):
+        # a NaN is never passed again: no comparison with it holds
+        u = a[k] * one
+        new = (u >= p) | (u != u)
+        p, at_a = u if new else p, k if new else at_a
+        va[k], ia[k] = p * one, at_a
+        u = b[k] * one
+        new = (u >= q) | (u != u)
+        q, at_b = u if new else q, k if new else at_b
+        vb[k], ib[k] = q * one, at_b
+        u = c[k] * one
+        new = (u >= r) | (u != u)
+        r, at_c = u if new else r, k if new else at_c
+        vc[k], ic[k] = r * one, at_c
+        u = d[k] * one
+        new = (u >= s) | (u != u)
+        s, at_d = u if new else s, k if new else at_d
+        vd[k], id_[k] = s * one, at_d
 
 
 @njit(parallel=True, **JIT)
@@ -140,11 +158,13 @@ def cumextreme_forward(x, values, indices, sign):
     outer, n, inner = x.shape
     if inner == 1 and n > 0:
         # as rows: slices of one element each took five times as long
-        per = max(1, CHUNK // n)
+        x2, v2, i2 = x.reshape(outer, n), values.reshape(outer, n), indices.reshape(outer, n)
+        per = max(4, CHUNK // n // 4 * 4)
         for c in prange((outer + per - 1) // per):
             low = np.intp(c) * per
-            for o in range(low, min(outer, low + per)):
-                _cumextreme_row(x[o].reshape(n), values[o].reshape(n), indices[o].reshape(n), sign)
+            for o in range(low, min(outer, low + per), 4):
+                high = min(outer, o + 4)
+                _cumextreme_rows(x2[o:high], v2[o:high], i2[o:high], sign)
         return
     for o in prange(outer):
         for k in range(n):

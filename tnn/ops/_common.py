@@ -386,11 +386,15 @@ def inplace_doc(op, what="``input`` takes on the values and is returned."):
     )
 
 
+# The short ways of in-place forms, by operation: see :mod:`tnn.ops._within`.
+WITHIN: dict = {}
+
+
 def inplace(op):
     """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``, unless
     the operation has a short way (:mod:`tnn.ops._within`) and that will do."""
     composed = op.__name__ in _COMPOSED
-    within = getattr(op, "within", None)
+    within = WITHIN.get(op)
 
     @functools.wraps(op)
     def method(self, *args, **kwargs):

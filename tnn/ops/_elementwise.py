@@ -18,6 +18,7 @@ from ._common import (
     F32,
     F64,
     HALF,
+    WITHIN,
     broadcast,
     in_memory_order,
     inplace,
@@ -340,7 +341,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
         return result if out is None else into(out, result, name, input)
 
     op.node = node
-    op.within = unary_within(kernel)
+    WITHIN[op] = unary_within(kernel)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = unary_doc(doc, integer if integer is None or integer == "float" else "kept")
@@ -579,7 +580,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
             node(a, b).record(input, other, result)
         return result if out is None else into(out, result, name, input, other)
 
-    op.within = binary_within(kernel, integer)
+    WITHIN[op] = binary_within(kernel, integer)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = binary_doc(doc, numbers, always_float, integer is None and not always_float, result)

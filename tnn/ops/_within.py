@@ -1,18 +1,19 @@
 """Writing an operation's result where its first operand lies: the short way of in-place forms.
 
-An operation that has one carries it as ``op.within``: a function of the operation's arguments that returns whether it
+An operation that has one stands in ``WITHIN`` with it: a function of the operation's arguments that returns whether it
 wrote the result into the first tensor. What it leaves (something is to be recorded, a tensor has gaps, a dtype is
 another one) goes the general way of :func:`tnn.ops._common.inplace`, which makes the result first and raises what there
 is to raise.
 """
 
 import numpy as np
+from numba.core import config
 
 from ..autograd.autocast import active
 from ..autograd.grad_mode import mode
-from ..kernels._elementwise import plan
+from ..kernels._elementwise import plan_at
 from ..tensor import Tensor
-from ._common import F32, F64, broadcast, finite_float, is_number, row_major
+from ._common import F32, F64, broadcast, finite_float, is_number, memory_order, row_major
 
 # Functions of NumPy's that give an operand's own dtype, cannot fail and take their output as an argument.
 _SAFE = {
@@ -30,28 +31,38 @@ def open_array(self):
     return self._data
 
 
-def run_within(kernel, out, a, b, c, p=0.0, q=0.0):
-    """out = f(a, b, c, p, q) for ndarrays, of which the first ones may be ``out`` itself; returns whether it could."""
-    if kernel.within(out, a, b, c, p, q) is not None:
+def run_within(kernel, a, b, c, p=0.0, q=0.0):
+    """a = f(a, b, c, p, q), or c = ... for kernels that are made so, on ndarrays that broadcast to it; returns whether
+    it could."""
+    if kernel.within(a, b, c, p, q) is not None:
         return True
+    out = c if kernel.last else a
     kind = out.dtype
-    if type(out) is not np.ndarray or (kind is not F32 and kind is not F64) or kernel.result is not None:
+    if type(out) is not np.ndarray or (kind is not F32 and kind is not F64) or not kernel.overwrites:
         return False
     first = kind if kernel.first is None else np.dtype(kernel.first)
-    if a.dtype != first or b.dtype is not kind or c.dtype is not kind or not out.size:
+    if kernel.result is not None or a.dtype != first or b.dtype is not kind or c.dtype is not kind:
         return False
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+    if config.DISABLE_JIT or not out.size or not out.flags.writeable or not out.flags.aligned or 0 in out.strides:
         return False
-    operands = [a, b, c]
+    operands, own = [a, b, c], [x is out for x in (a, b, c)]
     if broadcast(out.shape, *(x.shape for x in operands)) != out.shape:
         return False
+    order = memory_order(out.shape, out.strides)
     for i, x in enumerate(operands):
         if x is not out and np.may_share_memory(out, x):
-            operands[i] = np.array(x)
-        elif not x.flags.c_contiguous:
-            operands[i] = row_major(x)
-    flat = (x.reshape(-1) for x in operands)
-    kernel.into(out.reshape(-1), *flat, plan(out.shape, *(x.shape for x in operands)), p, q)
+            x = np.array(x)
+        if order is not None:
+            x = (x if x.ndim == out.ndim else x.reshape((1,) * (out.ndim - x.ndim) + x.shape)).transpose(order[0])
+        operands[i] = x
+    shape = operands[2 if kernel.last else 0].shape
+    dims = plan_at(shape, *((x.shape, x.strides, x.itemsize) for x in operands))
+    if dims is None:
+        operands = [x if mine or x.flags.c_contiguous else row_major(x) for x, mine in zip(operands, own, strict=True)]
+        dims = plan_at(shape, *((x.shape, x.strides, x.itemsize) for x in operands))
+    if dims is None or dims[-1, 3 if kernel.last else 1] != 1:
+        return False
+    kernel.into(*operands, dims, p, q)
     return True
 
 
@@ -60,7 +71,7 @@ def unary_within(kernel):
 
     def within(self):
         d = open_array(self)
-        if d is None or not run_within(kernel, d, d, d, d):
+        if d is None or not run_within(kernel, d, d, d):
             return False
         self._bump()
         return True
@@ -80,11 +91,11 @@ def binary_within(kernel, integer):
             if other._rg and mode.grad:
                 return False
             y = other._data
-            done = run_within(kernel, d, d, y, y) or (integer in _SAFE and _integers(integer, d, y))
+            done = run_within(kernel, d, y, y) or (integer in _SAFE and _integers(integer, d, y))
         elif not is_number(other):
             return False
         elif d.dtype is F32 or d.dtype is F64:
-            done = run_within(right, d, d, d, d, finite_float(other))
+            done = run_within(right, d, d, d, finite_float(other))
         else:
             done = integer in _SAFE and _integers(integer, d, other)
         if done:

@@ -10,7 +10,7 @@ from ..kernels._copy import contiguous_copy
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import HALF, as_number, check_tensor, dense, into, numpy_names, wrap_dim
+from ._common import HALF, WITHIN, as_number, check_tensor, dense, into, numpy_names, wrap_dim
 from ._within import open_array
 from .indexing import as_element, collapsed, wrapped
 from .pointwise_select import where
@@ -400,7 +400,7 @@ def _scatter_number_within(self, dim, index, src=None, *, value=None, reduce=Non
 
 
 _ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
-scatter.within = _scatter_number_within
+WITHIN[scatter] = _scatter_number_within
 
 
 class ScatterAdd(Node):
@@ -456,7 +456,7 @@ def _scatter_add_within(self, dim, index, src):
     return isinstance(src, Tensor) and _scatter_within(self, dim, index, src, True)
 
 
-scatter_add.within = _scatter_add_within
+WITHIN[scatter_add] = _scatter_add_within
 
 _OPS = {"sum": kernels.SUM, "mean": kernels.SUM, "prod": kernels.PROD, "amax": kernels.AMAX, "amin": kernels.AMIN}
 

@@ -10,10 +10,10 @@ from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import HALF, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
+from ._common import HALF, WITHIN, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from ._within import open_array
 from .gather import INTEGER, at_least_1d, reduce_by_index
-from .indexing import I64, Index, as_element, collapsed, put_zeros, take_rows, wrapped
+from .indexing import I64, Index, add_rows, as_element, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import BITS, as_bits
 from .shape import clone, reshape
 
@@ -200,7 +200,7 @@ def _index_add_within(self, dim, index, source, *, alpha=1):
         if type(alpha) is float and s.dtype.kind != "f":
             return False
         s = (source.detach() * alpha)._data.reshape(s.shape)
-    kernels.take_backward(s, i, y)
+    add_rows(s, i, y)
     self._bump()
     return True
 
@@ -226,7 +226,7 @@ def _index_fill_within(self, dim, index, value):
 
 
 _ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
-index_add.within = _index_add_within
+WITHIN[index_add] = _index_add_within
 
 
 class IndexCopy(Node):
@@ -277,7 +277,7 @@ def index_copy(input, dim, index, source, *, out=None):
     return into(out, result, "index_copy", input, source)
 
 
-index_copy.within = _index_copy_within
+WITHIN[index_copy] = _index_copy_within
 
 
 class IndexFill(Node):
@@ -338,7 +338,7 @@ def index_fill(input, dim, index, value):
     return result if input._data.ndim else reshape(result, ())
 
 
-index_fill.within = _index_fill_within
+WITHIN[index_fill] = _index_fill_within
 
 
 def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):

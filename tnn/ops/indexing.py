@@ -129,6 +129,15 @@ def put_zeros(grad, index, lead, count, shape):
     return out
 
 
+def add_rows(g, index, y):
+    """Adds g (outer, n, inner) to y (outer, k, inner) at index (n,), in place."""
+    n, (outer, k, inner) = index.size, y.shape
+    if inner >= _WIDE and outer * n * inner >= GRAIN and k <= 8 * n:
+        kernels.add_within(g, index, empty((k,), I64), empty((n,), I64), y)
+    else:
+        kernels.take_backward(g, index, y)
+
+
 # -- reading
 
 
@@ -549,7 +558,7 @@ def _add_rows(self, key, value):
     if v.shape != d.shape[:lead] + index.shape + d.shape[lead + count :] or not index.size:
         return False
     y = d.reshape(collapsed(d.shape, lead, count))
-    kernels.take_backward(dense(value).reshape(y.shape[0], index.size, y.shape[2]), index.reshape(-1), y)
+    add_rows(dense(value).reshape(y.shape[0], index.size, y.shape[2]), index.reshape(-1), y)
     self._bump()
     return True
 

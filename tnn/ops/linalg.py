@@ -696,6 +696,16 @@ def cond(input, p=None, *, out=None):
     return into(out, matrix_norm(input, p) * matrix_norm(inv(input), p), "linalg_cond")
 
 
+def _by_qr(input, b):
+    """The solution of least squares with at least as many rows as columns by Q and R, in a fourth of the time that
+    singular values take; None unless all of R's diagonal is far from 0 (then R tells the rank)."""
+    q, r = computed("linalg.lstsq", lambda a: tuple(np.linalg.qr(a)), input._data)
+    diagonal = abs(np.diagonal(r, axis1=-2, axis2=-1))
+    if not diagonal.size or not (diagonal.min(-1) > 1e-3 * diagonal.max(-1)).all():
+        return None
+    return solve_triangular(wrap(r), transposed(wrap(q)).matmul(b), upper=True)
+
+
 @casts("float32")
 def lstsq(input, b, rcond=None, *, driver=None):
     """Least squares: X that minimizes ``||input X - b||``; ``(solution, residuals, rank, singular_values)``.
@@ -729,6 +739,14 @@ def lstsq(input, b, rcond=None, *, driver=None):
     if recording(input, b) or b._data.dtype != input._data.dtype:
         x = pinv(input, rcond).matmul(b)
         s = np.linalg.svd(input._data, compute_uv=False)
+    elif driver in (None, "gels", "gelsy") and m >= n and (found := _by_qr(input, b)) is not None:
+        rank = np.full(input._data.shape[:-2], n)
+        rest = wrap(np.empty(0, input._data.dtype))
+        if m > n and driver == "gels":
+            rest = (input.matmul(found) - b).square().sum(-2)
+        found = found.squeeze(-1) if vector else found
+        rank, none = (np.empty(0, np.int64) if driver == "gels" else rank), np.empty(0, input._data.dtype)
+        return Lstsq(found, rest, wrap(rank), wrap(none))
     else:
         u, s, vh = computed("linalg.lstsq", lambda a: np.linalg.svd(a, full_matrices=False), input._data)
         kept = np.divide(1, s, out=np.zeros_like(s), where=s > rcond * s[..., :1])[..., None]

@@ -52,7 +52,7 @@ _WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
 
 
 def _mm_integer(a, b, alpha, out, beta):
-    if a.dtype == b.dtype == out.dtype and out.dtype in _WHOLE and out.size and a.shape[-1] > 1:
+    if a.dtype == b.dtype == out.dtype and out.dtype in _WHOLE and out.shape[-1] > 3 and out.size and a.size:
         product = empty(out.shape, out.dtype)
         a, b = (np.ascontiguousarray(np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:]))) for x in (a, b))
         multiply_integers(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, product)))

@@ -7,7 +7,7 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, check_tensor, check_tensors, inplace, into
+from ._common import F32, F64, WITHIN, check_tensor, check_tensors, inplace, into
 from ._elementwise import (
     Rule,
     binary_op,
@@ -264,12 +264,12 @@ def _scaled_within(plain, sign):
 
     def within(self, other, *old, alpha=1):
         if type(alpha) is int and alpha == 1 and not old:
-            return plain.within(self, other)
+            return WITHIN[plain](self, other)
         d = open_array(self)
         if d is None or old or not isinstance(other, Tensor) or (other._rg and mode.grad) or not is_number(alpha):
             return False
         y = other._data
-        if d.dtype not in (F32, F64) or not run_within(kernels.add_scaled_forward, d, d, y, y, float(alpha) * sign):
+        if d.dtype not in (F32, F64) or not run_within(kernels.add_scaled_forward, d, y, y, float(alpha) * sign):
             return False
         self._bump()
         return True
@@ -277,8 +277,8 @@ def _scaled_within(plain, sign):
     return within
 
 
-add.within, sub.within = _scaled_within(_add, 1), _scaled_within(_sub, -1)
-div.within = lambda self, other, *, rounding_mode=None: rounding_mode is None and true_divide.within(self, other)
+WITHIN[add], WITHIN[sub] = _scaled_within(_add, 1), _scaled_within(_sub, -1)
+WITHIN[div] = lambda self, other, *, rounding_mode=None: rounding_mode is None and WITHIN[true_divide](self, other)
 subtract, multiply, divide = sub, mul, div
 
 
@@ -402,15 +402,15 @@ def _pow_within(self, exponent):
     """The short way of pow."""
     kernel = None if isinstance(exponent, Tensor) or not is_number(exponent) else _POWERS.get(exponent)
     if kernel is None:
-        return _pow.within(self, exponent)
+        return WITHIN[_pow](self, exponent)
     d = open_array(self)
-    if d is None or not run_within(kernel, d, d, d, d):
+    if d is None or not run_within(kernel, d, d, d):
         return False
     self._bump()
     return True
 
 
-pow.within = _pow_within
+WITHIN[pow] = _pow_within
 
 
 def float_power(input, exponent, *, out=None):

@@ -9,7 +9,7 @@ from ..kernels import pointwise_select as kernels
 from ..kernels import pointwise_unary as unary_kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, as_number, check_tensor, into, recording
+from ._common import F32, F64, WITHIN, as_number, check_tensor, into, recording
 from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, working
 from ._old_order import in_new_order
 from ._within import open_array, run_within
@@ -173,7 +173,7 @@ def _masked_fill_within(self, mask, value):
         return False
     value = as_number(value, self.dtype)
     if d.dtype is F32 or d.dtype is F64:
-        done = run_within(kernels.where_forward, d, mask._data, np.asarray(value, d.dtype), d)
+        done = run_within(kernels.where_forward, mask._data, np.asarray(value, d.dtype), d)
     else:
         done = _overwritten(d, mask._data, value)
     if done:
@@ -189,7 +189,7 @@ def _overwritten(d, mask, value):
     return True
 
 
-masked_fill.within = _masked_fill_within
+WITHIN[masked_fill] = _masked_fill_within
 
 # ---------------------------------------------------------------------------------------------- clamp
 
@@ -244,9 +244,13 @@ def _clamp(name, input, min, max, out, labels):
         if value is not None and not isinstance(value, Tensor) and not is_number(value):
             raise TypeError(f"{name}(): argument '{argument}' must be Number or Tensor, not {type(value).__name__}")
     tensors = isinstance(min, Tensor) or isinstance(max, Tensor)
-    dtype = promoted(*(v for v in (input, min, max) if v is not None))
-    work = working(dtype.np)
-    x = as_array(input, work)
+    x = input._data
+    if not tensors and (x.dtype is F32 or x.dtype is F64):
+        dtype, work = input.dtype, x.dtype
+    else:
+        dtype = promoted(*(v for v in (input, min, max) if v is not None))
+        work = working(dtype.np)
+        x = as_array(input, work)
     if work.kind in "biu":
         limits = [(f, as_array(v, work)) for f, v in ((np.maximum, min), (np.minimum, max)) if v is not None]
         data = x
@@ -285,13 +289,13 @@ def _clamp_within(self, min=None, max=None):
     if d is None or (min is None and max is None) or (d.dtype is not F32 and d.dtype is not F64):
         return False
     low, high = -np.inf if min is None else finite_float(min), np.inf if max is None else finite_float(max)
-    if not run_within(unary_kernels.clamp_forward, d, d, d, d, low, high):
+    if not run_within(unary_kernels.clamp_forward, d, d, d, low, high):
         return False
     self._bump()
     return True
 
 
-clamp.within = _clamp_within
+WITHIN[clamp] = _clamp_within
 clip = clamp
 
 
@@ -331,8 +335,8 @@ def clamp_max(input, max, *, out=None):
     return _clamp("clamp_max", input, None, max, out, ("ClampMaxBackward0", "ClampMaxBackward1"))
 
 
-clamp_min.within = lambda self, min: _clamp_within(self, min)
-clamp_max.within = lambda self, max: _clamp_within(self, None, max)
+WITHIN[clamp_min] = lambda self, min: _clamp_within(self, min)
+WITHIN[clamp_max] = lambda self, max: _clamp_within(self, None, max)
 
 # ---------------------------------------------------------------------------------------------- lerp, addcmul, addcdiv
 
@@ -346,7 +350,7 @@ def _three_within(kernel, self, y, z, p):
         return False
     if not isinstance(z, Tensor) and not is_number(z):
         return False
-    if not run_within(kernel, d, d, y._data, z._data if isinstance(z, Tensor) else np.asarray(z, d.dtype), p):
+    if not run_within(kernel, d, y._data, z._data if isinstance(z, Tensor) else np.asarray(z, d.dtype), p):
         return False
     self._bump()
     return True
@@ -462,7 +466,8 @@ def _addc(name, kernel, integer, node_class, input, tensor1, tensor2, value, out
         value = value.item()
     elif not is_number(value):
         raise TypeError(f"{name}(): argument 'value' must be Number, not {type(value).__name__}")
-    dtype = promoted(input, tensor1, tensor2)
+    alike = input._data.dtype is tensor1._data.dtype is tensor2._data.dtype
+    dtype = input.dtype if alike else promoted(input, tensor1, tensor2)
     if isinstance(value, float) and dtype.kind < 2:
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
     data = _three(
@@ -546,5 +551,5 @@ def addcdiv(input, tensor1, tensor2, *old, value=1, out=None):
     return _addc("addcdiv", kernels.addcdiv_forward, None, Addcdiv, input, tensor1, tensor2, value, out)
 
 
-lerp.within = lambda self, end, weight: _three_within(kernels.lerp_forward, self, end, weight, 0.0)
-addcmul.within, addcdiv.within = _addc_within(kernels.addcmul_forward), _addc_within(kernels.addcdiv_forward)
+WITHIN[lerp] = lambda self, end, weight: _three_within(kernels.lerp_forward, self, end, weight, 0.0)
+WITHIN[addcmul], WITHIN[addcdiv] = _addc_within(kernels.addcmul_forward), _addc_within(kernels.addcdiv_forward)

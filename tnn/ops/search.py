@@ -364,10 +364,10 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
             np.not_equal(d.reshape(-1)[1:], d.reshape(-1)[:-1], out=new[1:])
         else:
             new[1:] = (rows[1:] != rows[:-1]).any(1)
-    starts = np.flatnonzero(new)
+    starts = np.flatnonzero(new) if dim is not None or return_counts else new
     inverse = np.cumsum(new) - 1 if return_inverse else starts
     counts = np.diff(starts, append=n) if return_counts else starts
-    values = rows[starts, 0] if dim is None else d.take(starts, dim)
+    values = masked_select(wrap(d), wrap(new.reshape(d.shape)))._data if dim is None else d.take(starts, dim)
     return _unique_result(
         input, values, inverse.reshape(d.shape) if dim is None and return_inverse else inverse, counts,
         return_inverse, return_counts,
