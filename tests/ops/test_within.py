@@ -330,3 +330,73 @@ def test_sources_of_the_tensors_own_memory():
     same(wide.clone().copy_(wide.T), wide.T)
     z = wide.clone()
     same(z.copy_(z.T), wide.T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(5, 7), (7, 5), (2, 6, 6), (200, 300)], ids=str)
+def test_triangles(shape, dtype):
+    for diagonal in (0, 1, -2, 9, -9, 400):
+        for name in ("tril", "triu"):
+            x = drawn(dtype, *shape)
+            y = x.clone()
+            assert getattr(y, name + "_")(diagonal) is y
+            same(y.float(), getattr(tnn, name)(x, diagonal).float())
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_by_positions_and_masks(dtype):
+    for shape in ((9,), (5, 7), (200, 300)):
+        x = drawn(dtype, *shape)
+        mask = tnn.rand(*shape) < 0.3
+        values = drawn(dtype, *shape)
+        y, expected = x.clone(), x.float().numpy().copy()
+        assert y.masked_scatter_(mask, values) is y
+        expected[mask.numpy()] = values.float().numpy().reshape(-1)[: int(mask.sum())]
+        same(y.float(), tnn.tensor(expected))
+        same(tnn.masked_scatter(x, mask, values).float(), tnn.tensor(expected))
+        y = x.clone()
+        y[mask] = 3
+        same(y.float(), tnn.where(mask, tnn.tensor(3.0), x.float()))
+        index = tnn.tensor([3, -1, 0, 5])
+        y, expected = x.clone(), x.float().numpy().reshape(-1).copy()
+        y.put_(index, values.reshape(-1)[:4])
+        expected[index.numpy()] = values.float().numpy().reshape(-1)[:4]
+        same(y.float().reshape(-1), tnn.tensor(expected))
+    with pytest.raises(RuntimeError, match="Number of elements"):
+        x.masked_scatter_(tnn.ones(*shape, dtype=tnn.bool), values[:1])
+    with pytest.raises(IndexError):
+        x.put_(tnn.tensor([x.numel()]), values.reshape(-1)[:1])
+
+
+@pytest.mark.parametrize("reduce", ["prod", "amax", "amin"])
+def test_slices_combined_by_index(reduce):
+    combine = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce]
+    for shape, dim in (((5, 7), 0), ((5, 7), 1), ((3, 4, 6), 1), ((40, 900), 0)):
+        x = tnn.randn(*shape, dtype=tnn.float64)
+        rows = list(shape)
+        rows[dim] = 9
+        source, index = tnn.randn(*rows, dtype=tnn.float64), tnn.randint(0, shape[dim], (9,))
+        expected = np.moveaxis(x.numpy().copy(), dim, 0)
+        for j, i in enumerate(index.tolist()):
+            expected[i] = combine(expected[i], np.moveaxis(source.numpy(), dim, 0)[j])
+        expected = np.moveaxis(expected, 0, dim)
+        np.testing.assert_allclose(tnn.index_reduce(x, dim, index, source, reduce).numpy(), expected, 1e-12)
+        np.testing.assert_allclose(x.clone().index_reduce_(dim, index, source, reduce).numpy(), expected, 1e-12)
+        wide = [1] * len(shape)
+        wide[dim] = 9
+        full = index.reshape(wide).expand(rows)
+        np.testing.assert_allclose(x.scatter_reduce(dim, full, source, reduce).numpy(), expected, 1e-12)
+
+
+def test_fills():
+    for dtype in (tnn.float32, tnn.float64, tnn.int64, tnn.bfloat16):
+        for shape in ((3,), (300, 400)):
+            x = drawn(dtype, *shape)
+            for change, value in ((lambda t: t.fill_(2), 2), (lambda t: t.zero_(), 0), (lambda t: t.fill_(-0.0), 0)):
+                assert change(x) is x
+                assert (x == value).all()
+    x = tnn.ones(4)
+    assert tnn.signbit(x.fill_(-0.0)).all()
+    assert not tnn.signbit(x.zero_()).any()
+    with pytest.raises(RuntimeError, match="without overflow"):
+        x.fill_(1e39)

@@ -552,7 +552,8 @@ class Kernel:
         items = target.itemsize, a.itemsize, c.itemsize
         args = (self._own_loops[kind], 0, address(a), address(b), address(c), items, target.size, dims, p, q)
         strided_at(*args)
-        self._own[_small.DRIVER] = 0 if config.DISABLE_JIT else address_for(strided_at, args)
+        if not self._own[_small.DRIVER]:
+            self._own[_small.DRIVER] = address_for(strided_at, args)
 
     def _drive(self, which, kind, driver, *args):
         """Tell the entry where the driver lies that has just been called: it takes large arrays too from then on."""

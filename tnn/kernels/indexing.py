@@ -18,6 +18,13 @@ from ._jit import CHUNK, GRAIN, JIT
 # Columns in a task that adds or writes by index: wide enough for full cache lines.
 _COLUMNS = 64
 
+
+@njit(**JIT)
+def _part(inner):
+    """Columns in a task that works by slices: each slice costs 20 ns."""
+    return max(_COLUMNS, inner // 8)
+
+
 SUM, PROD, AMAX, AMIN = 0, 1, 2, 3
 
 
@@ -130,11 +137,12 @@ def take_backward(g, index, dx):
         for o in range(outer):
             _add_rows(g[o], index, dx[o])
     else:
-        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        width = _part(inner)
+        parts = (inner + width - 1) // width
         for t in prange(outer * parts):
             task = np.intp(t)
-            o, low = task // parts, task % parts * _COLUMNS
-            _add_rows(g[o, :, low : low + _COLUMNS], index, dx[o, :, low : low + _COLUMNS])
+            o, low = task // parts, task % parts * width
+            _add_rows(g[o, :, low : low + width], index, dx[o, :, low : low + width])
 
 
 @njit(**JIT)
@@ -253,11 +261,12 @@ def put_forward(src, index, y):
         for o in range(outer):
             _put_rows(src[o], index, y[o])
     else:
-        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        width = _part(inner)
+        parts = (inner + width - 1) // width
         for t in prange(outer * parts):
             task = np.intp(t)
-            o, low = task // parts, task % parts * _COLUMNS
-            _put_rows(src[o, :, low : low + _COLUMNS], index, y[o, :, low : low + _COLUMNS])
+            o, low = task // parts, task % parts * width
+            _put_rows(src[o, :, low : low + width], index, y[o, :, low : low + width])
 
 
 @njit(**JIT)
@@ -436,34 +445,6 @@ def gather_backward(g, index, dx, fresh):
 
 
 @njit(**JIT)
-def _scatter(src, index, y):
-    if index.shape[1] == 1:
-        source, places, target = src[:, 0], index[:, 0], y[:, 0]
-        for j in range(places.shape[0]):
-            target[places[j]] = source[j]
-        return
-    for j in range(index.shape[0]):
-        for i in range(index.shape[1]):
-            y[index[j, i], i] = src[j, i]
-
-
-@njit(parallel=True, **JIT)
-def scatter_forward(src, index, y):
-    """Writes src (outer, n, inner) into y (outer, k, inner) at index (outer, n, inner); of equals the last stays."""
-    outer, n, inner = src.shape
-    if outer * n * inner < GRAIN:
-        for o in range(outer):
-            _scatter(src[o], index[o], y[o])
-    else:
-        parts = (inner + _COLUMNS - 1) // _COLUMNS
-        for t in prange(outer * parts):
-            task = np.intp(t)
-            o, low = task // parts, task % parts * _COLUMNS
-            high = low + _COLUMNS
-            _scatter(src[o, :, low:high], index[o, :, low:high], y[o, :, low:high])
-
-
-@njit(**JIT)
 def _scatter_row(source, places, target, add):
     """One row of a scatter in place; source holds one element for all, or as many as there are places."""
     if source.shape[0] == 1:
@@ -482,14 +463,23 @@ def _scatter_row(source, places, target, add):
 
 
 @njit(**JIT)
-def _scatter_one(src, index, y, add, one):
+def _scatter_block(src, index, y, add, one):
     """One outer part of a scatter in place; src holds one element for all, or as many as the index."""
     for j in range(index.shape[0]):
         places = index[j]
-        source = src[0 if one else j]
-        for i in range(places.shape[0]):
-            at, v = np.uint64(places[i]), source[0 if one else i]
-            y[at, i] = y[at, i] + v if add else v
+        if one:
+            v = src[0, 0]
+            for i in range(places.shape[0]):
+                at = np.uint64(places[i])
+                y[at, i] = y[at, i] + v if add else v
+        elif add:
+            source = src[j]
+            for i in range(places.shape[0]):
+                y[np.uint64(places[i]), i] += source[i]
+        else:
+            source = src[j]
+            for i in range(places.shape[0]):
+                y[np.uint64(places[i]), i] = source[i]
 
 
 @njit(**JIT)
@@ -528,7 +518,7 @@ def scatter_within(src, index, y, add):
             if _any_outside(index[o], y.shape[1]):
                 bad += 1
             else:
-                _scatter_one(src[0 if one else o], index[o], y[o], add, one)
+                _scatter_block(src[0 if one else o], index[o], y[o], add, one)
     else:
         parts = (inner + _COLUMNS - 1) // _COLUMNS
         for t in prange(outer * parts):
@@ -540,7 +530,7 @@ def scatter_within(src, index, y, add):
                 bad += 1
             else:
                 source = src[0] if one else src[o, :, low:high]
-                _scatter_one(source, part, y[o, :, low:high], add, one)
+                _scatter_block(source, part, y[o, :, low:high], add, one)
     return bad > 0
 
 
@@ -580,6 +570,56 @@ def _reduce_all_into(src, index, y, op):
             y[at] = v if (v < old) | (v != v) else old
 
 
+@njit(**JIT)
+def _reduce_block(src, index, y, op):
+    """The same for two dimensions each, index and src (n, inner)."""
+    for j in range(index.shape[0]):
+        places, source = index[j], src[j]
+        for i in range(places.shape[0]):
+            at, v = np.uint64(places[i]), source[i]
+            old = y[at, i]
+            if op == SUM:
+                y[at, i] = old + v
+            elif op == PROD:
+                y[at, i] = old * v
+            elif op == AMAX:
+                y[at, i] = v if (v > old) | (v != v) else old
+            else:
+                y[at, i] = v if (v < old) | (v != v) else old
+
+
+@njit(**JIT)
+def _reduce_rows(src, index, y, op):
+    for j in range(index.shape[0]):
+        source, target = src[j], y[index[j]]
+        if op == SUM:
+            for i in range(target.shape[0]):
+                target[i] += source[i]
+        elif op == PROD:
+            for i in range(target.shape[0]):
+                target[i] *= source[i]
+        elif op == AMAX:
+            for i in range(target.shape[0]):
+                v, old = source[i], target[i]
+                target[i] = v if (v > old) | (v != v) else old
+        else:
+            for i in range(target.shape[0]):
+                v, old = source[i], target[i]
+                target[i] = v if (v < old) | (v != v) else old
+
+
+@njit(parallel=True, **JIT)
+def reduce_rows(src, index, y, op):
+    """Combines src (outer, n, inner) into y (outer, k, inner) at index (n,), slice by slice."""
+    outer, inner = y.shape[0], y.shape[2]
+    width = _part(inner)
+    parts = (inner + width - 1) // width
+    for t in prange(outer * parts):
+        task = np.intp(t)
+        o, low = task // parts, task % parts * width
+        _reduce_rows(src[o, :, low : low + width], index, y[o, :, low : low + width], op)
+
+
 @njit(parallel=True, **JIT)
 def scatter_reduce_forward(src, index, y, first, op):
     """Combines src (outer, n, inner) into y (outer, k, inner) at index (outer, n, inner) by sum, product, maximum or
@@ -587,14 +627,15 @@ def scatter_reduce_forward(src, index, y, first, op):
     empty one, (0, 0, 0), marks none."""
     outer, n, inner = src.shape
     if first.size == 0:
-        # column by column where there are several: each place belongs to one task
-        width = 1 if inner == 1 else _COLUMNS
-        parts = (inner + width - 1) // width
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
         for t in prange(outer * parts):
             task = np.intp(t)
-            o, low = task // parts, task % parts * width
-            for i in range(low, min(inner, low + width)):
-                _reduce_all_into(src[o, :, i], index[o, :, i], y[o, :, i], op)
+            o, low = task // parts, task % parts * _COLUMNS
+            high = low + _COLUMNS
+            if inner == 1:
+                _reduce_all_into(src[o].reshape(-1), index[o].reshape(-1), y[o].reshape(-1), op)
+            else:
+                _reduce_block(src[o, :, low:high], index[o, :, low:high], y[o, :, low:high], op)
     elif outer * n * inner < GRAIN:
         for o in range(outer):
             _reduce_into(src[o], index[o], y[o], first[o], op)

@@ -72,6 +72,22 @@ def triangle(x, y, diagonal, upper):
 
 
 @njit(parallel=True, **JIT)
+def clear_triangle(y, diagonal, upper):
+    """Clears the elements of y (batch, m, n) above (or, ``upper``, below) a diagonal."""
+    batch, m, n = y.shape
+    rows = batch * m
+    y2 = y.reshape(rows, n)
+    step = max(1, CHUNK // n)
+    for c in prange((rows + step - 1) // step):
+        low = np.intp(c) * step
+        for row in range(low, min(rows, low + step)):
+            edge = min(max(row % m + diagonal + (0 if upper else 1), 0), n)
+            part = y2[row, :edge] if upper else y2[row, edge:]
+            for i in range(part.shape[0]):
+                part[i] = 0
+
+
+@njit(parallel=True, **JIT)
 def place(x, y, start):
     """Writes x (rows, m) into the columns of y (rows, n) that begin at start."""
     rows, m = x.shape

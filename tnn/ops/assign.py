@@ -93,6 +93,13 @@ def fill_(self, value):
     Raises:
         RuntimeError: ``value`` has dimensions or is too large for the dtype, or the tensor may not be changed in place.
     """
+    kind = type(value)
+    if (kind is float or kind is int) and -1e38 < value < 1e38:
+        d = open_array(self)
+        if d is not None and d.dtype in dtypes.COMPUTE and d.flags.c_contiguous:
+            fill(d, value)
+            self._bump()
+            return self
     check_tensor("fill_", "input", self, 1)
     tensor = value if isinstance(value, Tensor) else None
     if tensor is not None:

@@ -299,9 +299,9 @@ def _scatter(input, dim, index, src):
     if isinstance(src, Tensor):
         s = np.ascontiguousarray(np.atleast_1d(src._data)[tuple(slice(0, n) for n in index.shape)])
     else:
-        s = np.full(index.shape, src, data.dtype)
-    i3, s3, y3 = _views(index, dim, as_bits(s), as_bits(dense_part))
-    kernels.scatter_forward(s3, i3, y3)
+        s = as_element(src, data.dtype).reshape((1,) * index.ndim)
+    i3, y3 = _views(index, dim, as_bits(dense_part))
+    kernels.scatter_within(as_bits(s).reshape(i3.shape if s.size == index.size else (1, 1, 1)), i3, y3, False)
     if dense_part is not part:
         part[...] = dense_part
     out = wrap(data)
@@ -458,7 +458,7 @@ def _scatter_add_within(self, dim, index, src):
 
 WITHIN[scatter_add] = _scatter_add_within
 
-_OPS = {"sum": kernels.SUM, "mean": kernels.SUM, "prod": kernels.PROD, "amax": kernels.AMAX, "amin": kernels.AMIN}
+REDUCTIONS = {"sum": kernels.SUM, "mean": kernels.SUM, "prod": kernels.PROD, "amax": kernels.AMAX, "amin": kernels.AMIN}
 
 
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
@@ -482,7 +482,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         RuntimeError: an index is out of range, ``reduce`` is unknown, or the shapes or dtypes do not fit, or ``out``
             cannot hold the result.
     """
-    if reduce not in _OPS:
+    if reduce not in REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     dim, i = _prepare("scatter_reduce", input, dim, index, src)
     if src._data.dtype != input._data.dtype:
@@ -508,7 +508,7 @@ def reduce_by_index(input, dim, index, src, reduce, include_self):
     first = np.empty((0,) * y.ndim, bool) if include_self and y.size else np.full(y.shape, True)
     i3, s3, y3 = _views(index, dim, s, y)
     f3 = first.reshape(y3.shape if first.size else (0, 0, 0))
-    kernels.scatter_reduce_forward(s3, i3, y3, f3, _OPS[reduce])
+    kernels.scatter_reduce_forward(s3, i3, y3, f3, REDUCTIONS[reduce])
     if reduce == "mean":
         count = np.full(y.shape, float(include_self))
         c3 = _views(index, dim, count)[1]

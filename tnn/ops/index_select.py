@@ -12,7 +12,7 @@ from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from ._within import open_array
-from .gather import INTEGER, at_least_1d, reduce_by_index
+from .gather import INTEGER, REDUCTIONS, at_least_1d, reduce_by_index
 from .indexing import I64, Index, add_rows, as_element, collapsed, put_zeros, take_rows, wrapped
 from .rearrange import BITS, as_bits
 from .shape import clone, reshape
@@ -365,6 +365,14 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     dim, i, x, s = _prepare_rows("index_reduce", input, dim, index, source, IndexError)
     size = x._data.shape[dim]
     i = wrapped(i, size, f"index_reduce(): index {{}} is out of bounds for size {size}".format, negative=False)
+    if include_self and reduce != "mean" and x._data.dtype in dtypes.COMPUTE and not recording(input, source):
+        if not i.size or not s._data.size:
+            return into(out, clone(input), "index_reduce", input, source)
+        data = contiguous_copy(x._data)
+        outer, k, inner = collapsed(data.shape, dim, 1)
+        rows = dense(s).reshape(outer, i.size, inner)
+        kernels.reduce_rows(rows, i, data.reshape(outer, k, inner), REDUCTIONS[reduce])
+        return into(out, wrap(data.reshape(input._data.shape)), "index_reduce", input, source)
     full = np.ascontiguousarray(
         np.broadcast_to(i.reshape((-1,) + (1,) * (x._data.ndim - dim - 1)), s._data.shape), np.int64
     )
@@ -455,3 +463,27 @@ def put(input, index, source, accumulate=False):
         return clone(input) + s.sum() if recording(source) else clone(input)
     out = _index_add(x, 0, i, s, 1) if accumulate else index_copy(x, 0, wrap(i), s)
     return reshape(out, input._data.shape)
+
+
+def _put_within(self, index, source, accumulate=False):
+    """The short way of put."""
+    d = open_array(self)
+    if d is None or type(d) is not np.ndarray or not isinstance(index, Tensor) or not isinstance(source, Tensor):
+        return False
+    i, s = index._data, source._data
+    if i.dtype is not I64 or s.dtype is not d.dtype or s.size != i.size or not (d.size and i.size):
+        return False
+    if not (d.flags.c_contiguous and d.flags.writeable) or d.itemsize not in BITS or np.may_share_memory(d, s):
+        return False
+    if (source._rg and mode.grad) or (accumulate and d.dtype not in dtypes.COMPUTE):
+        return False
+    i, s, y = _flat_index("put_", self, index).reshape(-1), dense(source).reshape(1, -1, 1), d.reshape(1, -1, 1)
+    if accumulate:
+        kernels.take_backward(s, i, y)
+    else:
+        kernels.put_forward(as_bits(s), i, as_bits(y))
+    self._bump()
+    return True
+
+
+WITHIN[put] = _put_within

@@ -13,9 +13,10 @@ from ..kernels import indexing as kernels
 from ..kernels._copy import copy_into, fill
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty, zeros
+from ..kernels.pointwise_select import where_forward
 from ..tensor import Tensor, view_of, wrap
 from ._common import F32, F64, HALF, as_number, check_tensors, dense, inplace_doc
-from ._within import open_array
+from ._within import open_array, run_within
 from .cast import convert
 from .part import Getitem, Select, part
 from .rearrange import BITS, as_bits
@@ -570,7 +571,9 @@ def _fill_mask(self, mask, value):
         return False
     self._check_inplace()
     value = as_number(value, self.dtype, half_too=False)
-    np.copyto(d, value, where=m, casting="unsafe")
+    inside = (d.dtype is F32 or d.dtype is F64) and not (mode.grad and self._base is not None)
+    if not inside or not run_within(where_forward, m, np.asarray(value, d.dtype), d):
+        np.copyto(d, value, where=m, casting="unsafe")
     self._bump()
     return True
 
@@ -606,7 +609,7 @@ def _assign(d, plan, value, accumulate):
         index = _linear(arrays, x.shape[lead : lead + count]).reshape(-1)
         outer, k, inner = collapsed(x.shape, lead, count)
         g = np.ascontiguousarray(np.broadcast_to(v, shape)).reshape(outer, index.size, inner)
-        kernels.take_backward(g, index, x.reshape(outer, k, inner))
+        add_rows(g, index, x.reshape(outer, k, inner))
     elif accumulate:
         np.add.at(x, (_FULL,) * lead + tuple(arrays), v)
     else:

@@ -9,7 +9,7 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise_unary as kernels
 from ..kernels.pointwise_select import nan_to_num_forward
 from ..tensor import Tensor, wrap
-from ._common import F32, HALF, check_tensor, inplace, into
+from ._common import F32, HALF, WITHIN, check_tensor, inplace, into
 from ._elementwise import (
     as_array,
     finite_float,
@@ -363,6 +363,9 @@ def round(input, *, decimals=0, out=None):
         return _round(input, out=out)
     kernel = kernels.round_decimals_forward if decimals > 0 else kernels.round_tens_forward
     return _with_parameters("round", kernel, Round, input, out, 10.0 ** math.fabs(decimals))
+
+
+WITHIN[round] = lambda self, *, decimals=0: decimals == 0 and WITHIN[_round](self)
 
 
 def angle(input, *, out=None):

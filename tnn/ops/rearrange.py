@@ -12,7 +12,8 @@ from ..kernels import shape as kernels
 from ..kernels._copy import BITS, assign, contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
+from ._common import WITHIN, check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
+from ._within import open_array
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
 from .shape import clone, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
 
@@ -415,6 +416,24 @@ def triu(input, diagonal=0, *, out=None):
         RuntimeError: fewer than two dimensions, or ``out`` cannot hold the result.
     """
     return _triangle(input, diagonal, True, out, Triu)
+
+
+def _triangle_within(upper):
+    def within(self, diagonal=0):
+        d = open_array(self)
+        if d is None or type(d) is not np.ndarray or type(diagonal) is not int or d.ndim < 2 or not d.size:
+            return False
+        if not (d.flags.c_contiguous and d.flags.writeable) or d.itemsize not in BITS:
+            return False
+        m, n = d.shape[-2:]
+        kernels.clear_triangle(as_bits(d).reshape(-1, m, n), min(max(diagonal, -m), n), upper)
+        self._bump()
+        return True
+
+    return within
+
+
+WITHIN[tril], WITHIN[triu] = _triangle_within(False), _triangle_within(True)
 
 
 _main_diagonal = diagonal  # where an argument hides the name

@@ -10,12 +10,15 @@ from ..autograd.node import Node
 from ..kernels import indexing as indexing_kernels
 from ..kernels import search as kernels
 from ..kernels import sort as sort_kernels
+from ..kernels._copy import contiguous_copy
 from ..kernels._jit import CHUNK
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import HALF, check_tensor, check_tensors, dense, into, wrap_dim
+from ._common import HALF, WITHIN, check_tensor, check_tensors, dense, into, wrap_dim
 from ._elementwise import is_number
+from ._within import open_array
 from .indexing import put_zeros, take_rows, wrapped
+from .rearrange import BITS, as_bits
 from .shape import broadcast_tensors, reshape
 
 _I64 = dtypes.int64.np
@@ -181,15 +184,42 @@ def masked_scatter(input, mask, source):
     index = np.flatnonzero(m._data)
     if source._data.size < index.size:
         raise RuntimeError("Number of elements of source < number of ones in mask")
-    data = empty(x._data.shape, x._data.dtype)
-    np.copyto(data, x._data)
-    data.reshape(-1)[index] = source._data.reshape(-1)[: index.size]
+    data = contiguous_copy(x._data)
+    _put_first(data, index, source)
     out = wrap(data)
     if mode.grad and (x._rg or source._rg):
         node = MaskedScatter(x, source)
         node.index, node.mask, node.source = index, np.array(m._data), source._data.shape
         node.attach(out)
     return out
+
+
+def _put_first(data, index, source):
+    """Writes the first elements of a tensor into a contiguous ndarray at flat positions."""
+    if index.size:
+        first = np.ascontiguousarray(source._data.reshape(-1)[: index.size]).reshape(1, -1, 1)
+        indexing_kernels.put_forward(as_bits(first), index, as_bits(data).reshape(1, -1, 1))
+
+
+def _masked_scatter_within(self, mask, source):
+    """The short way of masked_scatter."""
+    d = open_array(self)
+    if d is None or type(d) is not np.ndarray or not isinstance(mask, Tensor) or not isinstance(source, Tensor):
+        return False
+    m, s = mask._data, source._data
+    if m.dtype != bool or m.shape != d.shape or s.dtype is not d.dtype or (source._rg and mode.grad):
+        return False
+    if not (d.flags.c_contiguous and d.flags.writeable) or d.itemsize not in BITS or np.may_share_memory(d, s):
+        return False
+    index = np.flatnonzero(m)
+    if s.size < index.size:
+        return False
+    _put_first(d, index, source)
+    self._bump()
+    return True
+
+
+WITHIN[masked_scatter] = _masked_scatter_within
 
 
 # -- counting
