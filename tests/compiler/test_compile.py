@@ -708,3 +708,48 @@ def test_a_kernel_may_be_compiled_while_a_call_is_looked_at(tmp_path):
         [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout == "None True\n"
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_what_is_looked_at_before_a_replay(quick, monkeypatch):
+    if not quick:  # where dicts have no versions, Python's expressions look every time
+        monkeypatch.setattr("tnn.kernels._guards._versions_count", lambda: False)
+    model, extra = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.5), nn.ModuleList([nn.ReLU()])).eval(), [1.0, 2.0]
+    table = {"a": 2.0}
+
+    def call(x):
+        return model[2][0](model[1](model[0](x))) * extra[0] + table["a"]
+
+    fast, x = tnn.compile(call), tnn.randn(3, 8)
+
+    def same():
+        with tnn.no_grad():
+            np.testing.assert_array_equal(fast(x).numpy(), call(x).numpy())
+        return fast.reason is None
+
+    assert [same() for _ in range(6)][-3:] == [True] * 3
+    assert ("look" in fast.source()) is quick
+    # what is assigned to, but stays the same
+    model[1].p, table["a"], extra[1] = model[1].p, table["a"], extra[1]
+    model[0].weight = model[0].weight
+    assert same() and same()
+    model.train()
+    model.eval()
+    assert same() and same()
+    # what becomes something else
+    changes = [
+        lambda: table.update(a=3.0), lambda: extra.__setitem__(0, 5.0), lambda: extra.append(1.0),
+        lambda: setattr(model[0], "bias", None), lambda: model[2].__setitem__(0, nn.Tanh()), lambda: model[1].train(),
+        lambda: setattr(model[0], "weight", nn.Parameter(tnn.randn(4, 8))),
+        lambda: model[0].weight.requires_grad_(False), lambda: setattr(model[0], "forward", lambda x: x[:, :4]),
+    ]  # fmt: skip
+    for change in changes:
+        change()
+        tnn.manual_seed(0)
+        with tnn.no_grad():
+            a = fast(x).numpy()
+            assert fast.reason is not None
+            tnn.manual_seed(0)
+            np.testing.assert_array_equal(a, call(x).numpy())
+            for _ in range(5):
+                fast(x)

@@ -235,8 +235,10 @@ def test_normalization_and_relu(size):
         norm.bias.uniform_(-1, 1)
     norm.eval()
     (x,) = numbers(8, (3, 5, size, size))
-    fast = replayed(lambda x: norm(x).detach().relu() * 2.0, x)
+    fast = replayed(lambda x: (norm(x).detach() + x).relu() * 2.0, x)
     assert ("normalized(" in fast.source()) is (size == 8)
+    fast = replayed(lambda x: norm(x).detach().relu() * 2.0, x)
+    assert "relu_forward" not in fast.source() and re.search(r"batch_norm_apply\(.*, True\)", native(fast))
 
 
 def test_relu_is_done_by_the_product():

@@ -82,7 +82,7 @@ def test_batch_norm(shape):
     mean, rstd, dw, db = (np.empty(channels, np.float32) for _ in range(4))
     running_mean, running_var = np.zeros(channels, np.float32), np.ones(channels, np.float32)
     B.batch_norm_reduce(x, x, mean, rstd, running_mean, running_var, 0.25, 1e-3, False)
-    B.batch_norm_apply(x, y, mean, rstd, w, b)
+    B.batch_norm_apply(x, y, mean, rstd, w, b, False)
     B.batch_norm_reduce(g, x, mean, rstd, dw, db, 0.0, 0.0, True)
     B.batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, True)
     xhat, r = normal(x, (0, 2), 1e-3)
@@ -96,7 +96,7 @@ def test_batch_norm(shape):
     check_close(dx, g * (w[:, None] * r))
     B.batch_norm_rstd(running_var, rstd, 1e-3)
     check_close(rstd, 1 / np.sqrt(running_var + 1e-3))
-    B.batch_norm_apply(x, y, running_mean, rstd, NONE, NONE)
+    B.batch_norm_apply(x, y, running_mean, rstd, NONE, NONE, False)
     check_close(y, (x - running_mean[:, None]) * rstd[:, None])
 
 

@@ -52,6 +52,33 @@ def test_max_pool2d_is_the_largest_of_each_window(k, s, p, d):
     np.testing.assert_array_equal(found, y.numpy().reshape(2, 3, -1))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("height", [2, 6, 7])
+@pytest.mark.parametrize("width", [2, 3, 4, 8, 16, 32])
+def test_max_pool2d_of_narrow_images(width, height, dtype):
+    g = np.random.default_rng(width)
+    x = g.integers(-2, 3, (5, 3, height, width)).astype(dtype)  # with equal elements
+    x[g.random(x.shape) < 0.1] = np.nan
+    x[g.random(x.shape) < 0.1] = -np.inf
+    rows, columns = height // 2, width // 2
+    blocks = x[:, :, : 2 * rows, : 2 * columns].reshape(5, 3, rows, 2, columns, 2).swapaxes(3, 4)
+    blocks = blocks.reshape(5, 3, rows, columns, 4)
+    # The last NaN wins, or else the first of the largest.
+    won = np.where(np.isnan(blocks).any(-1), 3 - np.isnan(blocks)[..., ::-1].argmax(-1), blocks.argmax(-1))
+    given = tnn.tensor(x, requires_grad=True)
+    y, index = F.max_pool2d(given, 2, return_indices=True)
+    np.testing.assert_array_equal(y.detach().numpy(), np.take_along_axis(blocks, won[..., None], -1)[..., 0])
+    with tnn.no_grad():
+        np.testing.assert_array_equal(F.max_pool2d(given, 2).numpy(), y.detach().numpy())
+    place = (2 * np.arange(rows)[:, None] + won // 2) * width + 2 * np.arange(columns) + won % 2
+    np.testing.assert_array_equal(index.numpy(), place)
+    seed = g.standard_normal(y.shape).astype(dtype)
+    y.backward(tnn.tensor(seed))
+    wanted = np.zeros((5, 3, height * width), dtype)
+    np.put_along_axis(wanted, place.reshape(5, 3, -1), seed.reshape(5, 3, -1), 2)
+    np.testing.assert_array_equal(given.grad.numpy(), wanted.reshape(x.shape))
+
+
 @pytest.mark.parametrize("k,s,p,include", [(2, 2, 0, True), (3, 2, 1, True), (3, 2, 1, False)])
 def test_avg_pool2d_is_the_mean_of_each_window(k, s, p, include):
     x = np.random.RandomState(0).standard_normal((2, 3, 11, 9))

@@ -4,8 +4,10 @@ It makes sure that everything is as it was when the call was recorded, says wher
 what optimizers need, and leaves gradients and results behind.
 """
 
+import ctypes
 import linecache
 import sys
+from collections import defaultdict
 
 import numpy as np
 
@@ -14,12 +16,22 @@ from ..autograd.anomaly_mode import state as anomaly
 from ..autograd.autocast import active as autocast_active
 from ..autograd.grad_mode import mode
 from ..autograd.node import RemovableHandle
-from ..kernels import _pool
+from ..kernels import _guards, _pool
 from ..random import current_generator
 from ..tensor import Tensor, wrap
 
 # What a replay gives when something is not as it was, and when the data asks for another way.
 CHANGED, OTHERWISE = object(), object()
+
+
+def _slots():
+    """Where tensors keep what a replay looks at, in bytes; nothing where that is not as expected."""
+    found = {name: _offset(Tensor.__dict__[name]) for name in ("_data", "_rg", "_grad")}
+    t, mark = wrap(np.empty(1)), object()
+    t._grad = mark
+    values = {"_data": t._data, "_rg": t._rg, "_grad": mark}
+    there = {name: ctypes.c_int64.from_address(id(t) + offset).value for name, offset in found.items()}
+    return found if all(there[name] == id(v) for name, v in values.items()) else {}
 
 
 class Names:
@@ -44,45 +56,97 @@ class Names:
         return self._known[key]
 
 
+class Check:
+    """Something that has to be as it was.
+
+    Attributes:
+        expression: a function of :class:`Names` that gives source which is true then.
+        versions: dicts that hold the same objects as long as nobody assigns to them; None where only the source tells.
+        words: what else to compare in memory, see :func:`tnn.kernels._guards.look`.
+    """
+
+    def __init__(self, expression, versions=(), words=()):
+        self.expression, self.versions, self.words = expression, versions, words
+
+
+def _offset(slot):
+    """Where a slot lies in an object: a field of CPython's description of it."""
+    description = ctypes.c_int64.from_address(id(slot) + 40).value
+    return ctypes.c_int64.from_address(description + 16).value
+
+
+def in_slot(owner, name, value):
+    """A check that a slot of a tensor holds the same object."""
+    words = [(id(owner) + _OFFSETS[name], -1, id(value))] if _OFFSETS else ()
+    return Check(
+        lambda names: f"{names.of(owner, 't')}.{name} is {names.of(value, 'a')}", () if _OFFSETS else None, words
+    )
+
+
 def conditions(plan, checks, names):
-    """Expressions that are all true while a replay does what the call would do."""
-    out = [
+    """Source that is true while a replay does what the call would do, and that it asks instead where it may.
+
+    Returns:
+        Two lists of expressions.
+    """
+    always = [
         f"mode.grad is {plan.grad_mode[0]} and mode.inference is {plan.grad_mode[1]}",
         f"not autocast.n and not anomaly.enabled and handles.next_id == {RemovableHandle.next_id}",
         f"default_dtype() is {names.of(dtypes.get_default_dtype(), 'dtype')}",
     ]
     if plan.generator is not None:
-        out.append(f"current_generator() is {names.of(plan.generator, 'generator')}")
+        always.append(f"current_generator() is {names.of(plan.generator, 'generator')}")
+    checks = list(checks)
     for t, d, wants in plan.guards:
-        t, d = names.of(t, "t"), names.of(d, "a")
-        out.append(f"{t}._data is {d} and {t}._rg is {wants}")
+        checks += [in_slot(t, "_data", d), in_slot(t, "_rg", wants)]
     for t, none, g in plan.expected_grads:
-        t = names.of(t, "t")
-        if g is not None:
-            out.append(f"{t}._grad is {names.of(g, 't')}")
+        if g is not None or none:
+            checks.append(in_slot(t, "_grad", g))
         else:
-            out.append(f"{t}._grad is {'' if none else 'not '}None")
-    for check in checks:
-        out.append(check(names))
+            always.append(f"{names.of(t, 't')}._grad is not None")
     for rule in plan.rules:
-        out += rule.conditions(names)
-    return out
+        more, theirs = rule.conditions(names)
+        always += more
+        checks += theirs
+    quick = [c for c in checks if c.versions is not None]
+    slow = list(dict.fromkeys(c.expression(names) for c in quick))
+    always += [c.expression(names) for c in checks if c.versions is None]
+    versions = list({id(d): None for c in quick for d in c.versions})
+    functions = _guards.look(versions, list(dict.fromkeys(w for c in quick for w in c.words)))
+    if functions is None:
+        return always + slow, always + slow
+    same, note = (names.of(f, "look") for f in functions[:2])
+    names.of(functions[2], "words")
+    return always + slow, [*always, f"{same}() or ({NEXT.join([*(f'({e})' for e in slow), f'{note}()'])})"]
+
+
+NEXT = "\n                and "
 
 
 def unchanged(holder):
     """A check that a list, dict or set holds the very objects that it held, in that order."""
     values = list(holder.values()) if isinstance(holder, dict) else list(holder)
+    versions, words = (), []
+    if type(holder) in (dict, defaultdict):
+        versions = (holder,)
+    elif type(holder) is list:
+        words = [(id(holder) + _guards.LENGTH, -1, len(values))]
+        words += [(id(holder) + _guards.ELEMENTS, 8 * i, id(v)) for i, v in enumerate(values)]
+    elif type(holder) is set and not values:
+        words = [(id(holder) + _guards.USED, -1, 0)]
+    elif type(holder) is not tuple:
+        versions = None
     if not values:
-        return lambda names: f"not {names.of(holder, 'table')}"
+        return Check(lambda names: f"not {names.of(holder, 'table')}", versions, words)
     marks, keys = list(map(id, values)), list(holder)
 
-    def check(names):
+    def expression(names):
         names.of(values, "kept")
         where = names.of(holder, "table")
         same = f"list(map(id, {where}{'.values()' if isinstance(holder, dict) else ''})) == {names.of(marks, 'ids')}"
         return f"{same} and list({where}) == {names.of(keys, 'keys')}" if isinstance(holder, dict) else same
 
-    return check
+    return Check(expression, versions, words)
 
 
 def same_attributes(owner, fixed=()):
@@ -93,14 +157,15 @@ def same_attributes(owner, fixed=()):
     # what is the same object is equal, and what is not compares without surprises
     before = dict(space)
 
-    def check(names):
+    def expression(names):
         where = names.of(space, "space")
         tables = [f"{where}[{name!r}] is {names.of(space[name], 'table')}" for name in fixed]
         return " and ".join([f"{where} == {names.of(before, 'before')}", *tables])
 
-    return check
+    return Check(expression, (space,))
 
 
+_OFFSETS = _slots() if sys.implementation.name == "cpython" else {}
 _NOT_PLAIN = (Tensor, np.ndarray, list, tuple, dict, set)
 
 
@@ -111,25 +176,25 @@ def _empty(value):
 def bound(space, name, value):
     """A check that a variable is what it was: the same object, or an equal number or text."""
 
-    def check(names):
-        where = f"{names.of(space, 'space')}.get({name!r})"
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return f"{where} == {names.of(value, 'value')}"
-        return f"{where} is {names.of(value, 'value')}"
+    def expression(names):
+        return _is(f"{names.of(space, 'space')}.get({name!r})", value, names)
 
-    return check
+    return Check(expression, None)  # others assign to the same dict
 
 
 def in_cell(cell, value):
     """As :func:`bound`, for a variable of a function around."""
 
-    def check(names):
-        where = f"{names.of(cell, 'cell')}.cell_contents"
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return f"{where} == {names.of(value, 'value')}"
-        return f"{where} is {names.of(value, 'value')}"
+    def expression(names):
+        return _is(f"{names.of(cell, 'cell')}.cell_contents", value, names)
 
-    return check
+    return Check(expression, None)
+
+
+def _is(where, value, names):
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        return f"{where} == {names.of(value, 'value')}"
+    return f"{where} is {names.of(value, 'value')}"
 
 
 def _arguments(plan, names):
@@ -229,11 +294,14 @@ def written(plan, checks):
     the call itself, ``stands()`` and ``run(arguments)``, which gives the arrays and leaves nothing behind."""
     names = Names()
     names.space.update(table=plan.table, grads=plan.grad_tensors, numbers=plan.scalars, lock=plan.lock, failed=_failed)
-    tests = conditions(plan, checks, names)
+    slow, quick = conditions(plan, checks, names)
     made, leaves = _results(plan, names)
     tree = _tree(plan.tree, iter(leaves), names)
     arguments, places, work = _arguments(plan, names), _places(plan, names), _work(plan, names)
-    test = "if not (\n            " + "\n            and ".join(f"({t})" for t in tests) + "\n        ): return "
+    test, asked = (
+        "if not (\n            " + "\n            and ".join(f"({t})" for t in tests) + "\n        ): return "
+        for tests in (slow, quick)
+    )
     inside = [*places, *work, *_leave(plan, names), *made, f"return {tree}"]
     every = ", ".join([*(f"r{i}" for i in range(len(plan.fresh))), ""])
     holders = ", ".join([*(f"g{i}" for i in range(len(plan.grads))), ""])
@@ -243,7 +311,7 @@ def written(plan, checks):
         *_indented(arguments, 4),
         "    if not lock.acquire(False): return CHANGED",
         "    try:",
-        *_indented([test + "CHANGED"], 8),
+        *_indented([asked + "CHANGED"], 8),
         *_indented(inside, 8),
         "    finally:",
         "        lock.release()",

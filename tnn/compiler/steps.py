@@ -12,6 +12,7 @@ from ..kernels import optim as kernels
 from ..optim import SGD, Adam, AdamW, optimizer
 from ..optim.optimizer import value_of
 from ..tensor import Tensor
+from .around import Check, unchanged
 from .records import KernelCall, Scalar
 
 _GLOBAL_HOOKS = (optimizer._global_pre_hooks, optimizer._global_post_hooks)
@@ -41,24 +42,24 @@ class Rule:
         self.sizes = len(owner.param_groups), len(owner.state)
 
     def conditions(self, names):
-        """Expressions that are true while the optimizer is still put together as it was."""
+        """Expressions and checks that are true while the optimizer is still put together as it was."""
         owner, group = names.of(self.owner, "optimizer"), names.of(self.group, "group")
         groups, state = names.of(self.groups, "groups"), names.of(self.state, "state")
         out = [
             f"{owner}.param_groups is {groups} and {owner}.state is {state}",
             f"len({groups}) == {self.sizes[0]} and len({state}) == {self.sizes[1]}",
             f"{groups}[{self.place}] is {group}",
-            f"list(map(id, {group}['params'])) == {names.of(list(map(id, self.listed)), 'ids')}",
+            f"{group}['params'] is {names.of(self.group['params'], 'params')}",
         ]
         for name, value in self.fixed.items():
             now = f"{group}[{name!r}]"
             out.append(f"{now if isinstance(self.group[name], bool) else f'bool({now})'} is {value}")
+        checks = [unchanged(self.group["params"])]
         for p, own, tensors in self.params:
             if tensors:
-                own = names.of(own, "own")
-                out.append(f"{state}.get({names.of(p, 't')}) is {own}")
-                out += [f"{own}.get({name!r}) is {names.of(t, 't')}" for name, t in tensors.items()]
-        return out
+                checks.append(_in_dict(self.state, p, own))
+                checks += [_in_dict(own, name, t) for name, t in tensors.items()]
+        return out, checks
 
     def calls(self, p, own, trace):
         """The kernel calls for one parameter, and the state tensors that they need."""
@@ -172,6 +173,15 @@ class _Adam(Rule):
         for i, steps in enumerate(self.counts.values()):
             out += [f"{names.of(a, 'a')}[()] = {names.of(self, 'rule')}_{i}" for a in steps]
         return out
+
+
+def _in_dict(table, key, value):
+    """A check that a dict has the same object under a key."""
+
+    def expression(names):
+        return f"{names.of(table, 'table')}.get({names.of(key, 'key')}) is {names.of(value, 'value')}"
+
+    return Check(expression, (table,))
 
 
 _RULES = {SGD: _Sgd, Adam: _Adam, AdamW: _Adam}

@@ -180,8 +180,8 @@ def _apply_numbers(mean, rstd, w, b, times):
 
 
 @njit(**JIT)
-def _apply_tasks(x, y, numbers, lo, hi):
-    """y = (x - mean) scale + offset: strips lo <= t < hi of (n, c) where the strip is long, else rows."""
+def _apply_tasks(x, y, numbers, low, lo, hi):
+    """y = max((x - mean) scale + offset, low): strips lo <= t < hi of (n, c) where the strip is long, else rows."""
     channels, length = x.shape[1], x.shape[2]
     mean, scale, offset = numbers[0], numbers[1], numbers[2]
     if length >= SHORT:
@@ -189,28 +189,32 @@ def _apply_tasks(x, y, numbers, lo, hi):
             n, c = t // channels, t % channels
             a, out, m, s, o = x[n, c], y[n, c], mean[c], scale[c], offset[c]
             for i in range(length):
-                out[i] = (a[i] - m) * s + o
+                v = (a[i] - m) * s + o
+                out[i] = low if v < low else v
     else:
         for n in range(lo, hi):
             a, out = x[n].reshape(channels * length), y[n].reshape(channels * length)
             for i in range(a.size):
-                out[i] = (a[i] - mean[i]) * scale[i] + offset[i]
+                v = (a[i] - mean[i]) * scale[i] + offset[i]
+                out[i] = low if v < low else v
 
 
 @njit(parallel=True, **JIT)
-def batch_norm_apply(x, y, mean, rstd, w, b):
-    """y = (x - mean) rstd w + b. x, y (written): (N, C, L). mean, rstd: (C,). w, b: (C,) or (0,)."""
+def batch_norm_apply(x, y, mean, rstd, w, b, relu):
+    """y = (x - mean) rstd w + b, where ``relu`` is true max(y, 0). x, y (written): (N, C, L). mean, rstd: (C,). w, b:
+    (C,) or (0,)."""
     batch, channels, length = x.shape
     strips = length >= SHORT
     numbers = _apply_numbers(mean, rstd, w, b, 1 if strips else length)
     tasks = batch * channels if strips else batch
+    low = x.dtype.type(0.0 if relu else -np.inf)
     if x.size < GRAIN:
-        _apply_tasks(x, y, numbers, 0, tasks)
+        _apply_tasks(x, y, numbers, low, 0, tasks)
     else:
         per = max(1, CHUNK // (length if strips else channels * length))
         for c in prange((tasks + per - 1) // per):
             lo = np.intp(c) * per
-            _apply_tasks(x, y, numbers, lo, min(tasks, lo + per))
+            _apply_tasks(x, y, numbers, low, lo, min(tasks, lo + per))
 
 
 @njit(**JIT)

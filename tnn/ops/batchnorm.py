@@ -189,7 +189,7 @@ def batch_norm(
         mean = np.array(running_mean._data.reshape(-1), d.dtype)
         kernels.batch_norm_rstd(np.ascontiguousarray(running_var._data.reshape(-1), d.dtype), rstd, float(eps))
     if d.size:
-        kernels.batch_norm_apply(x, y.reshape(x.shape), mean, rstd, vector(weight, d), vector(bias, d))
+        kernels.batch_norm_apply(x, y.reshape(x.shape), mean, rstd, vector(weight, d), vector(bias, d), False)
     out = wrap(y)
     if recording(input, weight, bias):
         node = NativeBatchNorm(input, weight, bias)
