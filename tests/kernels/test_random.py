@@ -152,9 +152,11 @@ def sample(kind, dtype, state, cache, n):
         kernels.poisson_forward(state, np.full(n, float(number)), out)
     elif name == "multinomial":
         kernels.multinomial_forward(state, np.arange(1.0, 21.0)[None], np.empty(20), out[None])
+    elif name == "exponential":
+        kernels.exponential_forward(state, out, 1.3, False)
     else:
-        a, b = {"exponential": (1.3, 0.0), "geometric": (0.3, 0.0), "cauchy": (0.2, 1.3), "log": (0.3, 1.2)}[name]
-        code = {"exponential": kernels.EXPONENTIAL, "geometric": kernels.GEOMETRIC, "cauchy": kernels.CAUCHY}
+        a, b = {"geometric": (0.3, 0.0), "cauchy": (0.2, 1.3), "log": (0.3, 1.2)}[name]
+        code = {"geometric": kernels.GEOMETRIC, "cauchy": kernels.CAUCHY}
         kernels.transform_forward(state, cache, out, code.get(name, kernels.LOG_NORMAL), a, b)
     return out
 
@@ -171,6 +173,37 @@ def test_same_numbers_as_pytorch(kind, dtype, seed, n, last):
     sample(kind, dtype, state, cache, n)
     got = sample(kind, dtype, state, cache, n)[-2:]
     np.testing.assert_allclose(got, last, rtol=1e-7 if dtype == "float32" else 1e-13)
+
+
+def test_exponential_numbers_of_both_types_and_gumbel_noise():
+    draws = {}
+    for dtype in (np.float32, np.float64):
+        for gumbel in (False, True):
+            state, _ = seeded(5)
+            draws[dtype, gumbel] = np.empty(5000, dtype)
+            kernels.exponential_forward(state, draws[dtype, gumbel], 1.0, gumbel)
+    state, _ = seeded(5)
+    u = np.empty(5000)
+    kernels.uniform64_forward(state, u, 0.0, 1.0)
+    np.testing.assert_allclose(draws[np.float64, False], -np.log1p(-u), rtol=4e-16)
+    np.testing.assert_array_equal(draws[np.float32, False], draws[np.float64, False].astype(np.float32))
+    for dtype, rtol in ((np.float32, 2e-7), (np.float64, 4e-16)):
+        np.testing.assert_allclose(draws[dtype, True], -np.log(draws[dtype, False]), rtol=rtol, atol=rtol)
+
+
+def test_slopes_are_drawn_where_an_element_needs_one():
+    state, _ = seeded(5)
+    x = np.where(np.arange(9000) % 3 == 0, -1.0, 1.0)
+    x[:3] = 0.0, np.nan, -np.inf
+    slope = np.empty(9000)
+    kernels.slopes_forward(state, x, slope, 0.25, 0.5)
+    again, _ = seeded(5)
+    drawn = np.empty(int((x <= 0).sum()))
+    kernels.uniform64_forward(again, drawn, 0.25, 0.5)
+    expected = np.ones(9000)
+    expected[x <= 0] = drawn
+    np.testing.assert_array_equal(slope, expected)
+    np.testing.assert_array_equal(state, again)
 
 
 def test_words_are_mt19937():

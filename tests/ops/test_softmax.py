@@ -72,3 +72,13 @@ def test_gumbel_softmax():
     np.testing.assert_allclose(hard.mean(0).detach().numpy(), [0.09, 0.245, 0.665], atol=0.06)
     hard.sum().backward()
     assert logits.grad.shape == logits.shape
+    # PyTorch's numbers for the same seed
+    tnn.manual_seed(0)
+    y = F.gumbel_softmax(tnn.tensor([[1.0, 2.0, 3.0], [0.5, -0.5, 0.0]]), tau=0.7, dim=0)
+    np.testing.assert_allclose(y.numpy(), [[0.56221211, 0.96528882, 0.99639183], [0.43778789, 0.03471117, 0.00360812]], rtol=1e-5)
+    assert F.gumbel_softmax(tnn.zeros(()), hard=True).item() == 1.0
+    assert F.gumbel_softmax(tnn.zeros(3, 0), dim=0, hard=True).shape == (3, 0)
+    assert F.gumbel_softmax(tnn.zeros(4, 2, 3).transpose(0, 2), dim=1, hard=True).sum(1).tolist() == [[1.0] * 4] * 3
+    assert F.gumbel_softmax(tnn.zeros(2, 3).bfloat16(), hard=True).dtype is tnn.bfloat16
+    with pytest.raises(IndexError, match="non-zero size"):
+        F.gumbel_softmax(tnn.zeros(3, 0), hard=True)

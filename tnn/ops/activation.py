@@ -10,8 +10,10 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import activation as kernels
 from ..kernels._pool import empty
+from ..kernels.random import slopes_forward
+from ..random import current_generator
 from ..tensor import Tensor, wrap, wrap_zeros
-from ._common import F32, F64, HALF, check_tensor, half_as_float32, inplace, recording
+from ._common import F32, HALF, check_tensor, dense, half_as_float32, inplace, recording
 from ._elementwise import Rule, run1, run2, run3, unary_op
 from .cast import convert
 from .pointwise_select import where
@@ -691,11 +693,13 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, but got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2)
-    x = input.detach()
-    here = x <= 0
-    # PyTorch draws float64 numbers, and only for the elements that need one
-    drawn = wrap(empty((int(here.sum()),), F64)).uniform_(lower, upper).to(x.dtype)
-    return input * x.new_ones(x.shape).masked_scatter(here, drawn)
+    if input.dtype.kind < 2:
+        raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{input.dtype.torch_name}'")
+    kind = input._data.dtype
+    x = convert(dense(input), F32) if kind in HALF else dense(input)
+    slopes = empty(x.shape, x.dtype)
+    slopes_forward(current_generator()._state, x.ravel(), slopes.ravel(), float(lower), float(upper))
+    return input * wrap(convert(slopes, kind) if kind in HALF else slopes)
 
 
 rrelu_ = inplace(rrelu)

@@ -194,7 +194,16 @@ def exponential_(self, lambd=1.0, *, generator=None):
             "Exponential distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {self.dtype.torch_name}"
         )
-    return _transform_(self, "exponential_", kernels.EXPONENTIAL, lambd, 0.0, generator)
+    g = generator_of("exponential_", generator)
+    self._check_inplace()
+    if self._data.size:
+        kind = self._data.dtype
+        _fill(
+            self._data,
+            lambda flat: kernels.exponential_forward(g._state, flat, float(lambd), False),
+            F64 if kind in HALF else kind,
+        )
+    return _changed(self)
 
 
 def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):

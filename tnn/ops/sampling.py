@@ -183,7 +183,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         else:
             # The order of p / q with q exponential is a draw without replacement (the Gumbel trick).
             q = _empty(p.shape, F64)
-            kernels.transform_forward(g._state, g._cache, q.reshape(-1), kernels.EXPONENTIAL, 1.0, 0.0)
+            kernels.exponential_forward(g._state, q.reshape(-1), 1.0, False)
             with np.errstate(divide="ignore", invalid="ignore"):
                 score = (p / convert(q, d.dtype).astype(p.dtype)).astype(d.dtype).astype(p.dtype)
             # the largest ones, of equals the first; a NaN (0 / 0) comes last

@@ -9,9 +9,13 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import softmax as kernels
 from ..kernels._pool import empty
+from ..kernels.random import exponential_forward
+from ..kernels.reduction import MAX, arg_backward
+from ..random import current_generator
 from ..tensor import wrap
 from ._common import F32, F64, HALF, check_tensor, dense, wrap_dim
-from .cast import cast
+from .cast import cast, convert
+from .extreme import arg_array
 from .reduction import as_three
 
 
@@ -177,10 +181,25 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     E. Jang, S. Gu and B. Poole, "Categorical reparameterization with Gumbel-Softmax" (2017).
     """
     check_tensor("gumbel_softmax", "logits", logits, 1)
-    noise = -wrap(np.empty_like(dense(logits))).exponential_().log()
-    soft = softmax((logits + noise) / tau, dim)
+    kind = logits._data.dtype
+    if kind is not F32 and kind is not F64:
+        noise = -wrap(np.empty_like(dense(logits))).exponential_().log()
+    else:
+        data = empty(logits._data.shape, kind)
+        exponential_forward(current_generator()._state, data.ravel(), 1.0, True)
+        noise = wrap(data)
+    sample = logits + noise
+    soft = softmax(sample if tau == 1 else sample / tau, dim)
     if not hard:
         return soft
-    index = soft.max(dim, keepdim=True)[1]
-    one_hot = soft.detach().new_zeros(soft.shape).scatter(wrap_dim(dim, soft.ndim), index, 1.0)
-    return one_hot - soft.detach() + soft
+    y = convert(soft._data, F32) if kind in HALF else soft._data
+    y = y if y.ndim else y.reshape(1)
+    dim = wrap_dim(dim, y.ndim)
+    if y.shape[dim] == 0:
+        raise IndexError(f"max(): Expected reduction dim {dim} to have non-zero size.")
+    outer, n, inner = as_three(y.shape, dim, dim + 1)
+    ones, places = arg_array(y, dim, MAX)
+    ones.fill(1.0)
+    one_hot = empty(soft._data.shape, y.dtype)
+    arg_backward(ones.reshape(outer, inner), places.reshape(outer, inner), one_hot.reshape(outer, n, inner))
+    return wrap(convert(one_hot, kind) if kind in HALF else one_hot) - soft.detach() + soft
