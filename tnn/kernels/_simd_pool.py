@@ -159,7 +159,7 @@ def add_rows(typingctx, count, offsets, src, dst, n):
 
 
 def _emit_top_signals(module, scalar, step):
-    """Function of the arguments of ``top_signals``, for windows ``step`` (1, 2 or 4) apart."""
+    """Function of the arguments of ``top_signals``, for windows ``step`` (1 to 4) apart."""
     e = Emit(module, scalar)
     p = scalar.as_pointer()
     kinds = [I64, p, I64, p, I64, I64, I64, I64]
@@ -174,6 +174,11 @@ def _emit_top_signals(module, scalar, step):
     cell, best = cgutils.alloca_once_value(b, low), cgutils.alloca_once_value(b, low)
 
     def gathered(vectors):
+        if step == 3:
+            places = [3 * lane for lane in range(e.lanes)]
+            two = e.shuffle(*vectors[:2], [place if place < 2 * e.lanes else 0 for place in places])
+            return e.shuffle(two, vectors[2], [i if place < 2 * e.lanes else place - e.lanes
+                                               for i, place in enumerate(places)])  # fmt: skip
         while len(vectors) > 1:
             vectors = [e.shuffle(*vectors[i : i + 2], evens) for i in range(0, len(vectors), 2)]
         return vectors[0]
@@ -216,13 +221,13 @@ def _emit_top_signals(module, scalar, step):
 
 @intrinsic
 def top_signals(typingctx, step, rows, src, size, dst, n, taps, apart, pad):
-    """dst[r*n + i] = max over t < taps of src[r*size + i*step - pad + t*apart] for i < n and r < rows; ``step`` is 1, 2
-    or 4. What lies outside a row counts as -inf; NaN wins."""
+    """dst[r*n + i] = max over t < taps of src[r*size + i*step - pad + t*apart] for i < n and r < rows; ``step`` is 1 to
+    4. What lies outside a row counts as -inf; NaN wins."""
     k, pointer = types.intp, types.CPointer(src.dtype)
 
     def codegen(context, builder, sig, args):
         scalar = context.get_value_type(src.dtype)
-        for number in (1, 2, 4):
+        for number in (1, 2, 3, 4):
             with builder.if_then(builder.icmp_signed("==", args[0], ir.Constant(I64, number))):
                 builder.call(_emit_top_signals(builder.module, scalar, number), args[1:])
         return context.get_dummy_value()

@@ -1,7 +1,6 @@
 """Sampling an image or volume at given points, linearly, at the nearest element, or by cubic convolution.
 
-x is (N, C, D, H, W), grid (N, P, 3) in units of [-1, 1] as (x, y, z), y (N, C, P). Images have D = 1 and points with
-z such that plane 0 is hit exactly (``flat``).
+x is (N, C, D, H, W), grid (N, P, 3) in units of [-1, 1] as (x, y, z), y (N, C, P). Images have D = 1 and points (x, y).
 
 A coordinate g becomes u = (g + 1) (n - 1) / 2 where corners are aligned, else (g + 1) n / 2 - 1 / 2. ``pad`` says
 what lies
@@ -143,69 +142,120 @@ def grid_sample_taps(g, n, mode, pad, align, at, t, slope):
 
 
 @njit(**JIT)
-def _axes(point, x, mode, pad, align, flat, at, w, d, count):
+def _axes(point, x, mode, pad, align, at, w, d, count):
     for j in range(3):
         n = x.shape[4 - j]
-        if j == 2 and flat:
+        if j == point.size:
             at[2, 0], w[2, 0], d[2, 0], count[2] = 0, 1.0, 0.0, 1
         else:
             count[j] = _axis(point, j, n, mode, pad, align, at[j], w[j], d[j])
 
 
 @njit(**JIT)
-def _sample(x, grid, n, lo, hi, mode, pad, align, flat, y):
-    at, w, d = np.zeros((3, 4), np.int64), np.zeros((3, 4)), np.zeros((3, 4))
+def taps(x, grid, mode, pad, align, spare, at, weight, slopes):
+    """The pixels of x (N, C, D, H, W) that the points of grid (P, 2 or 3) lie between: at (taps, P) int32, flat in the
+    plane or, for those that are not there, one of ``spare`` behind it, and what they count by: weight (taps, P), and
+    slopes (2 or 3, taps, P), derivatives of that by the point, unless it is empty."""
+    a, w, d = np.zeros((3, 4), np.int64), np.zeros((3, 4)), np.zeros((3, 4))
     count = np.zeros(3, np.int64)
-    for p in range(lo, hi):
-        _axes(grid[n, p], x, mode, pad, align, flat, at, w, d, count)
-        for c in range(x.shape[1]):
-            total = 0.0
-            for a in range(count[2]):
-                for b in range(count[1]):
-                    for e in range(count[0]):
-                        if at[2, a] >= 0 and at[1, b] >= 0 and at[0, e] >= 0:
-                            total += w[2, a] * w[1, b] * w[0, e] * x[n, c, at[2, a], at[1, b], at[0, e]]
-            y[n, c, p] = total
+    size = x.shape[2] * x.shape[3] * x.shape[4]
+    for p in range(at.shape[1]):
+        _axes(grid[p], x, mode, pad, align, a, w, d, count)
+        t = 0
+        for i in range(count[2]):
+            for j in range(count[1]):
+                for k in range(count[0]):
+                    there = a[2, i] >= 0 and a[1, j] >= 0 and a[0, k] >= 0
+                    place = (a[2, i] * x.shape[3] + a[1, j]) * x.shape[4] + a[0, k]
+                    at[t, p] = place if there else size + t % spare
+                    weight[t, p] = w[2, i] * w[1, j] * w[0, k]
+                    if slopes.shape[0] > 0:
+                        slopes[0, t, p] = w[2, i] * w[1, j] * d[0, k]
+                        slopes[1, t, p] = w[2, i] * d[1, j] * w[0, k]
+                    if slopes.shape[0] > 2:
+                        slopes[2, t, p] = d[2, i] * w[1, j] * w[0, k]
+                    t += 1
+
+
+# -- the nearest element. 8 x 16 x 24 x 24 on one thread: 457 us point by point, 35 us so.
+
+
+@njit(**JIT)
+def _nearest_axis(g, n, pad, align, at):
+    """For each coordinate in g (P,): the nearest of n elements, or -1; without branches, so that it vectorises."""
+    low, span = (0.0, float(n - 1)) if align else (-0.5, float(n))
+    last = float(n - 1)
+    if pad == 2:
+        for p in range(at.size):
+            u, _ = _pixel(g, p, n, align)
+            v = abs(u - low)
+            turns = np.floor(v / span)
+            rest = v - turns * span
+            u = (rest if turns == 2 * np.floor(turns / 2) else span - rest) + low
+            u = u if u > 0.0 else 0.0
+            at[p] = np.int32(np.rint(u if u < last else last))
+    elif pad == 1:
+        for p in range(at.size):
+            u, _ = _pixel(g, p, n, align)
+            u = u if u > 0.0 else 0.0
+            at[p] = np.int32(np.rint(u if u < last else last))
+    else:
+        for p in range(at.size):
+            u, _ = _pixel(g, p, n, align)
+            u = np.rint(u if (u > -1.0) & (u < last + 1.0) else -1.0)
+            at[p] = np.int32(u if u <= last else -1.0)
+
+
+@njit(**JIT)
+def _nearest(x, grid, pad, align, at):
+    """Writes at (P,): where the points of grid (P, 2 or 3) lie in a plane of x, or -1."""
+    m = at.size
+    column, row, layer = np.empty(m, np.int32), np.empty(m, np.int32), np.zeros(m, np.int32)
+    _nearest_axis(grid[:, 0], x.shape[4], pad, align, column)
+    _nearest_axis(grid[:, 1], x.shape[3], pad, align, row)
+    if grid.shape[1] == 3:
+        _nearest_axis(grid[:, 2], x.shape[2], pad, align, layer)
+    for p in range(m):
+        there = (column[p] >= 0) & (row[p] >= 0) & (layer[p] >= 0)
+        place = (np.intp(layer[p]) * x.shape[3] + np.intp(row[p])) * x.shape[4] + np.intp(column[p])
+        at[p] = place if there else -1
+
+
+@njit(**JIT)
+def _pick(row, at, out):
+    for i in range(out.size):
+        v = row[np.uint64(max(at[i], 0))]
+        out[i] = v if at[i] >= 0 else row.dtype.type(0)
 
 
 @njit(parallel=True, **JIT)
-def grid_sample_forward(x, grid, mode, pad, align, flat, y):
+def nearest_forward(x, grid, pad, align, y):
     """Writes y (N, C, P)."""
     points = grid.shape[1]
     per = (points + CHUNK_POINTS - 1) // CHUNK_POINTS
     for k in prange(x.shape[0] * per):
-        n = np.intp(k) // per
-        lo = np.intp(k) % per * CHUNK_POINTS
-        _sample(x, grid, n, lo, min(points, lo + CHUNK_POINTS), mode, pad, align, flat, y)
+        n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
+        hi = min(points, lo + CHUNK_POINTS)
+        at = np.empty(hi - lo, np.intp)
+        _nearest(x, grid[n, lo:hi], pad, align, at)
+        for c in range(x.shape[1]):
+            _pick(x[n, c].reshape(-1), at, y[n, c, lo:hi])
 
 
 @njit(parallel=True, **JIT)
-def grid_sample_backward(g, x, grid, mode, pad, align, flat, gx, ggrid):
-    """Writes gx (N, C, D, H, W) and ggrid (N, P, 3) from g (N, C, P)."""
+def nearest_backward(g, x, grid, pad, align, at, gx):
+    """Writes gx (N, C, D, H, W) from g (N, C, P); at (N, P) int64 is scratch."""
+    channels = x.shape[1]
     for k in prange(x.shape[0]):
-        n = np.intp(k)
-        at, w, d = np.zeros((3, 4), np.int64), np.zeros((3, 4)), np.zeros((3, 4))
-        count = np.zeros(3, np.int64)
-        for c in range(x.shape[1]):
-            for z in range(x.shape[2]):
-                for r in range(x.shape[3]):
-                    for i in range(x.shape[4]):
-                        gx[n, c, z, r, i] = 0
-        for p in range(grid.shape[1]):
-            _axes(grid[n, p], x, mode, pad, align, flat, at, w, d, count)
-            sx = sy = sz = 0.0
-            for c in range(x.shape[1]):
-                v = g[n, c, p]
-                for a in range(count[2]):
-                    for b in range(count[1]):
-                        for e in range(count[0]):
-                            if at[2, a] >= 0 and at[1, b] >= 0 and at[0, e] >= 0:
-                                gx[n, c, at[2, a], at[1, b], at[0, e]] += w[2, a] * w[1, b] * w[0, e] * v
-                                t = v * x[n, c, at[2, a], at[1, b], at[0, e]]
-                                sx += t * w[2, a] * w[1, b] * d[0, e]
-                                sy += t * w[2, a] * d[1, b] * w[0, e]
-                                sz += t * d[2, a] * w[1, b] * w[0, e]
-            ggrid[n, p, 0], ggrid[n, p, 1], ggrid[n, p, 2] = sx, sy, sz
+        _nearest(x, grid[np.intp(k)], pad, align, at[np.intp(k)])
+    for k in prange(x.shape[0] * channels):
+        n, c = np.intp(k) // channels, np.intp(k) % channels
+        out, places, grad = gx[n, c].reshape(-1), at[n], g[n, c]
+        for i in range(out.size):
+            out[i] = 0
+        for i in range(grad.size):
+            if places[i] >= 0:
+                out[np.uint64(places[i])] += grad[i]
 
 
 # -- images, linearly: the common case, with loops over points that vectorise. 8 x 16 x 32 x 32 on two threads: forward

@@ -1,4 +1,5 @@
-"""Linear sampling of images with several channels: ``grid_sample``'s, with a channel in each lane of a vector.
+"""Linear sampling of images with several channels, cubic sampling, and linear sampling of volumes: ``grid_sample``'s,
+with a channel in each lane of a vector.
 
 The planes of as many channels as a vector holds are turned, so that a pixel of all of them is one vector and a tap one
 load. Four pixels of zeros behind the image stand for taps outside it. 8 x 16 x 32 x 32 on one thread: forward 350 us
@@ -11,7 +12,7 @@ from numba import njit, prange
 from ._jit import JIT
 from ._simd import VL32, VL64, keep, number, ptr, shift, store, turn, turn_exact, vector_len
 from ._simd_taps import add_taps, slope_taps, take_taps
-from .grid_sample import CHUNK_POINTS, _table
+from .grid_sample import CHUNK_POINTS, _table, taps
 
 # With fewer channels the kernels of grid_sample.py are as fast, and need less memory.
 FEWEST = 6
@@ -145,3 +146,98 @@ def lanes_backward(g, x, grid, pad, align, image, turned, at, weight, gx, ggrid)
             mine = ptr(turned, np.intp(k) * points * vl)
             add_taps(points, mine, plane, ptr(at, n * 4 * points), ptr(weight, n * 4 * points), points)
             _turn_out(plane, ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
+
+
+# -- any number of taps, four at a time. Cubic, 8 x 16 x 24 x 24 on one thread: 1050 us channel by channel, 330 us so.
+
+
+@njit(**JIT)
+def _as_images(x):
+    return x.reshape((x.shape[0], x.shape[1], x.shape[2] * x.shape[3], x.shape[4]))
+
+
+@njit(**JIT)
+def _taken(m, plane, at, weight, part, sums):
+    """sums[i] = the sum of weight[t, i] times pixel at[t, i] over all taps t; ``part``: room for as many vectors."""
+    for t in range(0, at.shape[0], 4):
+        target = sums if t == 0 else part
+        take_taps(m, plane, ptr(at, t * m), ptr(weight, t * m), m, ptr(target, 0))
+        if t > 0:
+            for i in range(sums.size):
+                sums[i] += part[i]
+
+
+@njit(parallel=True, **JIT)
+def taps_forward(x, grid, mode, pad, align, count, image, y):
+    """Writes y (N, C, P) from x (N, C, D, H, W), planes of less than 2**31 elements, and grid (N, P, 2 or 3).
+
+    ``count`` taps a point, a multiple of 4; image: scratch, ``vectors(x, D * H * W + SPARE)``.
+    """
+    points, channels, size = grid.shape[1], x.shape[1], x.shape[2] * x.shape[3] * x.shape[4]
+    blocks, vl = image.shape[1], image.shape[3]
+    per = (points + CHUNK_POINTS - 1) // CHUNK_POINTS
+    _turn_images(_as_images(x), image)
+    for k in prange(x.shape[0] * per):
+        n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
+        m = min(points, lo + CHUNK_POINTS) - lo
+        at, weight, none = np.empty((count, m), np.int32), np.empty((count, m), x.dtype), np.empty((0, 0, 0), x.dtype)
+        taps(x, grid[n, lo : lo + m], mode, pad, align, SPARE, at, weight, none)
+        sums, part = np.empty(m * vl, x.dtype), np.empty(m * vl, x.dtype)
+        for block in range(blocks):
+            c = block * vl
+            _taken(m, ptr(image, (n * blocks + block) * (size + SPARE) * vl), at, weight, part, sums)
+            _turn_out(ptr(sums, 0), ptr(y, (n * channels + c) * points + lo), points, min(vl, channels - c), m)
+        keep(sums)
+
+
+@njit(**JIT)
+def _taps_backward(g, x, grid, mode, pad, align, count, n, image, total, gx, ggrid):
+    """One sample."""
+    points, channels, size = grid.shape[0], x.shape[1], x.shape[2] * x.shape[3] * x.shape[4]
+    blocks, vl = image.shape[1], image.shape[3]
+    axes = grid.shape[1] if ggrid.size > 0 else 0
+    if gx.size > 0:
+        _clear(ptr(total, n * blocks * (size + SPARE) * vl), blocks * (size + SPARE) * vl)
+    for lo in range(0, points, CHUNK_POINTS):
+        m = min(points, lo + CHUNK_POINTS) - lo
+        at, weight = np.empty((count, m), np.int32), np.empty((count, m), x.dtype)
+        slopes = np.empty((axes, count, m), x.dtype)
+        taps(x, grid[lo : lo + m], mode, pad, align, SPARE, at, weight, slopes)
+        mine, sums, part = np.empty(m * vl, x.dtype), np.empty(m * vl, x.dtype), np.empty(m * vl, x.dtype)
+        for i in range(m):
+            for axis in range(axes):
+                ggrid[n, lo + i, axis] = 0
+        for block in range(blocks):
+            c, plane = block * vl, (n * blocks + block) * (size + SPARE) * vl
+            _turn_in(ptr(g, (n * channels + c) * points + lo), points, min(vl, channels - c), ptr(mine, 0), m)
+            for axis in range(axes):
+                _taken(m, ptr(image, plane), at, slopes[axis], part, sums)
+                for i in range(m):
+                    slope = x.dtype.type(0)
+                    a, b = sums[i * vl : (i + 1) * vl], mine[i * vl : (i + 1) * vl]
+                    for lane in range(vl):
+                        slope += a[lane] * b[lane]
+                    ggrid[n, lo + i, axis] += slope
+            if gx.size > 0:
+                for t in range(0, count, 4):
+                    add_taps(m, ptr(mine, 0), ptr(total, plane), ptr(at, t * m), ptr(weight, t * m), m)
+        keep(at)
+        keep(weight)
+        keep(mine)
+    if gx.size > 0:
+        for block in range(blocks):
+            c, plane = block * vl, (n * blocks + block) * (size + SPARE) * vl
+            _turn_out(ptr(total, plane), ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
+
+
+@njit(parallel=True, **JIT)
+def taps_backward(g, x, grid, mode, pad, align, count, image, total, gx, ggrid):
+    """Writes gx (N, C, D, H, W) and ggrid (N, P, 2 or 3) from g (N, C, P); either may be empty, and is then left out.
+
+    Scratch: image as for the forward, and total as large.
+    """
+    if ggrid.size > 0:
+        _turn_images(_as_images(x), image)
+    for k in prange(x.shape[0]):
+        n = np.intp(k)
+        _taps_backward(g, x, grid[n], mode, pad, align, count, n, image, total, gx, ggrid)

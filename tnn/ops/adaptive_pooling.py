@@ -32,7 +32,8 @@ def _target(function, output_size, size):
 
 class _Target:
     """How planes of a size are pooled to ``out``: for the kernels a geometry where all windows are alike (``geo``; taps
-    in ``dtype``), first and last-plus-one inputs where they are not (``bounds``), neither where there is one window."""
+    in ``dtype``), first and last-plus-one inputs (``bounds``) where they are not or windows are large, neither where
+    there is one window."""
 
     __slots__ = ("size", "out", "geo", "bounds", "dtype")
 
@@ -46,7 +47,8 @@ class _Target:
             window = tuple(a // b for a, b in zip(n, m, strict=True))
             self.dtype = np.dtype(np.uint8 if math.prod(window) < 255 else np.int32)
             self.geo = geometry(1, 1, n, 1, m, window, window, (1, 1, 1), (0, 0, 0), 1)
-            return
+            if math.prod(window) <= _FEW:
+                return
         lo, hi = np.zeros((3, max(m)), np.int64), np.zeros((3, max(m)), np.int64)
         for j, (a, b) in enumerate(zip(n, m, strict=True)):
             o = np.arange(b)
@@ -54,6 +56,9 @@ class _Target:
             hi[j, :b] = -((-(o + 1) * a) // b)
         self.bounds = lo, hi
 
+
+# Elements of a window up to which maxima are taken as of any pooling with a stride.
+_FEW = 4
 
 _target_of = lru_cache(256)(_Target)
 
@@ -153,18 +158,19 @@ def _adaptive_max(function, nd, input, output_size, return_indices):
     x = dense(input)
     shape = x.shape[: x.ndim - nd] + t.out
     y = empty(shape, x.dtype)
-    if y.size and t.geo is not None and not return_indices and not (input._rg and mode.grad):
+    as_strided = t.geo is not None and t.bounds is None
+    if y.size and as_strided and not return_indices and not (input._rg and mode.grad):
         pooling.max_pool_forward(x.reshape(-1), y.reshape(-1), empty((0,), t.dtype), t.geo)
         return wrap(y)
     index = empty(shape, np.dtype(np.int64))
     if y.size:
-        if t.geo is not None:
+        if as_strided:
             tap = empty((y.size,), t.dtype)
             pooling.max_pool_forward(x.reshape(-1), y.reshape(-1), tap, t.geo)
             pooling.flat_index(tap, index.reshape(-1), t.geo)
         elif t.bounds is not None:
             planes = as_planes(y, t.out), as_planes(index, t.out)
-            kernels.adaptive_max_pool_forward(as_planes(x, t.size), *planes, *t.bounds)
+            kernels.windows_max_forward(as_planes(x, t.size), *planes, t.bounds[0][None], t.bounds[1][None])
         else:
             kernels.global_max_pool_forward(x.reshape(y.size, -1), y.reshape(-1), index.reshape(-1))
     out = _record_max(input, y, index, nd, "Adaptive")
@@ -342,19 +348,10 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     return adaptive_max_pool3d(input, output_size, True)
 
 
-def _fractional_starts(sample, n, m, k):
-    """Graham's pseudo-random window starts (arXiv 1412.6071): floor((i + u) alpha) - floor(u
-    alpha), the last at n - k."""
-    kind = sample.dtype.type
-    starts = np.empty(sample.shape + (m,), np.int64)
-    if m > 1:
-        alpha = kind(n - k) / kind(m - 1)
-        i = np.arange(m - 1).astype(kind)
-        starts[..., :-1] = ((i + sample[..., None]) * alpha).astype(np.int64) - (sample * alpha).astype(np.int64)[
-            ..., None
-        ]
-    starts[..., -1] = n - k
-    return starts
+@lru_cache(256)
+def _three(lead, sizes):
+    """The sizes of up to three dimensions for a kernel, with ``lead`` in front of fewer."""
+    return np.array((lead,) * (3 - len(sizes)) + sizes, np.int64)
 
 
 @half_as_float32
@@ -398,17 +395,13 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
     samples = samples[:batch]
     x = dense(input)
     planes = batch * channels
-    lo = np.zeros((planes, 3, max(target)), np.int64)
-    hi = np.ones((planes, 3, max(target)), np.int64)
-    for j in range(nd):
-        # images take the samples in the order (width, height), volumes in the order (depth, height, width)
-        u = samples[..., nd - 1 - j if nd == 2 else j].reshape(planes)
-        lo[:, 3 - nd + j, : target[j]] = _fractional_starts(u, size[j], target[j], k[j])
-        hi[:, 3 - nd + j] = lo[:, 3 - nd + j] + k[j]
-    if planes and (lo.min() < 0 or any(hi[:, 3 - nd + j, : target[j]].max() > size[j] for j in range(nd))):
+    lo, hi = (np.empty((planes, 3, max(target)), np.int64) for _ in range(2))
+    # images take the samples in the order (width, height), volumes in the order (depth, height, width)
+    u = np.ascontiguousarray(samples).reshape(planes, nd)
+    if not kernels.fractional_windows(u, nd == 2, _three(1, size), _three(1, target), _three(1, k), lo, hi):
         raise RuntimeError(f"{function}: _random_samples must lie in [0, 1)")
     y, index = empty(shape[:-nd] + target, x.dtype), empty(shape[:-nd] + target, np.dtype(np.int64))
-    kernels.fractional_max_pool_forward(as_planes(x, size), as_planes(y, target), as_planes(index, target), lo, hi)
+    kernels.windows_max_forward(as_planes(x, size), as_planes(y, target), as_planes(index, target), lo, hi)
     out = _record_max(input, y, index, nd, "Fractional")
     return out if return_indices else out[0]
 

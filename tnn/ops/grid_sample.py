@@ -3,6 +3,7 @@ al., arXiv 1506.02025)."""
 
 import math
 import warnings
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..dtypes import as_dtype
 from ..kernels import grid_sample as kernels
 from ..kernels import grid_sample_lanes as lanes
 from ..kernels._pool import empty
-from ..tensor import wrap
+from ..tensor import wrap, wrap_zeros
 from ._common import F32, F64, callers_level, check_floating, check_tensor, composed_backward, dense, half_as_float32
 from .ranges import linspace
 
@@ -76,24 +77,23 @@ def _composed(x, grid, options):
 
 
 def _arrays(x, grid):
-    """x as (N, C, D, H, W) and grid as (N, P, 3), and whether it is an image."""
-    flat = x.ndim == 4
-    points = math.prod(grid.shape[1:-1])
-    g = grid.reshape(grid.shape[0], points, grid.shape[-1])
-    if flat:
-        x = x[:, :, None]
-        g = np.concatenate([g, np.zeros_like(g[..., :1])], -1)
-    return x, np.ascontiguousarray(g), flat
+    """x as (N, C, D, H, W) and grid as (N, P, 2 or 3)."""
+    g = grid.reshape(grid.shape[0], math.prod(grid.shape[1:-1]), grid.shape[-1])
+    return x.reshape(*x.shape[:2], 1, *x.shape[2:]) if x.ndim == 4 else x, g
 
 
 def _linear_images(x, options):
     """Whether the kernels for images and linear sampling serve."""
-    return x.ndim == 4 and options[0] == 0 and x.shape[2] * x.shape[3] < 2**31 - 64
+    return x.ndim == 4 and options[0] == 0
 
 
 def _image(x):
-    """Room for x (N, C, H, W) with its channels in vectors."""
-    return empty(lanes.vectors(x, x.shape[2] * x.shape[3] + lanes.SPARE), x.dtype)
+    """Room for x with its channels in vectors."""
+    return empty(lanes.vectors(x, math.prod(x.shape[2:]) + lanes.SPARE), x.dtype)
+
+
+# Taps of a point: of cubic sampling of images, of linear sampling of volumes.
+_CUBIC, _LINEAR = 16, 8
 
 
 def _sample_backward(grad, input, grid, options, for_input, for_grid):
@@ -109,10 +109,60 @@ def _sample_backward(grad, input, grid, options, for_input, for_grid):
         else:
             kernels.bilinear_backward(*given, *scratch, gx, gg)
         return wrap(gx) if for_input else None, wrap(gg.reshape(g.shape)) if for_grid else None
-    x, g, flat = _arrays(dense(input), dense(grid))
-    gx, gg = empty(x.shape, x.dtype), empty(g.shape, g.dtype)
-    kernels.grid_sample_backward(dense(grad).reshape(*x.shape[:2], g.shape[1]), x, g, *options, flat, gx, gg)
-    return wrap(gx.reshape(input._data.shape)), wrap(gg[..., : grid._data.shape[-1]].reshape(grid._data.shape))
+    x, g = _arrays(dense(input), dense(grid))
+    d, (kind, pad, align) = dense(grad).reshape(*x.shape[:2], g.shape[1]), options
+    if kind == 1:
+        gx = empty(x.shape, x.dtype) if for_input else None
+        if for_input:
+            kernels.nearest_backward(d, x, g, pad, align, empty(g.shape[:2], np.dtype(np.int64)), gx)
+        gg = wrap_zeros(grid._data.shape, g.dtype) if for_grid else None
+        return wrap(gx.reshape(input._data.shape)) if for_input else None, gg
+    gx = empty(x.shape if for_input else (0,) * 5, x.dtype)
+    gg = empty(g.shape if for_grid else (0,) * 3, g.dtype)
+    count = _CUBIC if kind == 2 else _LINEAR
+    lanes.taps_backward(d, x, g, kind, pad, align, count, _image(x), _image(x), gx, gg)
+    return (
+        wrap(gx.reshape(input._data.shape)) if for_input else None,
+        wrap(gg.reshape(grid._data.shape)) if for_grid else None,
+    )
+
+
+@lru_cache(1024)
+def _shapes(x, g, mode, padding_mode):
+    """Checks shapes and modes; returns the numbers of modes and the shapes of the output and of its planes."""
+    if mode not in _MODES:
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in _PADS:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
+    if len(x) not in (4, 5) or len(g) != len(x):
+        raise RuntimeError(
+            "grid_sampler(): expected input and grid to have the same number of dimensions, 4 or "
+            f"5, but got input with sizes {list(x)} and grid with sizes {list(g)}"
+        )
+    if g[0] != x[0]:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid and input to have same batch size, but got input with sizes {list(x)} and "
+            f"grid with sizes {list(g)}"
+        )
+    if g[-1] != len(x) - 2:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {len(x) - 2} in last dimension, but got "
+            f"grid with sizes {list(g)}"
+        )
+    if 0 in x[2:]:
+        raise RuntimeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(x)}"
+        )
+    if mode == "bicubic" and len(x) == 5:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    if math.prod(x[2:]) >= 2**31 - 64:
+        raise RuntimeError(f"grid_sampler(): expected planes of less than 2**31 elements, got sizes {list(x)}")
+    return _MODES[mode], _PADS[padding_mode], x[:2] + g[1:-1], (*x[:2], math.prod(g[1:-1]))
 
 
 @half_as_float32(autocast="float32", alike=True)
@@ -135,57 +185,29 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     """
     check_tensor("grid_sample", "input", input, 1)
     check_tensor("grid_sample", "grid", grid, 2)
-    if mode not in _MODES:
-        raise ValueError(
-            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
-        )
-    if padding_mode not in _PADS:
-        raise ValueError(
-            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
-            f"'{padding_mode}'"
-        )
     x, g = input._data, grid._data
-    if x.ndim not in (4, 5) or g.ndim != x.ndim:
-        raise RuntimeError(
-            "grid_sampler(): expected input and grid to have the same number of dimensions, 4 or "
-            "5, but got input with sizes "
-            f"{list(x.shape)} and grid with sizes {list(g.shape)}"
-        )
-    if g.shape[0] != x.shape[0]:
-        raise RuntimeError(
-            "grid_sampler(): expected grid and input to have same batch size, but got input with "
-            f"sizes {list(x.shape)} and "
-            f"grid with sizes {list(g.shape)}"
-        )
-    if g.shape[-1] != x.ndim - 2:
-        raise RuntimeError(
-            f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got "
-            f"grid with sizes {list(g.shape)}"
-        )
-    if 0 in x.shape[2:]:
-        raise RuntimeError(
-            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(x.shape)}"
-        )
-    if mode == "bicubic" and x.ndim == 5:
-        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    kind, pad, shape, flat = _shapes(x.shape, g.shape, mode, padding_mode)
     check_floating("grid_sampler", input, grid)
     if x.dtype != g.dtype:
         raise RuntimeError(
             "grid_sampler(): expected input and grid to have same dtype, but input has "
             f"{input.dtype} and grid has {grid.dtype}"
         )
-    options = (_MODES[mode], _PADS[padding_mode], _aligned(align_corners))
-    y = empty(x.shape[:2] + g.shape[1:-1], x.dtype)
-    planes = y.reshape(*x.shape[:2], math.prod(g.shape[1:-1]))
+    options = kind, pad, _aligned(align_corners)
+    y = empty(shape, x.dtype)
+    planes = y.reshape(flat)
     if _linear_images(x, options):
-        given = dense(input), dense(grid).reshape(*planes.shape[::2], 2), *options[1:]
+        given = dense(input), dense(grid).reshape(*flat[::2], 2), *options[1:]
         if x.shape[1] >= lanes.FEWEST:
             lanes.lanes_forward(*given, _image(x), planes)
         else:
             kernels.bilinear_forward(*given, planes)
     else:
-        a, points, flat = _arrays(dense(input), dense(grid))
-        kernels.grid_sample_forward(a, points, *options, flat, planes)
+        a, points = _arrays(dense(input), dense(grid))
+        if kind == 1:
+            kernels.nearest_forward(a, points, *options[1:], planes)
+        else:
+            lanes.taps_forward(a, points, *options, _CUBIC if kind == 2 else _LINEAR, _image(a), planes)
     out = wrap(y)
     if grad_mode.grad and (input._rg or grid._rg):
         node = (GridSampler2D if x.ndim == 4 else GridSampler3D)(input, grid)

@@ -11,6 +11,7 @@ from ..autograd.node import Node
 from ..dtypes import int64
 from ..kernels import pooling as kernels
 from ..kernels._pool import empty
+from ..kernels.adaptive_pooling import windows_max_forward
 from ..kernels.conv_slab import geometry
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_floating, check_tensor, dense, half_as_float32, in_float64
@@ -52,9 +53,14 @@ def output_size(n, k, s, p, d, ceil_mode):
 
 
 class Window:
-    """A checked window: the geometry of a plane for the kernels, the sizes before and after, and the window's own."""
+    """A checked window: the geometry of a plane for the kernels, the sizes before and after, and the window's own.
 
-    __slots__ = ("geo", "size", "out", "taps")
+    ``bounds``: the windows' first and last-plus-one inputs where windows are 3 and more apart in several dimensions,
+    else None. There a slab is in the way of a plane's few outputs (the maximum of 3 x 3 of 8 x 32 images of 14 x 14:
+    114 us with it, 40 without).
+    """
+
+    __slots__ = ("geo", "size", "out", "taps", "bounds")
 
     def __init__(self, function, size, kernel_size, stride, padding, dilation, ceil_mode):
         nd = len(size)
@@ -88,6 +94,13 @@ class Window:
         n, m, k, s, d = ((1,) * (3 - nd) + v for v in (self.size, self.out, k, s, d))
         self.geo = geometry(1, 1, n, 1, m, k, s, d, (0,) * (3 - nd) + p, 1)
         self.taps = math.prod(k)
+        self.bounds = None
+        if nd > 1 and max(s) > 2 and max(d) == 1:
+            first = [np.arange(b) * c - e for b, c, e in zip(m, s, (0,) * (3 - nd) + p, strict=True)]
+            self.bounds = np.zeros((1, 3, max(m)), np.int64), np.zeros((1, 3, max(m)), np.int64)
+            for j, (begin, count, length) in enumerate(zip(first, k, n, strict=True)):
+                self.bounds[0][0, j, : begin.size] = np.maximum(begin, 0)
+                self.bounds[1][0, j, : begin.size] = np.minimum(begin + count, length)
 
 
 @functools.lru_cache(1024, typed=True)
@@ -146,7 +159,7 @@ def pool_name(nd, name):
 
 
 # What the number of a tap is kept in: a byte, unless there are more taps. Without a gradient none is kept.
-_BYTE, _INT = np.dtype(np.uint8), np.dtype(np.int32)
+_BYTE, _INT, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
 _NO_TAPS = np.empty(0, np.uint8)
 
 
@@ -159,6 +172,8 @@ class MaxPool(Node):
 
     def backward(self, grad):
         (tap,) = self.saved_tensors()
+        if self.window.bounds is not None:
+            return spread(grad, tap, len(self.window.size), self.shape)
         return _max_backward(grad, tap, self.window, self.shape)
 
 
@@ -202,8 +217,13 @@ def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_
     shape = x.shape[: x.ndim - nd] + w.out
     y = empty(shape, x.dtype)
     record = input._rg and mode.grad
-    tap = empty(shape, _BYTE if w.taps < 255 else _INT) if record or return_indices else _NO_TAPS
-    if y.size:
+    if w.bounds is not None:
+        tap = empty(shape, _INT64)
+        if y.size:
+            windows_max_forward(as_planes(x, w.size), as_planes(y, w.out), as_planes(tap, w.out), *w.bounds)
+    else:
+        tap = empty(shape, _BYTE if w.taps < 255 else _INT) if record or return_indices else _NO_TAPS
+    if y.size and w.bounds is None:
         kernels.max_pool_forward(x.reshape(-1), y.reshape(-1), tap.reshape(-1), w.geo)
     out = wrap(y)
     if not (record or return_indices):
@@ -214,7 +234,9 @@ def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_
         node.window, node.shape = w, x.shape
         node.save(taps)
         node.attach(out)
-    return (out, wrap(_flat_index(taps, w))) if return_indices else out
+    if return_indices:
+        return out, taps if w.bounds is not None else wrap(_flat_index(taps, w))
+    return out
 
 
 class Pick(Node):
