@@ -66,6 +66,24 @@ def nll_forward(x, target, w, ignore, loss):
             loss[n, j] = 0 if t == ignore else -w[t] * x[n, t, j]
 
 
+@njit(**JIT)
+def nll_total(x, target, w, ignore, mean, out):
+    """As nll_forward, checked and added up in one pass: writes out (1,), the sum or, with ``mean``, that by the
+    targets' weights; returns the position of the first target that is no class, or -1, and these weights' sum."""
+    total, weight = 0.0, 0.0
+    for n in range(x.shape[0]):
+        for j in range(x.shape[2]):
+            t = target[n, j]
+            if t == ignore:
+                continue
+            if t < 0 or t >= x.shape[1]:
+                return n * x.shape[2] + j, 0.0
+            total -= np.float64(w[t] * x[n, t, j])
+            weight += np.float64(w[t])
+    out[0] = total / weight if mean else total
+    return -1, weight
+
+
 @njit(parallel=True, **JIT)
 def nll_backward(g, target, w, ignore, scale, gx):
     """Writes gx (N, C, L); g (N, L), or (1, 1) for one gradient of all."""

@@ -12,16 +12,35 @@ from . import _math as m
 from ._jit import CHUNK, GRAIN, JIT
 
 L1, MSE, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG, POISSON, POISSON_LOG, SOFT_MARGIN = range(11)
+# With a margin p, targets t of 1 and -1: max(0, p - t x); x, or max(0, p - x); 1 - x, or max(0, x - p). Then, with
+# distances x and t, max(0, p + x - t).
+RANKING, HINGE, COSINE, TRIPLET = range(11, 15)
 # These depend on x - t alone: their derivative by t is that by x with the other sign.
-OF_DIFFERENCE = (L1, MSE, SMOOTH_L1, HUBER)
+OF_DIFFERENCE = (L1, MSE, SMOOTH_L1, HUBER, TRIPLET)
 
 # A block whose values stay in the first-level cache between the loss's loop and the sum's.
 BLOCK = 2048
 
 
 @njit(**JIT)
+def in_unit(x):
+    """Whether all elements of a 1-D array lie in [0, 1]."""
+    one, outside = x.dtype.type(1), 0
+    for i in range(x.size):
+        outside += (x[i] < 0) | (x[i] > one) | (x[i] != x[i])
+    return outside == 0
+
+
+@njit(**JIT)
+def _above(z):
+    """max(0, z); NaN stays."""
+    return z * 0 if z < 0 else z
+
+
+@njit(**JIT)
 def _value(kind, x, t, p, y):
     one = y.dtype.type(1)
+    zero = y.dtype.type(0)
     half = y.dtype.type(0.5)
     p = y.dtype.type(p)
     if kind == L1:
@@ -60,6 +79,18 @@ def _value(kind, x, t, p, y):
     elif kind == POISSON_LOG:
         for i in range(y.size):
             y[i] = m.exp(x[i]) - t[i] * x[i]
+    elif kind == RANKING:
+        for i in range(y.size):
+            y[i] = _above(p - t[i] * x[i])
+    elif kind == HINGE:
+        for i in range(y.size):
+            y[i] = (x[i] if t[i] != -one else zero) + (_above(p - x[i]) if t[i] != one else zero)
+    elif kind == COSINE:
+        for i in range(y.size):
+            y[i] = (one - x[i] if t[i] == one else zero) + (_above(x[i] - p) if t[i] == -one else zero)
+    elif kind == TRIPLET:
+        for i in range(y.size):
+            y[i] = _above(x[i] - t[i] + p)
     else:
         for i in range(y.size):
             y[i] = m.softplus(-t[i] * x[i])
@@ -104,6 +135,20 @@ def _slope(kind, x, t, p, y):
     elif kind == POISSON_LOG:
         for i in range(y.size):
             y[i] = m.exp(x[i]) - t[i]
+    elif kind == RANKING:
+        for i in range(y.size):
+            y[i] = -t[i] if p - t[i] * x[i] >= zero else zero
+    elif kind == HINGE:
+        for i in range(y.size):
+            far = -one if (t[i] != one) & (p - x[i] >= zero) else zero
+            y[i] = (one if t[i] != -one else zero) + far
+    elif kind == COSINE:
+        for i in range(y.size):
+            far = one if (t[i] == -one) & (x[i] - p >= zero) else zero
+            y[i] = far - (one if t[i] == one else zero)
+    elif kind == TRIPLET:
+        for i in range(y.size):
+            y[i] = one if x[i] - t[i] + p >= zero else zero
     else:
         for i in range(y.size):
             y[i] = -t[i] * m.sigmoid(-t[i] * x[i])

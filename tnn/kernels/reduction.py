@@ -41,6 +41,10 @@ def _sum_row(x, kind, p, m):
     if kind == ABS:
         for i in range(x.size):
             s += abs(np.float64(x[i]))
+    elif p == 3.0:
+        for i in range(x.size):
+            v = abs(np.float64(x[i]))
+            s += v * v * v
     else:
         for i in range(x.size):
             s += abs(np.float64(x[i])) ** p

@@ -9,6 +9,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import _small_losses as small
 from ..kernels import cross_entropy as kernels
+from ..kernels._jit import GRAIN
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_floating, check_tensor, composed_backward, dense, half_as_float32
@@ -27,6 +28,19 @@ def _positions(shape):
 
 def _check_classes(function, input, target, weight, ignore_index):
     """Checks shapes, dtypes and the targets' range; returns (target (N, L), weight (C,))."""
+    t, w = _check_shapes(function, input, target, weight)
+    bad = kernels.first_invalid(t.reshape(-1), w.size, ignore_index)
+    if bad >= 0:
+        raise _no_class(t, bad, w.size)
+    return t, w
+
+
+def _no_class(t, position, classes):
+    return IndexError(f"Target {t.reshape(-1)[position]} is out of bounds: expected 0 <= target < {classes} classes.")
+
+
+def _check_shapes(function, input, target, weight):
+    """Checks shapes and dtypes; returns (target (N, L), weight (C,))."""
     x, t = input._data, target._data
     if x.ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
@@ -46,9 +60,6 @@ def _check_classes(function, input, target, weight, ignore_index):
             raise RuntimeError(f"Expected target size {list(want)}, got {list(t.shape)}")
     n, c, positions = _positions(x.shape)
     t = np.ascontiguousarray(t, np.int64).reshape(n, positions)
-    bad = kernels.first_invalid(t.reshape(-1), c, ignore_index)
-    if bad >= 0:
-        raise IndexError(f"Target {t.reshape(-1)[bad]} is out of bounds: expected 0 <= target < {c} classes.")
     return t, _class_weight(function, weight, c, x.dtype)
 
 
@@ -150,13 +161,25 @@ def nll_loss(
     check_tensor("nll_loss", "input", input, 1)
     check_tensor("nll_loss", "target", target, 2)
     check_floating("nll_loss", input)
-    t, w = _check_classes("nll_loss", input, target, weight, ignore_index)
+    t, w = _check_shapes("nll_loss", input, target, weight)
     x = dense(input)
     n, c, positions = _positions(x.shape)
-    loss = empty((n, positions), x.dtype)
-    kernels.nll_forward(x.reshape(n, c, positions), t, w, ignore_index, loss)
-    scale = _mean_scale(t, w, ignore_index, weight is not None) if reduction == "mean" else 1.0
-    out = wrap(_finish(loss, reduction, scale, target._data.shape))
+    if reduction != "none" and t.size < GRAIN:
+        # One pass on the calling thread: 4 x 8 in 9.5 us by four kernels, 5.5 us so.
+        total = np.empty(1, x.dtype)
+        bad, counted = kernels.nll_total(x.reshape(n, c, positions), t, w, ignore_index, reduction == "mean", total)
+        if bad >= 0:
+            raise _no_class(t, bad, c)
+        scale = (1.0 / counted if counted else math.inf) if reduction == "mean" else 1.0
+        out = wrap(total.reshape(()))
+    else:
+        bad = kernels.first_invalid(t.reshape(-1), c, ignore_index)
+        if bad >= 0:
+            raise _no_class(t, bad, c)
+        loss = empty((n, positions), x.dtype)
+        kernels.nll_forward(x.reshape(n, c, positions), t, w, ignore_index, loss)
+        scale = _mean_scale(t, w, ignore_index, weight is not None) if reduction == "mean" else 1.0
+        out = wrap(_finish(loss, reduction, scale, target._data.shape))
     if input._rg and mode.grad:
         node = NllLoss(input)
         node.rank = input._data.ndim

@@ -21,7 +21,7 @@ def _at_least(norm, eps):
 class CosineSimilarity(Node):
     """Of rows: along the last dimension of two tensors of one shape."""
 
-    __slots__ = ("eps", "norms")
+    __slots__ = ("eps", "more", "norms")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
@@ -30,7 +30,7 @@ class CosineSimilarity(Node):
     def backward(self, grad):
         a, b, y = self.saved_tensors()
         if mode.grad:
-            return composed_backward(lambda a, b: _cosine_composed(a, b, -1, self.eps), (a, b), grad)
+            return composed_backward(lambda a, b: _cosine_composed(a, b, -1, self.eps, self.more), (a, b), grad)
         da, db = dense(a), dense(b)
         ga, gb = empty(da.shape, da.dtype), empty(db.shape, db.dtype)
         rows = y._data.size, da.shape[-1]
@@ -41,21 +41,25 @@ class CosineSimilarity(Node):
         return wrap(ga) if self.needs(0) else None, wrap(gb) if self.needs(1) else None
 
 
-def _cosine_composed(x1, x2, dim, eps):
+def _cosine_composed(x1, x2, dim, eps, more=0.0):
+    if more:
+        return (x1 * x2).sum(dim) / (((x1 * x1).sum(dim) + more) * ((x2 * x2).sum(dim) + more)).sqrt()
     n1 = _at_least(x1.norm(2, dim, True), eps)
     n2 = _at_least(x2.norm(2, dim, True), eps)
     return ((x1 / n1) * (x2 / n2)).sum(dim)
 
 
-def _cosine_rows(x1, x2, eps):
+def cosine_rows(x1, x2, eps, more=0.0):
+    """The cosines along the last dimension of two tensors of one shape and dtype; ``more`` is added to the squares of
+    their norms, which count as at least ``eps``."""
     a, b = dense(x1), dense(x2)
     y = empty(a.shape[:-1], a.dtype)
     rows, norms = (y.size, a.shape[-1]), empty((y.size, 2), a.dtype)
-    kernels.cosine_forward(a.reshape(rows), b.reshape(rows), eps, y.reshape(-1), norms)
+    kernels.cosine_forward(a.reshape(rows), b.reshape(rows), eps, more, y.reshape(-1), norms)
     out = wrap(y)
     if mode.grad and (x1._rg or x2._rg):
         node = CosineSimilarity(x1, x2)
-        node.eps, node.norms = eps, norms
+        node.eps, node.more, node.norms = eps, more, norms
         node.attach(out)
         node.save(x1, x2, out)
     return out
@@ -85,7 +89,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     shape = np.broadcast_shapes(x1._data.shape, x2._data.shape)
     x1, x2 = x1.expand(shape), x2.expand(shape)
     if dim in (-1, len(shape) - 1) and shape and x1._data.dtype == x2._data.dtype:
-        return _cosine_rows(x1, x2, float(eps))
+        return cosine_rows(x1, x2, float(eps))
     return _cosine_composed(x1, x2, dim, eps)
 
 

@@ -13,7 +13,8 @@ from ..kernels import loss as kernels
 from ..kernels._jit import CHUNK
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import check_floating, check_tensor, composed_backward, dense, half_as_float32
+from ._common import F32, HALF, check_floating, check_tensor, composed_backward, dense, half_as_float32
+from .cast import convert
 from .pointwise_select import where
 
 
@@ -40,6 +41,11 @@ def reduced(loss, reduction):
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
+# The last operation of losses that PyTorch makes of several.
+_LAST = {"L1Loss": "Abs", "KlDiv": "Sub", "PoissonNll": "Sub", "Ranking": "ClampMin", "Triplet": "ClampMin",
+         "Hinge": "Add", "Cosine": "Add"}  # fmt: skip
+
+
 class PointwiseLoss(Node):
     """A fused loss; ``compose`` is the same written with differentiable operations."""
 
@@ -47,7 +53,7 @@ class PointwiseLoss(Node):
 
     def name(self):
         """The name that ``grad_fn`` prints; PyTorch makes some of these losses of several operations."""
-        last = {"L1Loss": "Abs", "KlDiv": "Sub", "PoissonNll": "Sub"}.get(self.label)
+        last = _LAST.get(self.label)
         if last and self.reduction != "none":
             last = self.reduction.capitalize()
         return (last or self.label) + "Backward0"
@@ -306,8 +312,11 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if input._data.dtype != target._data.dtype:
         raise RuntimeError(f"binary_cross_entropy: found dtype {target.dtype} of target but expected {input.dtype}")
     check_floating("binary_cross_entropy", input)
-    d = input._data
-    if d.size and not (d.min() >= 0 and d.max() <= 1):
+    if input._data.dtype in HALF:
+        inside = kernels.in_unit(convert(dense(input), F32).reshape(-1))
+    else:
+        inside = kernels.in_unit(dense(input).reshape(-1))
+    if not inside:
         raise RuntimeError("all elements of input should be between 0 and 1")
 
     def compose(x, t):

@@ -5,12 +5,14 @@ import numpy as np
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import cross_entropy as class_kernels
+from ..kernels import loss as fused
 from ..kernels import margin_loss as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import check_floating, check_tensor, check_tensors, composed_backward, dense, half_as_float32
+from ._common import F32, F64, check_floating, check_tensor, check_tensors, composed_backward, dense, half_as_float32
 from .cross_entropy import _class_weight, _finish
-from .loss import reduced, reduction_of
+from .distance import cosine_rows
+from .loss import _pointwise, reduced, reduction_of
 from .pointwise_select import where
 
 
@@ -32,6 +34,12 @@ def _rows(function, input, target, target_ndim):
     rows = x.shape[0] if x.ndim == 2 else 1
     classes = x.shape[-1] if x.ndim else 1
     return dense(input).reshape(rows, classes), dense(target).reshape((rows, classes) if target_ndim == 2 else rows)
+
+
+def _alike(x, y):
+    """Whether two tensors have one shape and one of the dtypes that kernels have."""
+    a, b = x._data, y._data
+    return a.shape == b.shape and a.dtype == b.dtype and a.dtype in (F32, F64)
 
 
 class MultiMarginLoss(Node):
@@ -221,7 +229,13 @@ def margin_ranking_loss(
             f"input1: {input1.shape}, "
             f"input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    d = input1 - input2
+    if _alike(d, target):
+        return _pointwise(
+            "margin_ranking_loss", fused.RANKING, "Ranking", d, target, float(margin), reduction,
+            lambda d, t: (-t * d + margin).clamp(min=0),
+        )  # fmt: skip
+    return reduced((-target * d + margin).clamp(min=0), reduction)
 
 
 @half_as_float32(autocast="float32")
@@ -243,10 +257,16 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("hinge_embedding_loss", input=input, target=target)
-    zero = wrap(np.zeros((), input._data.dtype))
-    apart = where(target != 1, (margin - input).clamp(min=0), zero)
-    together = where(target != -1, input, zero)
-    return reduced(apart + together, reduction)
+
+    def compose(x, t):
+        zero = wrap(np.zeros((), x._data.dtype))
+        return where(t != 1, (margin - x).clamp(min=0), zero) + where(t != -1, x, zero)
+
+    if _alike(input, target):
+        return _pointwise(
+            "hinge_embedding_loss", fused.HINGE, "Hinge", input, target, float(margin), reduction, compose
+        )
+    return reduced(compose(input, target), reduction)
 
 
 @half_as_float32(autocast="float32")
@@ -284,14 +304,23 @@ def cosine_embedding_loss(
             f"0D target tensor expects 1D input tensors, but found inputs with sizes {list(input1.shape)} and "
             f"{list(input2.shape)}."
         )
-    dim = target.dim()
-    size1 = (input1 * input1).sum(dim) + 1e-12
-    size2 = (input2 * input2).sum(dim) + 1e-12
-    cos = (input1 * input2).sum(dim) / (size1 * size2).sqrt()
-    zero = wrap(np.zeros((), cos._data.dtype))
-    together = where(target == 1, 1 - cos, zero)
-    apart = where(target == -1, (cos - margin).clamp(min=0), zero)
-    return reduced(together + apart, reduction)
+    if _alike(input1, input2):
+        cos = cosine_rows(input1, input2, 0.0, 1e-12)
+    else:
+        dim = target.dim()
+        size1 = (input1 * input1).sum(dim) + 1e-12
+        size2 = (input2 * input2).sum(dim) + 1e-12
+        cos = (input1 * input2).sum(dim) / (size1 * size2).sqrt()
+
+    def compose(x, t):
+        zero = wrap(np.zeros((), x._data.dtype))
+        return where(t == 1, 1 - x, zero) + where(t == -1, (x - margin).clamp(min=0), zero)
+
+    if _alike(cos, target):
+        return _pointwise(
+            "cosine_embedding_loss", fused.COSINE, "Cosine", cos, target, float(margin), reduction, compose
+        )
+    return reduced(compose(cos, target), reduction)
 
 
 @half_as_float32(autocast="float32")
@@ -340,6 +369,11 @@ def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
+    if _alike(near, far):
+        return _pointwise(
+            "triplet_margin_loss", fused.TRIPLET, "Triplet", near, far, float(margin), reduction,
+            lambda a, b: (a - b + margin).clamp(min=0),
+        )  # fmt: skip
     return reduced((near - far + margin).clamp(min=0), reduction)
 
 

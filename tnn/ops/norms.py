@@ -36,7 +36,7 @@ class LinalgVectorNorm(_Reduction):
         if p < 2:
             share = _where_not_zero(x.sign() * size.pow(p - 1), x)
             return share * self.kept(_where_not_zero(grad * y.pow(1 - p), y))
-        return x * size.pow(p - 2) * self.kept(_where_not_zero(grad / y.pow(p - 1), y))
+        return x * (size if p == 3 else size.pow(p - 2)) * self.kept(_where_not_zero(grad / y.pow(p - 1), y))
 
 
 def _where_not_zero(t, y):
