@@ -433,3 +433,16 @@ def test_names_of_nodes():
     assert {name: y.grad_fn.name() for name, y in names.items()} == {name: name for name in names}
     assert F.max_pool1d(s, 2).grad_fn.name() == F.avg_pool1d(s, 2).grad_fn.name() == "SqueezeBackward1"
     assert F.dropout(v).grad_fn.name() == "MulBackward0" and (v - 1).grad_fn.name() == "SubBackward0"
+
+
+def test_gradient_lies_in_memory_as_its_leaf_does():
+    for leaf in (tnn.randn(4, 5).t(), tnn.randn(2, 3, 4, 5).movedim(-1, 1), tnn.randn(60, 70).t()):
+        x = leaf.detach().requires_grad_(True)
+        (x * 2).backward(tnn.ones(x.shape))
+        assert x.grad.stride() == x.stride() and x.grad.eq(2).all()
+        x.grad = None
+        (x.contiguous() * 2).sum().backward()
+        assert x.grad.stride() == x.stride() and x.grad.eq(2).all()
+    x = tnn.randn(4, 1).expand(4, 5).detach().requires_grad_(True)
+    (x * 2).sum().backward()
+    assert x.grad.stride() == (5, 1)

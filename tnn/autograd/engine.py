@@ -180,14 +180,21 @@ def _accumulate(leaf, grad, create_graph):
         base = data.base
         if base is None or (isinstance(base, np.ndarray | Capsule) and getrefcount(base) <= 3):
             flags = data.flags
-            if flags.c_contiguous and flags.writeable:
+            if flags.writeable and (flags.c_contiguous if like.flags.c_contiguous else data.strides == like.strides):
                 leaf._grad = grad
                 return
-    if data.size < FEW:
-        own = data.copy()
-    else:
-        own = contiguous_copy(data)
-    leaf._grad = wrap(own)
+    leaf._grad = wrap(_laid_as(data, like))
+
+
+def _laid_as(data, like):
+    """A copy of an ndarray with the order of dimensions in memory that another one has, if that fills its memory."""
+    axes = None
+    if not like.flags.c_contiguous:
+        order = sorted(range(like.ndim), key=lambda i: -like.strides[i])
+        if like.transpose(order).flags.c_contiguous:
+            axes, data = sorted(range(like.ndim), key=order.__getitem__), data.transpose(order)
+    own = data.copy() if data.size < FEW else contiguous_copy(data)
+    return own if axes is None else own.transpose(axes)
 
 
 def _finish_leaf(leaf, grad, capture, results, accumulate, create_graph):

@@ -3,7 +3,11 @@ r"""Activations: for each a forward kernel(x, y, ...) and a backward kernel(g, s
 g is the gradient of y; s is x or y, as the backward formula's argument says. All arrays are flat, of one size.
 """
 
+import numpy as np
+from numba import njit, prange
+
 from ._elementwise import binary, scalar, ternary, unary
+from ._jit import CHUNK, GRAIN, JIT
 from ._math import exp, expm1, gelu_slope, normal_cdf, sigmoid, softplus, tanh
 
 # ---------------------------------------------------------------------------------------------- piecewise linear
@@ -308,14 +312,55 @@ def gelu_tanh_backward(g, x):
     return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner)
 
 
-@binary
-def glu_forward(a, b):
-    """a sigmoid(b)."""
-    return a * sigmoid(b)
+# ---------------------------------------------------------------------------------------------- gated by another half
+# In one pass, since its operands are halves of rows: 1024 x (2 x 512) backward 550 us by formulas and copies, 300 so.
 
 
-@ternary
-def glu_backward_gate(g, a, b):
-    """Gradient of b: g a s (1 - s), s = sigmoid(b)."""
-    s = sigmoid(b)
-    return g * a * (s * (1.0 - s))
+@njit(**JIT)
+def _glu(a, b, y):
+    for i in range(y.size):
+        y[i] = a[i] * sigmoid(b[i])
+
+
+@njit(**JIT)
+def _glu_slopes(g, a, b, da, db):
+    one = a.dtype.type(1)
+    for i in range(g.size):
+        s = sigmoid(b[i])
+        da[i] = g[i] * s
+        db[i] = g[i] * a[i] * (s * (one - s))
+
+
+@njit(**JIT)
+def _glu_units(y):
+    """Rows in a unit of work, and the units across a row; small work is one unit, which runs on the calling thread."""
+    if y.size < GRAIN:
+        return max(1, y.shape[0]), 1
+    return max(1, CHUNK // y.shape[1]), (y.shape[1] + CHUNK - 1) // CHUNK
+
+
+@njit(parallel=True, **JIT)
+def glu_forward(x, y):
+    """Writes y (rows, n) = a sigmoid(b) from x (rows, 2 n), rows a and b one after the other."""
+    rows, n = y.shape
+    per, across = _glu_units(y)
+    width = n if across == 1 else CHUNK
+    for unit in prange((rows + per - 1) // per * across):
+        first, lo = np.intp(unit) // across * per, np.intp(unit) % across * width
+        hi = min(n, lo + width)
+        for r in range(first, min(rows, first + per)):
+            _glu(x[r][lo:hi], x[r][n + lo : n + hi], y[r][lo:hi])
+
+
+@njit(parallel=True, **JIT)
+def glu_backward(g, x, dx):
+    """Writes dx (rows, 2 n) from g (rows, n)."""
+    rows, n = g.shape
+    per, across = _glu_units(g)
+    width = n if across == 1 else CHUNK
+    for unit in prange((rows + per - 1) // per * across):
+        first, lo = np.intp(unit) // across * per, np.intp(unit) % across * width
+        hi = min(n, lo + width)
+        for r in range(first, min(rows, first + per)):
+            a, b = x[r][lo:hi], x[r][n + lo : n + hi]
+            _glu_slopes(g[r][lo:hi], a, b, dx[r][lo:hi], dx[r][n + lo : n + hi])

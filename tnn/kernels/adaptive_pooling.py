@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import GRAIN, JIT, PLAIN
-from ._simd import ptr, vector_len
+from ._simd import keep, ptr, vector_len
 from ._simd_pool import add_rows, row_fill, row_max, row_totals
 
 
@@ -51,19 +51,32 @@ def global_avg_pool_backward(gy, gx):
 
 
 @njit(**JIT)
+def _best_lane(best, place):
+    """The largest of the lanes' maxima and its place, the first one of equal elements; the last NaN if there is one."""
+    broken = 0
+    for lane in range(best.size):
+        broken += best[lane] != best[lane]
+    m, at = best[0], place[0]
+    if broken:
+        for lane in range(best.size):
+            if best[lane] != best[lane] and (m == m or place[lane] > at):
+                m, at = best[lane], place[lane]
+        return m, at
+    for lane in range(1, best.size):
+        m = best[lane] if best[lane] > m else m
+    at = place.dtype.type(1 << 62)
+    for lane in range(best.size):
+        at = min(at, place[lane] if best[lane] == m else place.dtype.type(1 << 62))
+    return m, at
+
+
+@njit(**JIT)
 def _max_rows(x, y, index):
     vl = vector_len(ptr(x, 0))
     best, place = np.empty(vl, x.dtype), np.empty(vl, np.intp)
     for row in range(y.size):
         row_max(ptr(x, row * x.shape[1]), x.shape[1], ptr(best, 0), ptr(place, 0))
-        m, at = best[0], place[0]
-        for lane in range(1, vl):
-            v, i = best[lane], place[lane]
-            later = (v != v) & ((m == m) | (i > at))
-            if (v > m) | later | ((v == m) & (i < at)):
-                m, at = v, i
-        y[row] = m
-        index[row] = at
+        y[row], index[row] = _best_lane(best, place)
 
 
 @njit(parallel=True, **JIT)
@@ -160,7 +173,7 @@ def _best_of(best, which, first, width):
 
 
 @njit(**JIT)
-def _max_plane(x, y, index, lo, hi, best, which):
+def _max_plane(x, y, index, lo, hi, best, which, lanes, places):
     """Rows first, which are contiguous, then along the columns: 16 x 64 images of 32 x 32 in 2 x 2 windows took 5100 us
     element by element, and 360 us so."""
     w = x.shape[2]
@@ -181,25 +194,54 @@ def _max_plane(x, y, index, lo, hi, best, which):
                         m, at = v if win else m, first + i if win else at
                     y[a, b, c], index[a, b, c] = m, (z0 * x.shape[1] + r0) * w + at
                 elif single:
-                    place = index[a, b, c : c + 1]
-                    _max_rows(row[first:past].reshape((1, past - first)), y[a, b, c : c + 1], place)
-                    place[0] += (z0 * x.shape[1] + r0) * w + first
+                    row_max(ptr(row, first), past - first, ptr(lanes, 0), ptr(places, 0))
+                    m, at = _best_lane(lanes, places)
+                    y[a, b, c], index[a, b, c] = m, (z0 * x.shape[1] + r0) * w + first + at
                 else:
                     y[a, b, c], index[a, b, c] = _best_of(best[first:past], which[first:past], first, w)
+
+
+@njit(**JIT)
+def _top_plane(x, y, lo, hi, best):
+    """The maxima alone."""
+    for a in range(y.shape[0]):
+        for b in range(y.shape[1]):
+            for i in range(best.size):
+                best[i] = -np.inf
+            for z in range(lo[0, a], hi[0, a]):
+                for r in range(lo[1, b], hi[1, b]):
+                    row = x[z, r]
+                    for i in range(best.size):
+                        v = row[i]
+                        best[i] = v if (v > best[i]) | (v != v) else best[i]
+            for c in range(y.shape[2]):
+                part = best[lo[2, c] : hi[2, c]]
+                m = part[0]
+                for i in range(1, part.size):
+                    m = part[i] if (part[i] > m) | (part[i] != part[i]) else m
+                y[a, b, c] = m
 
 
 @njit(**JIT)
 def _max_planes(x, y, index, lo, hi, each):
     """Some planes; each: whether lo and hi are (planes, 3, n), windows of each plane's own."""
     best, which = np.empty(x.shape[3], x.dtype), np.empty(x.shape[3], np.intp)
+    vl = vector_len(ptr(x, 0))
+    lanes, places = np.empty(vl, x.dtype), np.empty(vl, np.intp)
     for i in range(x.shape[0]):
         k = i if each else 0
-        _max_plane(x[i], y[i], index[i], lo[k], hi[k], best, which)
+        if index.size > 0:
+            _max_plane(x[i], y[i], index[i], lo[k], hi[k], best, which, lanes, places)
+        else:
+            _top_plane(x[i], y[i], lo[k], hi[k], best)
+    keep(lanes)
+    keep(places)
 
 
 @njit(parallel=True, **JIT)
 def windows_max_forward(x, y, index, lo, hi):
-    """Writes y and index (int64, flat in the plane), both (planes, OD, OH, OW): the maximum of each window.
+    """Writes y and, unless it is empty, index (int64, flat in the plane), both (planes, OD, OH, OW): the maximum of
+    each window.
 
     lo and hi are (1, 3, n), or (planes, 3, n) where each plane has windows of its own.
     """

@@ -192,6 +192,69 @@ def euclidean_backward(g, y, a, b, ratio, ga, gb):
 
 
 @njit(**JIT)
+def _pairwise_rows(a, b, p, eps, y):
+    shift = y.dtype.type(eps)
+    for i in range(y.size):
+        u, v, total = a[i], b[i], y.dtype.type(0)
+        if p == 2:
+            for j in range(u.size):
+                d = u[j] - v[j] + shift
+                total += d * d
+            y[i] = np.sqrt(total)
+        else:
+            for j in range(u.size):
+                total += abs(u[j] - v[j] + shift)
+            y[i] = total
+
+
+@njit(parallel=True, **JIT)
+def pairwise_forward(a, b, p, eps, y):
+    """Writes y (n,), the p-norms, p 1 or 2, of the rows of a - b + eps, a and b (n, M); p and eps floats. 64 x 128 on
+    one thread: 14 us by operations on tensors, 5 us so."""
+    if a.size < GRAIN:
+        _pairwise_rows(a, b, p, eps, y)
+    else:
+        for k in prange((y.size + ROWS - 1) // ROWS):
+            lo = np.intp(k) * ROWS
+            hi = min(y.size, lo + ROWS)
+            _pairwise_rows(a[lo:hi], b[lo:hi], p, eps, y[lo:hi])
+
+
+@njit(**JIT)
+def _pairwise_slopes(g, a, b, p, eps, y, ga, gb):
+    kind = y.dtype.type
+    shift = kind(eps)
+    for i in range(y.size):
+        u, v, s = a[i], b[i], ga[i]
+        k = g[i] if p == 1 else (kind(0) if y[i] == 0 else g[i] / y[i])
+        if p == 2:
+            for j in range(u.size):
+                s[j] = k * (u[j] - v[j] + shift)
+        else:
+            for j in range(u.size):
+                d = u[j] - v[j] + shift
+                s[j] = k if d > 0 else (-k if d < 0 else d * k)
+        if gb.size > 0:
+            t = gb[i]
+            for j in range(u.size):
+                t[j] = -s[j]
+
+
+@njit(parallel=True, **JIT)
+def pairwise_backward(g, a, b, p, eps, y, ga, gb):
+    """Writes ga and, unless it is empty, gb (n, M) from g (n,) and the distances y."""
+    if a.size < GRAIN:
+        _pairwise_slopes(g, a, b, p, eps, y, ga, gb)
+    else:
+        both = gb.size > 0
+        for k in prange((y.size + ROWS - 1) // ROWS):
+            lo = np.intp(k) * ROWS
+            hi = min(y.size, lo + ROWS)
+            other = gb[lo:hi] if both else gb
+            _pairwise_slopes(g[lo:hi], a[lo:hi], b[lo:hi], p, eps, y[lo:hi], ga[lo:hi], other)
+
+
+@njit(**JIT)
 def _cosine_rows(a, b, eps, more, y, norms):
     least, more = y.dtype.type(eps), y.dtype.type(more)
     for i in range(y.size):

@@ -208,8 +208,8 @@ def _nearest_axis(g, n, pad, align, at):
 
 @njit(**JIT)
 def _nearest(x, grid, pad, align, at):
-    """Writes at (P,): where the points of grid (P, 2 or 3) lie in a plane of x, or -1."""
-    m = at.size
+    """Writes at (P,) int32: where the points of grid (P, 2 or 3) lie in a plane of x, or -1."""
+    m, h, w = at.size, np.int32(x.shape[3]), np.int32(x.shape[4])
     column, row, layer = np.empty(m, np.int32), np.empty(m, np.int32), np.zeros(m, np.int32)
     _nearest_axis(grid[:, 0], x.shape[4], pad, align, column)
     _nearest_axis(grid[:, 1], x.shape[3], pad, align, row)
@@ -217,15 +217,21 @@ def _nearest(x, grid, pad, align, at):
         _nearest_axis(grid[:, 2], x.shape[2], pad, align, layer)
     for p in range(m):
         there = (column[p] >= 0) & (row[p] >= 0) & (layer[p] >= 0)
-        place = (np.intp(layer[p]) * x.shape[3] + np.intp(row[p])) * x.shape[4] + np.intp(column[p])
-        at[p] = place if there else -1
+        place = np.int32(np.int32(layer[p] * h + row[p]) * w + column[p])
+        at[p] = place if there else np.int32(-1)
+
+
+@njit(**JIT)
+def _tap(row, o):
+    """An element of a plane, or 0 for a tap that is not there (negative)."""
+    v = row[np.uint64(max(o, np.int32(0)))]
+    return v if o >= 0 else row.dtype.type(0)
 
 
 @njit(**JIT)
 def _pick(row, at, out):
     for i in range(out.size):
-        v = row[np.uint64(max(at[i], 0))]
-        out[i] = v if at[i] >= 0 else row.dtype.type(0)
+        out[i] = _tap(row, at[i])
 
 
 @njit(parallel=True, **JIT)
@@ -236,7 +242,7 @@ def nearest_forward(x, grid, pad, align, y):
     for k in prange(x.shape[0] * per):
         n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
         hi = min(points, lo + CHUNK_POINTS)
-        at = np.empty(hi - lo, np.intp)
+        at = np.empty(hi - lo, np.int32)
         _nearest(x, grid[n, lo:hi], pad, align, at)
         for c in range(x.shape[1]):
             _pick(x[n, c].reshape(-1), at, y[n, c, lo:hi])
@@ -244,7 +250,7 @@ def nearest_forward(x, grid, pad, align, y):
 
 @njit(parallel=True, **JIT)
 def nearest_backward(g, x, grid, pad, align, at, gx):
-    """Writes gx (N, C, D, H, W) from g (N, C, P); at (N, P) int64 is scratch."""
+    """Writes gx (N, C, D, H, W) from g (N, C, P); at (N, P) int32 is scratch."""
     channels = x.shape[1]
     for k in prange(x.shape[0]):
         _nearest(x, grid[np.intp(k)], pad, align, at[np.intp(k)])
@@ -301,13 +307,6 @@ def _corners(ax, ay, tx, ty, h, w, outside, at, weight):
         c[i] = o + w if low & left else outside - 2
         d[i] = o + w + 1 if low & right else outside - 3
         p[i], q[i], r[i], s[i] = (1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx
-
-
-@njit(**JIT)
-def _tap(row, o):
-    """An element of a plane, or 0 for a tap that is not there (negative)."""
-    v = row[np.uint64(max(o, np.int32(0)))]
-    return v if o >= 0 else row.dtype.type(0)
 
 
 @njit(**JIT)

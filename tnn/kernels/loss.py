@@ -9,7 +9,9 @@ import numpy as np
 from numba import njit, prange
 
 from . import _math as m
+from ._elementwise import ternary
 from ._jit import CHUNK, GRAIN, JIT
+from ._math import sigmoid, softplus
 
 L1, MSE, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG, POISSON, POISSON_LOG, SOFT_MARGIN = range(11)
 # With a margin p, targets t of 1 and -1: max(0, p - t x); x, or max(0, p - x); 1 - x, or max(0, x - p). Then, with
@@ -232,3 +234,15 @@ def loss_backward(kind, g, x, t, p, gx, gt, scale):
             lo = np.intp(c) * CHUNK
             hi = min(n, lo + CHUNK)
             _slope_times(kind, g if one else g[lo:hi], x[lo:hi], t[lo:hi], p, gx[lo:hi], gt[lo : min(m, hi)], scale)
+
+
+@ternary
+def bce_weighted_forward(x, t, w):
+    """Binary cross entropy of sigmoid(x) with the positive part w times: w is broadcast."""
+    return (1.0 - t) * x + (1.0 + (w - 1.0) * t) * softplus(-x)
+
+
+@ternary
+def bce_weighted_backward(x, t, w):
+    """Its derivative by x."""
+    return (1.0 - t) - (1.0 + (w - 1.0) * t) * sigmoid(-x)

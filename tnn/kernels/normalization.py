@@ -21,6 +21,8 @@ from ._jit import CHUNK, GRAIN, JIT
 BLOCK = 512
 # Parts that a sum over rows is cut into at most.
 PARTS = 64
+# Elements of a row from which on gradients of weight and bias are taken column by column.
+WIDE = 4096
 # Rows that are added up in their own dtype before they go into a float64 sum.
 FEW = 16
 
@@ -177,6 +179,29 @@ def _sum_parts(parts, out):
             out[i] = total[i]
 
 
+@njit(**JIT)
+def _none():
+    return np.zeros(0)
+
+
+@njit(**JIT)
+def _weight_columns(g, x, mean, rstd, dw, db, lo, hi):
+    """dw and db, where they are wanted, for the columns lo <= i < hi. A sum of float64 over all of n for each part of
+    the rows costs more than reading wide rows again: 16 x (64, 16, 16) forward and backward 580 us with it, 390 so."""
+    pw, pb = np.zeros(hi - lo), np.zeros(hi - lo)
+    for r in range(x.shape[0]):
+        a, u, m, s = g[r][lo:hi], x[r][lo:hi], mean[r], rstd[r]
+        for i in range(pw.size):
+            pw[i] += np.float64(a[i] * ((u[i] - m) * s))
+            pb[i] += np.float64(a[i])
+    if dw.size:
+        for i in range(pw.size):
+            dw[lo:hi][i] = pw[i]
+    if db.size:
+        for i in range(pb.size):
+            db[lo:hi][i] = pb[i]
+
+
 @njit(parallel=True, **JIT)
 def layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center):
     """Gradients of layer_norm_forward. g, x: (rows, n). w: (n,) or (0,). mean, rstd: (rows,).
@@ -184,6 +209,16 @@ def layer_norm_backward(g, x, w, mean, rstd, dx, dw, db, center):
     dx (rows, n), dw (n,), db (n,): written; any of them is empty where it is not wanted.
     """
     rows, n = x.shape
+    if n >= WIDE and x.size >= GRAIN:
+        if dx.size:
+            for r in prange(rows):
+                k = np.intp(r)
+                _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, _none(), _none(), center, k, k + 1)
+        if dw.size or db.size:
+            for t in prange((n + BLOCK - 1) // BLOCK):
+                lo = np.intp(t) * BLOCK
+                _weight_columns(g, x, mean, rstd, dw, db, lo, min(n, lo + BLOCK))
+        return
     per = max(1, CHUNK // n, (rows + PARTS - 1) // PARTS) if x.size >= GRAIN else max(1, rows)
     parts = max(1, (rows + per - 1) // per)
     sums = _zeros(2, parts, n if dw.size or db.size else 0)

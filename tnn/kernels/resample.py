@@ -31,41 +31,70 @@ def _mix_rows(x, od, oh, id_, wd, ih, wh, row):
 
 
 @njit(**JIT)
-def _plane(x, y, id_, wd, ih, wh, iw, ww, row):
+def _single(id_, wd, ih, wh, od, oh):
+    """Whether a row of outputs has its columns from one input row as it is: the nearest one, or a signal."""
+    return id_.shape[1] == 1 and ih.shape[1] == 1 and wd[od, 0] * wh[oh, 0] == 1
+
+
+@njit(**JIT)
+def _columns(row, out, iw, ww, twice):
+    if twice:
+        for i in range(row.size):
+            v = row[i]
+            out[2 * i], out[2 * i + 1] = v, v
+    elif iw.shape[1] == 1:
+        for o in range(out.size):
+            out[o] = ww[o, 0] * row[np.uint64(iw[o, 0])]
+    elif iw.shape[1] == 2:
+        for o in range(out.size):
+            out[o] = ww[o, 0] * row[np.uint64(iw[o, 0])] + ww[o, 1] * row[np.uint64(iw[o, 1])]
+    else:
+        for o in range(out.size):
+            total = row.dtype.type(0)
+            for k in range(iw.shape[1]):
+                total += ww[o, k] * row[np.uint64(iw[o, k])]
+            out[o] = total
+
+
+@njit(**JIT)
+def _plane(x, y, id_, wd, ih, wh, iw, ww, twice, row):
+    single = id_.shape[1] == 1 and ih.shape[1] == 1
     for od in range(y.shape[0]):
+        if single and od > 0 and id_[od, 0] == id_[od - 1, 0] and wd[od, 0] == wd[od - 1, 0]:  # two layers from one
+            layer, done = y[od].reshape(-1), y[od - 1].reshape(-1)
+            for i in range(layer.size):
+                layer[i] = done[i]
+            continue
         for oh in range(y.shape[1]):
-            _mix_rows(x, od, oh, id_, wd, ih, wh, row)
             out = y[od, oh]
-            if iw.shape[1] == 1:
-                for o in range(out.size):
-                    out[o] = ww[o, 0] * row[np.uint64(iw[o, 0])]
-            elif iw.shape[1] == 2:
-                for o in range(out.size):
-                    out[o] = ww[o, 0] * row[np.uint64(iw[o, 0])] + ww[o, 1] * row[np.uint64(iw[o, 1])]
+            if not (single and wd[od, 0] * wh[oh, 0] == 1):
+                _mix_rows(x, od, oh, id_, wd, ih, wh, row)
+                _columns(row, out, iw, ww, twice)
+            elif oh > 0 and ih[oh, 0] == ih[oh - 1, 0]:  # two rows from one
+                above = y[od, oh - 1]
+                for i in range(out.size):
+                    out[i] = above[i]
             else:
-                for o in range(out.size):
-                    total = row.dtype.type(0)
-                    for k in range(iw.shape[1]):
-                        total += ww[o, k] * row[np.uint64(iw[o, k])]
-                    out[o] = total
+                _columns(x[id_[od, 0], ih[oh, 0]], out, iw, ww, twice)
 
 
 @njit(parallel=True, **JIT)
-def resample_forward(x, y, id_, wd, ih, wh, iw, ww):
-    """Writes y (planes, OD, OH, OW) from x (planes, D, H, W)."""
+def resample_forward(x, y, id_, wd, ih, wh, iw, ww, twice):
+    """Writes y (planes, OD, OH, OW) from x (planes, D, H, W). twice: columns o take the input o // 2, with a loop of
+    its own: 16 x 64 signals of 500 in 547 us by the tables, 150 us so."""
     n = x.shape[0]
     if y.size < GRAIN:
         row = np.empty(x.shape[3], x.dtype)
         for i in range(n):
-            _plane(x[i], y[i], id_, wd, ih, wh, iw, ww, row)
+            _plane(x[i], y[i], id_, wd, ih, wh, iw, ww, twice, row)
     else:
         for i in prange(n):
             row = np.empty(x.shape[3], x.dtype)
-            _plane(x[i], y[i], id_, wd, ih, wh, iw, ww, row)
+            _plane(x[i], y[i], id_, wd, ih, wh, iw, ww, twice, row)
 
 
 @njit(**JIT)
-def _plane_backward(gy, gx, id_, wd, ih, wh, iw, ww, row, other):
+def _plane_backward(gy, gx, id_, wd, ih, wh, iw, ww, twice, row, other):
     for z in range(gx.shape[0]):
         for r in range(gx.shape[1]):
             for i in range(gx.shape[2]):
@@ -73,6 +102,11 @@ def _plane_backward(gy, gx, id_, wd, ih, wh, iw, ww, row, other):
     for od in range(gy.shape[0]):
         for oh in range(gy.shape[1]):
             g = gy[od, oh]
+            if twice and _single(id_, wd, ih, wh, od, oh):
+                line = gx[id_[od, 0], ih[oh, 0]]
+                for i in range(line.size):
+                    line[i] += g[2 * i] + g[2 * i + 1]
+                continue
             for i in range(row.size):
                 row[i] = 0
             if iw.shape[1] == 2:
@@ -98,14 +132,14 @@ def _plane_backward(gy, gx, id_, wd, ih, wh, iw, ww, row, other):
 
 
 @njit(parallel=True, **JIT)
-def resample_backward(gy, gx, id_, wd, ih, wh, iw, ww):
+def resample_backward(gy, gx, id_, wd, ih, wh, iw, ww, twice):
     """Writes gx (planes, D, H, W) from gy (planes, OD, OH, OW): the transpose of resample_forward."""
     n = gx.shape[0]
     if gy.size < GRAIN:
         row, other = np.empty(gx.shape[3], gx.dtype), np.empty(gx.shape[3], gx.dtype)
         for i in range(n):
-            _plane_backward(gy[i], gx[i], id_, wd, ih, wh, iw, ww, row, other)
+            _plane_backward(gy[i], gx[i], id_, wd, ih, wh, iw, ww, twice, row, other)
     else:
         for i in prange(n):
             row, other = np.empty(gx.shape[3], gx.dtype), np.empty(gx.shape[3], gx.dtype)
-            _plane_backward(gy[i], gx[i], id_, wd, ih, wh, iw, ww, row, other)
+            _plane_backward(gy[i], gx[i], id_, wd, ih, wh, iw, ww, twice, row, other)

@@ -14,7 +14,7 @@ from ..kernels._pool import empty
 from ..kernels.conv_slab import geometry
 from ..tensor import wrap
 from ._common import check_tensor, dense, half_as_float32
-from .pooling import as_planes, check_planes, pool_name, spread, tuple_of
+from .pooling import NO_PLACES, as_planes, check_planes, pool_name, spread, tuple_of
 
 
 def _target(function, output_size, size):
@@ -159,8 +159,13 @@ def _adaptive_max(function, nd, input, output_size, return_indices):
     shape = x.shape[: x.ndim - nd] + t.out
     y = empty(shape, x.dtype)
     as_strided = t.geo is not None and t.bounds is None
-    if y.size and as_strided and not return_indices and not (input._rg and mode.grad):
-        pooling.max_pool_forward(x.reshape(-1), y.reshape(-1), empty((0,), t.dtype), t.geo)
+    values = not return_indices and not (input._rg and mode.grad)
+    if y.size and values and (as_strided or (t.bounds and nd > 1)):
+        if as_strided:
+            pooling.max_pool_forward(x.reshape(-1), y.reshape(-1), empty((0,), t.dtype), t.geo)
+        else:
+            bounds = t.bounds[0][None], t.bounds[1][None]
+            kernels.windows_max_forward(as_planes(x, t.size), as_planes(y, t.out), NO_PLACES, *bounds)
         return wrap(y)
     index = empty(shape, np.dtype(np.int64))
     if y.size:

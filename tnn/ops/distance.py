@@ -10,7 +10,7 @@ from ..kernels import distance as kernels
 from ..kernels._gemm import gemm_batched
 from ..kernels._pool import empty
 from ..tensor import wrap
-from ._common import check_floating, check_same_dtype, check_tensor, composed_backward, dense, half_as_float32
+from ._common import F32, F64, check_floating, check_same_dtype, check_tensor, composed_backward, dense, half_as_float32
 
 
 def _at_least(norm, eps):
@@ -112,8 +112,50 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """
     check_tensor("pairwise_distance", "x1", x1, 1)
     check_tensor("pairwise_distance", "x2", x2, 2)
+    a, b = x1._data, x2._data
+    alike = a.shape == b.shape and a.dtype == b.dtype and a.dtype in (F32, F64)
+    if alike and p in (1, 2) and a.ndim and a.size and isinstance(eps, int | float):
+        return _pairwise(x1, x2, float(p), float(eps), keepdim)
     d = x1 - x2 + eps
     return d.norm(p, d.dim() - 1 if d.dim() else 0, keepdim)
+
+
+class PairwiseDistance(Node):
+    """Of rows: along the last dimension of two tensors of one shape."""
+
+    __slots__ = ("p", "eps")
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return "LinalgVectorNormBackward0"
+
+    def backward(self, grad):
+        a, b, y = self.saved_tensors()
+        if mode.grad:
+            keep = y._data.ndim == a._data.ndim
+            return composed_backward(lambda a, b: (a - b + self.eps).norm(self.p, -1, keep), (a, b), grad)
+        da, db = dense(a), dense(b)
+        rows, both = (y._data.size, da.shape[-1]), self.needs(1)
+        ga, gb = empty(da.shape, da.dtype), empty(db.shape if both else (0, 0), db.dtype)
+        kernels.pairwise_backward(
+            dense(grad).reshape(-1), da.reshape(rows), db.reshape(rows), self.p, self.eps, dense(y).reshape(-1),
+            ga.reshape(rows), gb.reshape(rows if both else (0, 0)),
+        )  # fmt: skip
+        return wrap(ga) if self.needs(0) else None, wrap(gb) if both else None
+
+
+def _pairwise(x1, x2, p, eps, keepdim):
+    a, b = dense(x1), dense(x2)
+    y = empty(a.shape[:-1] + ((1,) if keepdim else ()), a.dtype)
+    rows = y.size, a.shape[-1]
+    kernels.pairwise_forward(a.reshape(rows), b.reshape(rows), p, eps, y.reshape(-1))
+    out = wrap(y)
+    if mode.grad and (x1._rg or x2._rg):
+        node = PairwiseDistance(x1, x2)
+        node.p, node.eps = p, eps
+        node.attach(out)
+        node.save(x1, x2, out)
+    return out
 
 
 class Cdist(Node):

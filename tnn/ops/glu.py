@@ -2,8 +2,6 @@
 
 from math import prod
 
-import numpy as np
-
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import activation as kernels
@@ -24,15 +22,11 @@ class Glu(Node):
             return _join(grad * s, grad * a * (s * (1.0 - s)), self.dim)
         if not x._data.size:
             return wrap_zeros(x._data.shape, x._data.dtype)
-        flat, half, rows = _halves(dense(x), self.dim)
-        g = dense(grad).ravel()
         dx = empty(x._data.shape, x._data.dtype)
-        parts = dx.reshape(-1, 2, half)
-        part = empty(g.shape, g.dtype)
-        kernels.glu_forward.strided(part, g, flat[half:], flat[half:], rows[1])
-        parts[:, 0] = part.reshape(-1, half)
-        kernels.glu_backward_gate.strided(part, g, flat, flat[half:], rows[1])
-        parts[:, 1] = part.reshape(-1, half)
+        rows, half = _rows(x._data.shape, self.dim)
+        kernels.glu_backward(
+            dense(grad).reshape(rows, half), dense(x).reshape(rows, 2 * half), dx.reshape(rows, 2 * half)
+        )
         return wrap(dx)
 
 
@@ -42,16 +36,9 @@ def _join(a, b, dim):
     return cat((a, b), dim)
 
 
-def _halves(x, dim):
-    """A contiguous array split along ``dim``: flat, the run of elements in each half, and the dimensions of two walks:
-    over halves alone, and over a whole first operand beside halves."""
-    half = prod(x.shape[dim:]) // 2
-    outer = prod(x.shape[:dim])
-
-    def rows(*wide):
-        return np.array([[outer, *(2 * half if w else half for w in wide)], [half, 1, 1, 1]], np.int64)
-
-    return x.ravel(), half, (rows(True, True, True), rows(False, True, True))
+def _rows(shape, dim):
+    """How many pairs of halves there are, and the elements of a half, which lie in one run."""
+    return prod(shape[:dim]), prod(shape[dim:]) // 2
 
 
 @half_as_float32
@@ -82,8 +69,8 @@ def glu(input, dim=-1):
         raise NotImplementedError(f"\"glu\" not implemented for '{input.dtype.torch_name}'")
     out = empty((*x.shape[:dim], x.shape[dim] // 2, *x.shape[dim + 1 :]), x.dtype)
     if out.size:
-        flat, half, rows = _halves(dense(input), dim)
-        kernels.glu_forward.strided(out.ravel(), flat, flat[half:], flat[half:], rows[0])
+        rows, half = _rows(x.shape, dim)
+        kernels.glu_forward(dense(input).reshape(rows, 2 * half), out.reshape(rows, half))
     result = wrap(out)
     if input._rg and mode.grad:
         node = Glu(input)

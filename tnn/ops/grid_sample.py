@@ -114,7 +114,7 @@ def _sample_backward(grad, input, grid, options, for_input, for_grid):
     if kind == 1:
         gx = empty(x.shape, x.dtype) if for_input else None
         if for_input:
-            kernels.nearest_backward(d, x, g, pad, align, empty(g.shape[:2], np.dtype(np.int64)), gx)
+            kernels.nearest_backward(d, x, g, pad, align, empty(g.shape[:2], np.dtype(np.int32)), gx)
         gg = wrap_zeros(grid._data.shape, g.dtype) if for_grid else None
         return wrap(gx.reshape(input._data.shape)) if for_input else None, gg
     gx = empty(x.shape if for_input else (0,) * 5, x.dtype)
@@ -226,6 +226,16 @@ def _axis(n, align_corners, np_dtype):
     return points if align_corners else points * np_dtype.type(n - 1) / np_dtype.type(n)
 
 
+@lru_cache(16)
+def _base(size, aligned, np_dtype):
+    """The points (x, y, 1) of each element, (N, P, 3), or (N, P, 4): the same for one size, and longer in the making
+    than the product."""
+    axes = [_axis(n, aligned, F64 if np_dtype == F64 else F32) for n in size[1:]]
+    mesh = np.meshgrid(*axes, indexing="ij")
+    base = np.stack([*mesh[::-1], np.ones(size[1:])], -1).reshape(1, -1, len(size)).astype(np_dtype)
+    return np.repeat(base, size[0], 0)
+
+
 def _aligned(align_corners):
     """Whether corners are aligned; warns where the caller did not say."""
     if align_corners is None:
@@ -271,10 +281,6 @@ def affine_grid(theta, size, align_corners=None):
         raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
     if theta._data.shape[0] != size[0]:
         raise RuntimeError(f"Expected theta to have batch size {size[0]}, got {theta._data.shape[0]}")
-    np_dtype = theta._data.dtype
-    aligned = _aligned(align_corners)
-    axes = [_axis(n, aligned, F64 if np_dtype == F64 else F32) for n in size[2:]]
-    mesh = np.meshgrid(*axes, indexing="ij")
-    base = np.stack([*mesh[::-1], np.ones(size[2:])], -1).reshape(1, -1, nd + 1).astype(np_dtype)
-    points = wrap(np.repeat(base, size[0], 0)).matmul(theta.transpose(1, 2))
+    base = _base((size[0], *size[2:]), _aligned(align_corners), theta._data.dtype)
+    points = wrap(base).matmul(theta.transpose(1, 2))
     return points.reshape(size[0], *size[2:], nd)

@@ -142,6 +142,11 @@ def cat(tensors, dim=0, *, out=None, axis=None):
     return into(out, result, "cat", *tensors)
 
 
+def join(arrays, out, dim=0):
+    """Writes arrays of one dtype and number of dimensions to ``out``, one after the other along ``dim``; returns it."""
+    return np.concatenate(arrays, dim, out=out) if out.size < _PARALLEL else _place_all(arrays, dim, out)
+
+
 def _cat_alike(tensors, dim):
     """The joined array for tensors that agree in dtype and number of dimensions; None where there is more to see to."""
     if not isinstance(tensors, tuple | list):
@@ -156,7 +161,7 @@ def _cat_alike(tensors, dim):
             total += d.shape[dim]
         dim = dim + len(shape) if dim < 0 else dim
         data = empty((*shape[:dim], total, *shape[dim + 1 :]), dtype)
-        return np.concatenate(arrays, dim, out=data) if data.size < _PARALLEL else _place_all(arrays, dim, data)
+        return join(arrays, data, dim)
     except (AttributeError, IndexError, TypeError, ValueError):
         return None
 

@@ -13,7 +13,8 @@ from ..kernels import loss as kernels
 from ..kernels._jit import CHUNK
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
-from ._common import F32, HALF, check_floating, check_tensor, composed_backward, dense, half_as_float32
+from ._common import F32, F64, HALF, check_floating, check_tensor, composed_backward, dense, half_as_float32
+from ._elementwise import broadcast, run3
 from .cast import convert
 from .pointwise_select import where
 
@@ -328,6 +329,35 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     return loss if weight is None else reduced(loss * weight, reduction)
 
 
+class BinaryCrossEntropyWithLogits(Node):
+    """With a weight for the positive part; the target and that weight want no gradients."""
+
+    __slots__ = ()
+
+    def backward(self, grad):
+        x, t, w = self.saved_tensors()
+        if mode.grad:
+            return grad * ((1 - t) - ((w - 1) * t + 1) * (-x).sigmoid())
+        return grad * wrap(run3(kernels.bce_weighted_backward, x._data, t._data, w._data))
+
+
+def _all_alike(x, *others):
+    """Whether tensors are of one dtype that kernels have, and do not widen the first one's shape."""
+    kind, shape = x._data.dtype, x._data.shape
+    return kind in (F32, F64) and all(
+        t._data.dtype == kind and broadcast(shape, t._data.shape) == shape for t in others
+    )
+
+
+def _positive_weighted(input, target, weight):
+    out = wrap(run3(kernels.bce_weighted_forward, input._data, target._data, weight._data))
+    if input._rg and mode.grad:
+        node = BinaryCrossEntropyWithLogits(input)
+        node.save(input, target, weight)
+        node.attach(out)
+    return out
+
+
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):  # fmt: skip
@@ -364,7 +394,9 @@ def binary_cross_entropy_with_logits(
     def compose(x, t):
         return (1 - t) * x + softplus(x)
 
-    if pos_weight is not None:
+    if pos_weight is not None and _all_alike(input, target, pos_weight) and not (target._rg or pos_weight._rg):
+        loss = _positive_weighted(input, target, pos_weight)
+    elif pos_weight is not None:
         loss = (1 - target) * input + ((pos_weight - 1) * target + 1) * softplus(input)
     else:
         how = "none" if weight is not None else reduction

@@ -4,13 +4,12 @@ import numpy as np
 
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels import cross_entropy as class_kernels
 from ..kernels import loss as fused
 from ..kernels import margin_loss as kernels
 from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import F32, F64, check_floating, check_tensor, check_tensors, composed_backward, dense, half_as_float32
-from .cross_entropy import _class_weight, _finish
+from .cross_entropy import _class_weight
 from .distance import cosine_rows
 from .loss import _pointwise, reduced, reduction_of
 from .pointwise_select import where
@@ -40,6 +39,11 @@ def _alike(x, y):
     """Whether two tensors have one shape and one of the dtypes that kernels have."""
     a, b = x._data, y._data
     return a.shape == b.shape and a.dtype == b.dtype and a.dtype in (F32, F64)
+
+
+def _results(x, reduction):
+    """Room for the losses of rows and for what they are reduced to."""
+    return empty((x.shape[0],), x.dtype), np.empty(0 if reduction == "none" else 1, x.dtype)
 
 
 class MultiMarginLoss(Node):
@@ -95,15 +99,14 @@ def multi_margin_loss(
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
     x, t = _rows("multi_margin_loss", input, target, 1)
-    bad = class_kernels.first_invalid(t, x.shape[1], -(2**63))
+    w = _class_weight("multi_margin_loss", weight, x.shape[1], x.dtype)
+    scale = 1.0 / x.shape[0] if reduction == "mean" and x.shape[0] else 1.0
+    loss, total = _results(x, reduction)
+    bad = kernels.multi_margin_forward(x, t, w, int(p), float(margin), loss, scale, total)
     if bad >= 0:
         raise RuntimeError(f"multi_margin_loss: target out of range: expected 0 <= target < {x.shape[1]}, got {t[bad]}")
-    w = _class_weight("multi_margin_loss", weight, x.shape[1], x.dtype)
-    loss = empty(x.shape[0], x.dtype)
-    kernels.multi_margin_forward(x, t, w, int(p), float(margin), loss)
-    scale = 1.0 / x.shape[0] if reduction == "mean" and x.shape[0] else 1.0
     shape = target._data.shape
-    out = wrap(_finish(loss, reduction, scale, shape))
+    out = wrap(loss.reshape(shape) if reduction == "none" else total.reshape(()))
     if input._rg and mode.grad:
         node = MultiMarginLoss(input)
         node.shape = shape
@@ -158,16 +161,15 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     """
     reduction = reduction_of(size_average, reduce, reduction)
     x, t = _rows("multilabel_margin_loss", input, target, 2)
-    bad = class_kernels.first_invalid(t.reshape(-1), x.shape[1], -1)
+    scale = 1.0 / x.shape[0] if reduction == "mean" and x.shape[0] else 1.0
+    (loss, total), mark = _results(x, reduction), empty(x.shape, np.dtype(np.uint8))
+    bad = kernels.multilabel_margin_forward(x, t, mark, loss, scale, total)
     if bad >= 0:
         raise RuntimeError(
             f"multilabel_margin_loss: argument 'target' is out of range: expected -1 <= target < {x.shape[1]}, "
             f"got {t.reshape(-1)[bad]}"
         )
-    loss, mark = empty(x.shape[0], x.dtype), empty(x.shape, np.dtype(np.uint8))
-    kernels.multilabel_margin_forward(x, t, mark, loss)
-    scale = 1.0 / x.shape[0] if reduction == "mean" and x.shape[0] else 1.0
-    out = wrap(_finish(loss, reduction, scale, input._data.shape[:-1]))
+    out = wrap(loss.reshape(input._data.shape[:-1]) if reduction == "none" else total.reshape(()))
     if input._rg and mode.grad:
         node = MultilabelMarginLoss(input)
         node.scale, node.reduction = scale, reduction

@@ -160,7 +160,7 @@ def pool_name(nd, name):
 
 # What the number of a tap is kept in: a byte, unless there are more taps. Without a gradient none is kept.
 _BYTE, _INT, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
-_NO_TAPS = np.empty(0, np.uint8)
+_NO_TAPS, NO_PLACES = np.empty(0, np.uint8), np.empty((0, 0, 0, 0), np.int64)
 
 
 class MaxPool(Node):
@@ -218,9 +218,11 @@ def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_
     y = empty(shape, x.dtype)
     record = input._rg and mode.grad
     if w.bounds is not None:
-        tap = empty(shape, _INT64)
+        wanted = record or return_indices
+        tap = empty(shape, _INT64) if wanted else NO_PLACES
         if y.size:
-            windows_max_forward(as_planes(x, w.size), as_planes(y, w.out), as_planes(tap, w.out), *w.bounds)
+            places = as_planes(tap, w.out) if wanted else tap
+            windows_max_forward(as_planes(x, w.size), as_planes(y, w.out), places, *w.bounds)
     else:
         tap = empty(shape, _BYTE if w.taps < 255 else _INT) if record or return_indices else _NO_TAPS
     if y.size and w.bounds is None:

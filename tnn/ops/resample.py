@@ -27,10 +27,12 @@ class Taps:
     __slots__ = ("tables", "size", "out")
 
     def __init__(self, size, out, tables, np_dtype):
+        self.size, self.out = tuple(size), tuple(out)
         unit = (np.zeros((1, 1), np.int64), np.ones((1, 1), np_dtype))
         full = [unit] * (3 - len(size)) + [(i, w.astype(np_dtype)) for i, w in tables]
-        self.tables = [a for pair in full for a in pair]
-        self.size, self.out = tuple(size), tuple(out)
+        columns = full[2][0]
+        twice = columns.shape == (2 * self.size[-1], 1) and bool((columns[:, 0] == np.arange(columns.size) // 2).all())
+        self.tables = [*(a for pair in full for a in pair), twice]
 
 
 def _nearest_taps(n, m, scale, exact):
@@ -175,10 +177,9 @@ def _shrink(grad, taps):
     return out
 
 
-def _sizes(input, size, scale_factor, recompute_scale_factor):
+def _sizes(shape, size, scale_factor, recompute_scale_factor):
     """The output's sizes, and for each dimension the scale to use in place of their ratio, or None."""
-    nd = input.dim() - 2
-    spatial = input._data.shape[2:]
+    nd, spatial = len(shape) - 2, shape[2:]
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is not None:
@@ -215,6 +216,47 @@ def _scaled_sizes(spatial, scale_factor, recompute_scale_factor):
     return out, (None,) * nd if recompute_scale_factor else tuple(float(s) for s in scales)
 
 
+@lru_cache(256, typed=True)
+def _plan(shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, np_dtype):
+    """Checks what :func:`interpolate` was given; returns the output's sizes, the tables and the node's name, the last
+    two None for areas. Made once for each shape and arguments: it takes as long as a small image."""
+    if mode in ("nearest", "area", "nearest-exact"):
+        if align_corners is not None:
+            raise ValueError(
+                "align_corners option can only be set with the interpolating modes: linear | "
+                "bilinear | bicubic | trilinear"
+            )
+    align_corners = bool(align_corners)
+    if len(shape) < 3:
+        raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D)")
+    out, scales = _sizes(shape, size, scale_factor, recompute_scale_factor)
+    if antialias and not (mode in ("bilinear", "bicubic") and len(shape) == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
+    nd = len(shape) - 2
+    if nd > 3 or mode not in (*_INTERPOLATING, "nearest", "nearest-exact", "area"):
+        raise NotImplementedError(
+            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
+            f"{len(shape)}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | "
+            f"area | nearest-exact (got {mode})"
+        )
+    if _DIMS.get(mode, nd) != nd:
+        raise NotImplementedError(f"Got {len(shape)}D input, but {mode} mode needs {_DIMS[mode] + 2}D input")
+    spatial = shape[2:]
+    if min(out) <= 0 or min(spatial) <= 0:
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input {list(spatial)} and output {list(out)}"
+        )
+    if shape[1] == 0:
+        raise RuntimeError(f"Non-empty data tensor expected but got a tensor with sizes {list(shape)}")
+    if mode == "area":
+        return out, None, None
+    kind = "".join(word.capitalize() for word in mode.split("-"))
+    label = f"Upsample{kind}{nd}D{'Aa' if antialias else ''}Backward0"
+    return out, _taps(mode, spatial, out, scales, align_corners, antialias, np_dtype), label
+
+
 @half_as_float32
 def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
@@ -249,43 +291,16 @@ def interpolate(
         rest = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
         return in_float64(interpolate, input, *rest, cut=lambda d: np.clip(np.floor(d + 0.5), 0, 255))
     check_floating("interpolate", input)
-    if mode in ("nearest", "area", "nearest-exact"):
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | "
-                "bilinear | bicubic | trilinear"
-            )
-    align_corners = bool(align_corners)
-    if input.dim() < 3:
-        raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D)")
-    out, scales = _sizes(input, size, scale_factor, recompute_scale_factor)
-    if antialias and not (mode in ("bilinear", "bicubic") and input.dim() == 4):
-        raise ValueError(
-            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
-        )
-    nd = input.dim() - 2
-    if nd > 3 or mode not in (*_INTERPOLATING, "nearest", "nearest-exact", "area"):
-        raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-            f"{input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | "
-            f"area | nearest-exact (got {mode})"
-        )
-    if _DIMS.get(mode, nd) != nd:
-        raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_DIMS[mode] + 2}D input")
-    spatial = input._data.shape[2:]
-    if min(out) <= 0 or min(spatial) <= 0:
-        raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input {list(spatial)} and output {list(out)}"
-        )
-    if input._data.shape[1] == 0:
-        raise RuntimeError(f"Non-empty data tensor expected but got a tensor with sizes {list(input._data.shape)}")
-    if mode == "area":
+    given = input._data.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    try:
+        out, taps, label = _plan(*given, input._data.dtype)
+    except TypeError:  # a list
+        out, taps, label = _plan.__wrapped__(*given, input._data.dtype)
+    if taps is None:
         from . import adaptive_pooling
 
-        return getattr(adaptive_pooling, f"adaptive_avg_pool{nd}d")(input, out)
-    kind = "".join(word.capitalize() for word in mode.split("-"))
-    label = f"Upsample{kind}{nd}D{'Aa' if antialias else ''}Backward0"
-    return _resample(input, _taps(mode, spatial, out, scales, align_corners, antialias, input._data.dtype), label)
+        return getattr(adaptive_pooling, f"adaptive_avg_pool{len(out)}d")(input, out)
+    return _resample(input, taps, label)
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):

@@ -1,7 +1,8 @@
 """Parameters as one vector, and back."""
 
 from ...ops.joining import cat
-from ...tensor import Tensor
+from ...ops.sequences import flattened
+from ...tensor import Tensor, wrap
 from ..modules.module import typename
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
@@ -19,6 +20,9 @@ def parameters_to_vector(parameters):
     Raises:
         RuntimeError: ``parameters`` is empty.
     """
+    parameters = list(parameters)
+    if parameters and all(isinstance(p, Tensor) and p.dtype is parameters[0].dtype for p in parameters):
+        return flattened(parameters)
     return cat([p.reshape(-1) for p in parameters])
 
 
@@ -35,8 +39,11 @@ def vector_to_parameters(vec, parameters):
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected tnn.Tensor, but got: {typename(vec)}")
-    start = 0
+    start, data = 0, vec._data
     for p in parameters:
-        n = p.numel()
-        p.data = vec[start : start + n].view_as(p).data
+        shape, n = p._data.shape, p._data.size
+        part = data[start : start + n]
+        if part.size != n:
+            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {part.size}")
+        p.data = wrap(part.reshape(shape))
         start += n

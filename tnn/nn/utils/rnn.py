@@ -1,11 +1,12 @@
 """Sequences of several lengths: packed (no padding stored) and padded."""
 
+import functools
 from collections import namedtuple
 from collections.abc import Iterable
 
 import numpy as np
 
-from ...ops.joining import cat
+from ...ops.sequences import padded
 from ...tensor import Tensor, wrap
 
 __all__ = [
@@ -144,11 +145,14 @@ def _lengths(lengths):
     return d.astype(np.int64)
 
 
-def _positions(sizes, lengths, steps, batch_first):
-    """For each row of packed data, the row of the padded batch, both dimensions made one, that it belongs to."""
+@functools.lru_cache(64)
+def _positions(sizes, batch, steps, batch_first):
+    """For each row of packed data, the row of the padded batch, both dimensions made one, that it belongs to; sizes: of
+    the batch at each step, int64, as bytes. Made once for the same lengths: that takes longer than to move 320 rows."""
+    sizes = np.frombuffer(sizes, np.int64)
     step = np.repeat(np.arange(len(sizes)), sizes)
     sequence = np.concatenate([np.arange(n) for n in sizes])
-    return wrap(sequence * steps + step if batch_first else step * len(lengths) + sequence)
+    return wrap(sequence * steps + step if batch_first else step * batch + sequence)
 
 
 def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True):
@@ -203,7 +207,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     if lengths[0] > steps:
         raise RuntimeError(f"pack_padded_sequence: a length is {lengths[0]}, but the input has only {steps} steps")
     sizes = (lengths[None] > np.arange(lengths[0])[:, None]).sum(1)
-    rows = _positions(sizes, lengths, steps, batch_first)
+    rows = _positions(sizes.tobytes(), batch, steps, bool(batch_first))
     if order is not None:
         step, sequence = (rows._data % steps, rows._data // steps) if batch_first else divmod(rows._data, batch)
         sequence = order[sequence]
@@ -238,7 +242,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     batch = int(sizes[0])
     lengths = (sizes[:, None] > np.arange(batch)).sum(0)
     data = sequence.data
-    rows = _positions(sizes, lengths, steps, batch_first)
+    rows = _positions(sizes.astype(np.int64).tobytes(), batch, steps, bool(batch_first))
     out = data.new_full((batch * steps, *data.shape[1:]), padding_value).index_copy(0, rows, data)
     out = out.reshape(*((batch, steps) if batch_first else (steps, batch)), *data.shape[1:])
     lengths = wrap(lengths)
@@ -285,15 +289,9 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
                 "pad_sequence: the sequences must be alike but for their first dimension, got "
                 f"{list(first._data.shape)} and {list(s._data.shape)}"
             )
-    batch, lengths = len(sequences), [s._data.shape[0] for s in sequences]
-    steps = max(lengths)
-    rows = []
-    for i, n in enumerate(lengths):
-        at = np.arange(n) + (steps - n if padding_side == "left" else 0)
-        rows.append(i * steps + at if batch_first else at * batch + i)
-    data = cat([s if s.dtype is first.dtype else s.to(first.dtype) for s in sequences])
-    out = first.new_full((batch * steps, *rest), padding_value).index_copy(0, wrap(np.concatenate(rows)), data)
-    return out.reshape(*((batch, steps) if batch_first else (steps, batch)), *rest)
+    sequences = [s if s.dtype is first.dtype else s.to(first.dtype) for s in sequences]
+    steps = max(s._data.shape[0] for s in sequences)
+    return padded(sequences, steps, batch_first, padding_value, padding_side == "left")
 
 
 def unpad_sequence(padded_sequences, lengths, batch_first=False):
