@@ -80,6 +80,11 @@ layer("exp 512x1024", "pointwise", lambda lib: lib.exp, (512, 1024))
 layer("add 512x1024", "pointwise", lambda lib: lib.add, (512, 1024), (512, 1024))
 layer("mul row 512x1024", "pointwise", lambda lib: lib.mul, (512, 1024), (1024,))
 only("where 512x1024", "pointwise", lambda lib: lambda x, y: lib.where(x > 0, x, y), (512, 1024), (512, 1024))
+layer("GLU 64x800", "pointwise", lambda lib: lib.nn.GLU(), (64, 800))
+layer("GLU 1024x1024", "pointwise", lambda lib: lib.nn.GLU(), (1024, 1024))
+layer("PReLU channels 16x64x32x32", "pointwise", lambda lib: lib.nn.PReLU(64), (16, 64, 32, 32))
+layer("relu6 transposed 1000x1000", "pointwise", lambda lib: lambda x: lib.nn.functional.relu6(x.t()), (1000, 1000))
+layer("RReLU 8", "small", lambda lib: lib.nn.RReLU(), (8,))
 layer("relu 8", "small", lambda lib: lib.nn.ReLU(), (8,))
 layer("add 8", "small", lambda lib: lib.add, (8,), (8,))
 layer("mul 8", "small", lambda lib: lib.mul, (8,), (8,))
@@ -91,6 +96,7 @@ layer("softmax 64x512", "softmax", lambda lib: lib.nn.Softmax(-1), (64, 512))
 layer("softmax dim 1 16x64x32x32", "softmax", lambda lib: lib.nn.Softmax(1), (16, 64, 32, 32))
 layer("log_softmax 512x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (512, 1000))
 layer("log_softmax 512x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (512, 1000), dtype="float64")
+layer("gumbel_softmax 64x800", "softmax", lambda lib: lib.nn.functional.gumbel_softmax, (64, 800))
 layer("dropout 512x1024", "dropout", lambda lib: lib.nn.Dropout(0.1), (512, 1024))
 layer("dropout 8", "dropout", lambda lib: lib.nn.Dropout(0.1), (8,))
 layer("dropout2d 16x64x32x32", "dropout", lambda lib: lib.nn.Dropout2d(0.1), (16, 64, 32, 32))
@@ -147,6 +153,8 @@ layer("rms_norm 512x1024", "normalization", lambda lib: lib.nn.RMSNorm(1024), (5
 layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28))
 layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28), dtype="float64")
 layer("batch_norm 4x4", "normalization", lambda lib: lib.nn.BatchNorm1d(4), (4, 4))
+layer("batch_norm 1024x1000", "normalization", lambda lib: lib.nn.BatchNorm1d(1000), (1024, 1000))
+layer("layer_norm 3 dims 16x64x16x16", "normalization", lambda lib: lib.nn.LayerNorm((64, 16, 16)), (16, 64, 16, 16))
 layer("batch_norm 2x64x16x16", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (2, 64, 16, 16))
 layer("group_norm 16x64x28x28", "normalization", lambda lib: lib.nn.GroupNorm(8, 64), (16, 64, 28, 28))
 layer("instance_norm 16x64x28x28", "normalization", lambda lib: lib.nn.InstanceNorm2d(64), (16, 64, 28, 28))
@@ -260,6 +268,14 @@ for name, build, shape in (
     ("adaptive_max_pool2d 7", lambda lib: lib.nn.AdaptiveMaxPool2d(7), (8, 64, 28, 28)),
     ("adaptive_avg_pool1d 1", lambda lib: lib.nn.AdaptiveAvgPool1d(1), (16, 64, 500)),
     ("lp_pool2d 2", lambda lib: lib.nn.LPPool2d(2, 2), (8, 64, 16, 16)),
+    ("max_pool1d 3 s3", lambda lib: lib.nn.MaxPool1d(3), (16, 64, 1000)),
+    ("max_pool1d 3 s1", lambda lib: lib.nn.MaxPool1d(3, 1), (16, 64, 1000)),
+    ("max_pool2d 3x3 s3", lambda lib: lib.nn.MaxPool2d(3), (8, 32, 14, 14)),
+    ("avg_pool2d 3x3 s3", lambda lib: lib.nn.AvgPool2d(3), (8, 32, 14, 14)),
+    ("adaptive_max_pool1d 3", lambda lib: lib.nn.AdaptiveMaxPool1d(3), (16, 64, 1000)),
+    ("adaptive_max_pool2d 2", lambda lib: lib.nn.AdaptiveMaxPool2d(2), (16, 64, 32, 32)),
+    ("adaptive_max_pool3d 2", lambda lib: lib.nn.AdaptiveMaxPool3d(2), (2, 16, 8, 14, 14)),
+    ("fractional_max_pool2d 3", lambda lib: lib.nn.FractionalMaxPool2d(3, output_ratio=0.5), (8, 32, 14, 14)),
 ):
     layer(f"{name} " + "x".join(map(str, shape)), "pooling", build, shape)
 
@@ -319,6 +335,20 @@ layer(
     (8, 32, 32, 2),
 )
 
+for mode, shape, grid in (
+    ("nearest", (8, 16, 24, 24), (8, 24, 24, 2)),
+    ("bicubic", (8, 16, 24, 24), (8, 24, 24, 2)),
+    ("bilinear", (2, 8, 8, 12, 12), (2, 8, 12, 12, 3)),
+):
+    layer(f"grid_sample {mode} " + "x".join(map(str, shape)), "resample",
+          lambda lib, mode=mode: lambda x, g: lib.nn.functional.grid_sample(x, g, mode, align_corners=False),
+          shape, grid)  # fmt: skip
+layer("affine_grid 16x64x64", "resample",
+      lambda lib: Given(lambda t, n: lib.nn.functional.affine_grid(t, n, align_corners=False), (16, 3, 64, 64)),
+      (16, 2, 3))  # fmt: skip
+for shape in ((16, 64, 500), (2, 8, 8, 10, 10)):
+    layer("nearest x2 " + "x".join(map(str, shape)), "resample", lambda lib: lib.nn.Upsample(scale_factor=2), shape)
+
 
 def embedding(count, width, indices):
     """An embedding with its indices: what moves is the rows looked up and, on the way back, the whole gradient."""
@@ -349,6 +379,32 @@ for name, options in (("BCEWithLogitsLoss", {}), ("KLDivLoss", {"reduction": "ba
 layer("MSELoss 8", "loss", lambda lib: lib.nn.MSELoss(), (8,), (8,))
 
 
+def classes(name, count, *shape, **options):
+    """A loss with targets that are classes."""
+    return lambda lib: Given(getattr(lib.nn, name)(**options), lib.randint(0, count, shape))
+
+
+def signs(name, *shape):
+    """A loss with targets 1 and -1."""
+    return lambda lib: Given(getattr(lib.nn, name)(), (lib.rand(*shape) < 0.5) * 2.0 - 1.0)
+
+
+layer("NLLLoss 4x8", "loss", classes("NLLLoss", 8, 4), (4, 8))
+layer("cross_entropy 4x21x40x40", "loss", classes("CrossEntropyLoss", 21, 4, 40, 40), (4, 21, 40, 40))
+layer("cross_entropy smooth 4x21x40x40", "loss", classes("CrossEntropyLoss", 21, 4, 40, 40, label_smoothing=0.1),
+      (4, 21, 40, 40))  # fmt: skip
+layer("cross_entropy distributions 64x800", "loss",
+      lambda lib: Given(lib.nn.CrossEntropyLoss(), lib.randn(64, 800).softmax(1)), (64, 800))  # fmt: skip
+layer("MultiMarginLoss 64x800", "loss", classes("MultiMarginLoss", 800, 64), (64, 800))
+layer("MultiLabelMarginLoss 64x50", "loss", classes("MultiLabelMarginLoss", 50, 64, 50), (64, 50))
+layer("MarginRankingLoss 64x800", "loss", signs("MarginRankingLoss", 64, 800), (64, 800), (64, 800))
+layer("HingeEmbeddingLoss 8", "loss", signs("HingeEmbeddingLoss", 8), (8,))
+layer("CosineEmbeddingLoss 64x800", "loss", signs("CosineEmbeddingLoss", 64), (64, 800), (64, 800))
+layer("TripletMarginLoss 64x800", "loss", lambda lib: lib.nn.TripletMarginLoss(), *[(64, 800)] * 3)
+layer("BCEWithLogitsLoss pos_weight 64x800", "loss",
+      lambda lib: Given(lib.nn.BCEWithLogitsLoss(pos_weight=lib.rand(800)), lib.rand(64, 800)), (64, 800))  # fmt: skip
+
+
 def ctc(length, batch, classes, target):
     """Connectionist temporal classification with log probabilities from normal numbers."""
 
@@ -369,6 +425,7 @@ layer("cdist 4x4,4x4", "distance", lambda lib: lib.cdist, (4, 4), (4, 4))
 layer("cdist p=1 256x64,256x64", "distance", lambda lib: Given(lib.cdist, 1.0), (256, 64), (256, 64),
       flops=3 * 256 * 256 * 64)  # fmt: skip
 layer("cosine_similarity 4096x128", "distance", lambda lib: lib.nn.CosineSimilarity(), (4096, 128), (4096, 128))
+layer("pairwise_distance p=3 64x800", "distance", lambda lib: lib.nn.PairwiseDistance(3.0), (64, 800), (64, 800))
 layer("pairwise_distance 4096x128", "distance", lambda lib: lib.nn.PairwiseDistance(), (4096, 128), (4096, 128))
 
 # -- reductions, indices, shapes -----------------------------------------------------------------------------------
@@ -536,6 +593,9 @@ for name in ("LSTMCell", "GRUCell"):
           flops=20 * 2 * 32 * (64 + 128) * 128 * (4 if name == "LSTMCell" else 3))  # fmt: skip
 layer("lstm packed 64->128 32x40", "recurrent", packed(64, 128), (40, 32, 64),
       flops=2 * (40 + 9) // 2 * 32 * (64 + 128) * 512)  # fmt: skip
+
+layer("pad_sequence 5, 7, 3 of 8", "recurrent", lambda lib: lambda *x: lib.nn.utils.rnn.pad_sequence(x),
+      (5, 8), (7, 8), (3, 8))  # fmt: skip
 
 layer("sdpa 8x8x128x64", "attention", sdpa(), *[(8, 8, 128, 64)] * 3, flops=4 * 64 * 128 * 128 * 64)
 layer("sdpa causal 2x8x512x64", "attention", sdpa(causal=True), *[(2, 8, 512, 64)] * 3, flops=2 * 16 * 512 * 512 * 64)

@@ -15,6 +15,7 @@ from numba import njit, prange
 from ._jit import JIT
 
 CHUNK_POINTS = 512
+NOWHERE = 16
 
 
 @njit(**JIT)
@@ -141,42 +142,6 @@ def grid_sample_taps(g, n, mode, pad, align, at, t, slope):
         t[p], slope[p] = u - math.floor(u), s * scale
 
 
-@njit(**JIT)
-def _axes(point, x, mode, pad, align, at, w, d, count):
-    for j in range(3):
-        n = x.shape[4 - j]
-        if j == point.size:
-            at[2, 0], w[2, 0], d[2, 0], count[2] = 0, 1.0, 0.0, 1
-        else:
-            count[j] = _axis(point, j, n, mode, pad, align, at[j], w[j], d[j])
-
-
-@njit(**JIT)
-def taps(x, grid, mode, pad, align, spare, at, weight, slopes):
-    """The pixels of x (N, C, D, H, W) that the points of grid (P, 2 or 3) lie between: at (taps, P) int32, flat in the
-    plane or, for those that are not there, one of ``spare`` behind it, and what they count by: weight (taps, P), and
-    slopes (2 or 3, taps, P), derivatives of that by the point, unless it is empty."""
-    a, w, d = np.zeros((3, 4), np.int64), np.zeros((3, 4)), np.zeros((3, 4))
-    count = np.zeros(3, np.int64)
-    size = x.shape[2] * x.shape[3] * x.shape[4]
-    for p in range(at.shape[1]):
-        _axes(grid[p], x, mode, pad, align, a, w, d, count)
-        t = 0
-        for i in range(count[2]):
-            for j in range(count[1]):
-                for k in range(count[0]):
-                    there = a[2, i] >= 0 and a[1, j] >= 0 and a[0, k] >= 0
-                    place = (a[2, i] * x.shape[3] + a[1, j]) * x.shape[4] + a[0, k]
-                    at[t, p] = place if there else size + t % spare
-                    weight[t, p] = w[2, i] * w[1, j] * w[0, k]
-                    if slopes.shape[0] > 0:
-                        slopes[0, t, p] = w[2, i] * w[1, j] * d[0, k]
-                        slopes[1, t, p] = w[2, i] * d[1, j] * w[0, k]
-                    if slopes.shape[0] > 2:
-                        slopes[2, t, p] = d[2, i] * w[1, j] * w[0, k]
-                    t += 1
-
-
 # -- the nearest element. 8 x 16 x 24 x 24 on one thread: 457 us point by point, 35 us so.
 
 
@@ -194,31 +159,44 @@ def _nearest_axis(g, n, pad, align, at):
             u = (rest if turns == 2 * np.floor(turns / 2) else span - rest) + low
             u = u if u > 0.0 else 0.0
             at[p] = np.int32(np.rint(u if u < last else last))
-    elif pad == 1:
-        for p in range(at.size):
-            u, _ = _pixel(g, p, n, align)
-            u = u if u > 0.0 else 0.0
-            at[p] = np.int32(np.rint(u if u < last else last))
-    else:
-        for p in range(at.size):
-            u, _ = _pixel(g, p, n, align)
-            u = np.rint(u if (u > -1.0) & (u < last + 1.0) else -1.0)
-            at[p] = np.int32(u if u <= last else -1.0)
+        return
+    kind = g.dtype.type
+    zero, one, end = kind(0), kind(1), kind(last)
+    for p in range(at.size):
+        u, _ = _pixel(g, p, n, align)
+        v = kind(u)
+        if pad == 1:
+            v = v if v > zero else zero
+            v = np.rint(v if v < end else end)
+        else:
+            v = np.rint(v if (v > -one) & (v < end + one) else -one)
+        at[p] = np.int32(v if v <= end else -one)
+
+
+@njit(**JIT)
+def column(grid, j):
+    """One coordinate of all points, side by side: loops over a grid's column, which lie apart, do not vectorise."""
+    out = np.empty(grid.shape[0], grid.dtype)
+    for p in range(out.size):
+        out[p] = grid[p, j]
+    return out
 
 
 @njit(**JIT)
 def _nearest(x, grid, pad, align, at):
-    """Writes at (P,) int32: where the points of grid (P, 2 or 3) lie in a plane of x, or -1."""
+    """Writes at (P,) int32: where the points of grid (P, 2 or 3) lie in a plane of x, or one of NOWHERE places behind
+    it: additions to the same one would wait for each other."""
     m, h, w = at.size, np.int32(x.shape[3]), np.int32(x.shape[4])
-    column, row, layer = np.empty(m, np.int32), np.empty(m, np.int32), np.zeros(m, np.int32)
-    _nearest_axis(grid[:, 0], x.shape[4], pad, align, column)
-    _nearest_axis(grid[:, 1], x.shape[3], pad, align, row)
+    size = np.int32(x.shape[2] * x.shape[3] * x.shape[4])
+    across, down, deep = np.empty(m, np.int32), np.empty(m, np.int32), np.zeros(m, np.int32)
+    _nearest_axis(column(grid, 0), x.shape[4], pad, align, across)
+    _nearest_axis(column(grid, 1), x.shape[3], pad, align, down)
     if grid.shape[1] == 3:
-        _nearest_axis(grid[:, 2], x.shape[2], pad, align, layer)
+        _nearest_axis(column(grid, 2), x.shape[2], pad, align, deep)
     for p in range(m):
-        there = (column[p] >= 0) & (row[p] >= 0) & (layer[p] >= 0)
-        place = np.int32(np.int32(layer[p] * h + row[p]) * w + column[p])
-        at[p] = place if there else np.int32(-1)
+        there = (across[p] >= 0) & (down[p] >= 0) & (deep[p] >= 0)
+        place = np.int32(np.int32(deep[p] * h + down[p]) * w + across[p])
+        at[p] = place if there else np.int32(size + np.int32(p & (NOWHERE - 1)))
 
 
 @njit(**JIT)
@@ -229,9 +207,17 @@ def _tap(row, o):
 
 
 @njit(**JIT)
-def _pick(row, at, out):
-    for i in range(out.size):
-        out[i] = _tap(row, at[i])
+def _pick(row, at, out, line):
+    """Takes the elements at ``at``, of which those behind the row are 0. A row that is short beside the points is
+    copied with zeros behind it, so that the loop need not ask: 0.65 and 0.4 ns an element."""
+    if row.size <= 2 * out.size:
+        for i in range(row.size):
+            line[i] = row[i]
+        for i in range(out.size):
+            out[i] = line[np.uint64(np.uint32(at[i]))]
+    else:
+        for i in range(out.size):
+            out[i] = row[np.uint64(np.uint32(at[i]))] if at[i] < row.size else row.dtype.type(0)
 
 
 @njit(parallel=True, **JIT)
@@ -242,10 +228,11 @@ def nearest_forward(x, grid, pad, align, y):
     for k in prange(x.shape[0] * per):
         n, lo = np.intp(k) // per, np.intp(k) % per * CHUNK_POINTS
         hi = min(points, lo + CHUNK_POINTS)
-        at = np.empty(hi - lo, np.int32)
+        at, size = np.empty(hi - lo, np.int32), x.shape[2] * x.shape[3] * x.shape[4]
         _nearest(x, grid[n, lo:hi], pad, align, at)
+        line = np.zeros(size + NOWHERE if size <= 2 * at.size else 0, x.dtype)
         for c in range(x.shape[1]):
-            _pick(x[n, c].reshape(-1), at, y[n, c, lo:hi])
+            _pick(x[n, c].reshape(-1), at, y[n, c, lo:hi], line)
 
 
 @njit(parallel=True, **JIT)
@@ -257,11 +244,11 @@ def nearest_backward(g, x, grid, pad, align, at, gx):
     for k in prange(x.shape[0] * channels):
         n, c = np.intp(k) // channels, np.intp(k) % channels
         out, places, grad = gx[n, c].reshape(-1), at[n], g[n, c]
-        for i in range(out.size):
-            out[i] = 0
+        total = np.zeros(out.size + NOWHERE, x.dtype)
         for i in range(grad.size):
-            if places[i] >= 0:
-                out[np.uint64(places[i])] += grad[i]
+            total[np.uint64(np.uint32(places[i]))] += grad[i]
+        for i in range(out.size):
+            out[i] = total[i]
 
 
 # -- images, linearly: the common case, with loops over points that vectorise. 8 x 16 x 32 x 32 on two threads: forward
@@ -292,6 +279,96 @@ def _line(g, n, pad, align, at, t, slope):
 
 
 @njit(**JIT)
+def _cubic_axis(g, n, pad, align, at, w, d):
+    """For each coordinate in g (P,): its four taps' positions (-1: none), weights and derivatives of these, all (4, P).
+    Without branches, so that it vectorises: 100 ns a point one by one, 20 ns so."""
+    low, span = (0.0, float(n - 1)) if align else (-0.5, float(n))
+    last = float(n - 1)
+    kind = w.dtype.type
+    a, one, two, three, four = kind(-0.75), kind(1), kind(2), kind(3), kind(4)
+    five, eight, ten = kind(5), kind(8), kind(10)
+    k = kind((n - 1) / 2 if align else n / 2)
+    for p in range(g.size):
+        u, _ = _pixel(g, p, n, align)
+        u = u if (u > -2147483648.0) & (u < 2147483646.0) else -100.0
+        first = np.floor(u)
+        t = kind(u - first)
+        x, s, y = t + one, one - t, two - t
+        w[0, p] = ((a * x - five * a) * x + eight * a) * x - four * a
+        d[0, p] = ((three * a * x - ten * a) * x + eight * a) * k
+        w[1, p] = ((a + two) * t - (a + three)) * t * t + one
+        d[1, p] = (three * (a + two) * t - two * (a + three)) * t * k
+        w[2, p] = ((a + two) * s - (a + three)) * s * s + one
+        d[2, p] = -(three * (a + two) * s - two * (a + three)) * s * k
+        w[3, p] = ((a * y - five * a) * y + eight * a) * y - four * a
+        d[3, p] = -((three * a * y - ten * a) * y + eight * a) * k
+        at[0, p] = np.int32(first) - 1
+    for tap in range(3, -1, -1):
+        places = at[tap]
+        for p in range(g.size):
+            i = np.float64(at[0, p]) + tap
+            if pad == 2:
+                v = abs(i - low)
+                turns = np.floor(v / span)
+                rest = v - turns * span
+                i = (rest if turns == 2 * np.floor(turns / 2) else span - rest) + low
+            if pad != 0:
+                i = i if i > 0.0 else 0.0
+                i = i if i < last else last
+            places[p] = np.int32(i) if (i >= 0.0) & (i <= last) else np.int32(-1)
+
+
+@njit(**JIT)
+def _linear_axis(g, n, pad, align, at, w, d):
+    """The same for two taps: at, w and d (2, P)."""
+    _line(g, n, pad, align, at[0], w[1], d[1])
+    for p in range(g.size):
+        i, t = at[0, p], w[1, p]
+        t = t if t == t else w.dtype.type(0)
+        at[0, p] = i if (i >= 0) & (i < n) else -1
+        at[1, p] = i + 1 if (i >= -1) & (i < n - 1) else -1
+        w[0, p], w[1, p], d[0, p] = w.dtype.type(1) - t, t, -d[1, p]
+
+
+@njit(**JIT)
+def taps(x, grid, mode, pad, align, spare, at, weight, slopes):
+    """The pixels of x (N, C, D, H, W) that the points of grid (P, 2 or 3) lie between: at (taps, P) int32, flat in the
+    plane or, for those that are not there, one of ``spare`` behind it, and what they count by: weight (taps, P), and
+    slopes (2 or 3, taps, P), derivatives of that by the point, unless it is empty."""
+    axes, m, few = grid.shape[1], grid.shape[0], 4 if mode == 2 else 2
+    size = x.shape[2] * x.shape[3] * x.shape[4]
+    o = np.zeros((3, few, m), np.int32)
+    w, d = np.ones((3, few, m), x.dtype), np.zeros((3, few, m), x.dtype)
+    for j in range(axes):
+        if mode == 2:
+            _cubic_axis(column(grid, j), x.shape[4 - j], pad, align, o[j], w[j], d[j])
+        else:
+            _linear_axis(column(grid, j), x.shape[4 - j], pad, align, o[j], w[j], d[j])
+    t = 0
+    for i in range(few if axes == 3 else 1):
+        for j in range(few):
+            for k in range(few):
+                z, r, c, u, v, s = o[2, i], o[1, j], o[0, k], w[2, i], w[1, j], w[0, k]
+                places, factors, nowhere = at[t], weight[t], np.int32(size + t % spare)
+                for p in range(m):
+                    there = (z[p] >= 0) & (r[p] >= 0) & (c[p] >= 0)
+                    place = (np.intp(z[p]) * x.shape[3] + np.intp(r[p])) * x.shape[4] + np.intp(c[p])
+                    places[p] = np.int32(place) if there else nowhere
+                    factors[p] = u[p] * v[p] * s[p]
+                if slopes.shape[0] > 0:
+                    across, down = slopes[0, t], slopes[1, t]
+                    e, f = d[0, k], d[1, j]
+                    for p in range(m):
+                        across[p] = u[p] * v[p] * e[p]
+                        down[p] = u[p] * f[p] * s[p]
+                if slopes.shape[0] > 2:
+                    deep, e = slopes[2, t], d[2, i]
+                    for p in range(m):
+                        deep[p] = e[p] * v[p] * s[p]
+                t += 1
+
+
+@njit(**JIT)
 def _corners(ax, ay, tx, ty, h, w, outside, at, weight):
     """The four taps of each point in a plane, row by row: at (4, P) and weight (4, P). Tap t that is not there is
     ``outside`` - t."""
@@ -319,8 +396,8 @@ def _blend(row, a, b, c, d, p, q, r, s, out):
 @njit(**JIT)
 def _table(grid, h, w, pad, align, outside, at, weight, line, part):
     """_corners of the points in grid (P, 2); line (2, P) and part (4, P) get what _line writes for each axis."""
-    _line(grid[:, 0], w, pad, align, line[0], part[0], part[2])
-    _line(grid[:, 1], h, pad, align, line[1], part[1], part[3])
+    _line(column(grid, 0), w, pad, align, line[0], part[0], part[2])
+    _line(column(grid, 1), h, pad, align, line[1], part[1], part[3])
     _corners(line[0], line[1], part[0], part[1], h, w, outside, at, weight)
 
 

@@ -596,6 +596,11 @@ def _give_far(lines, pitch, rows, front, geo, start, out):
         for o in range(geo[OW]):
             g = load(line, o)
             lo = o * sw - pw
+            if kw == 3 and sw >= 3 and lo >= 0 and lo + 3 <= w:  # the common case, without a loop of three
+                store(target, lo, g)
+                store(target, lo + 1, g)
+                store(target, lo + 2, g)
+                continue
             for i in range(max(0, lo), min(w, lo + kw)):
                 store(target, i, load(target, i) + g)
 

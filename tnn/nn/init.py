@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 
 from ..autograd.grad_mode import no_grad
+from ..kernels._copy import fill
 from ..ops.creation import check_number
 from ..ops.random import normal_ as _fill_normal
 from ..ops.random import uniform_ as _fill_uniform
@@ -32,7 +33,10 @@ _LINEAR = {
 def _write(tensor, values):
     with no_grad():
         tensor._check_inplace()
-        np.copyto(tensor._data, values, casting="unsafe")
+        if isinstance(values, int | float):
+            fill(tensor._data, values)
+        else:
+            np.copyto(tensor._data, values, casting="unsafe")
         tensor._bump()
     return tensor
 
@@ -219,7 +223,10 @@ def eye_(tensor):
     """
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {list(tensor.shape)}")
-    return _write(tensor, np.eye(*tensor.shape))
+    with no_grad():
+        zeros_(tensor)
+        np.fill_diagonal(tensor._data, 1)
+    return tensor
 
 
 def dirac_(tensor, groups=1):
