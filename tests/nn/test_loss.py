@@ -269,3 +269,82 @@ def test_integers_are_not_implemented():
     for f in (F.mse_loss, F.huber_loss):
         with pytest.raises(NotImplementedError, match="not implemented for 'Long'"):
             f(tnn.tensor([1, 2]), tnn.tensor([1, 2]))
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("smooth", [0.0, 0.2])
+def test_cross_entropy_of_many_positions(reduction, smooth):
+    """More positions than one task takes, against operations on tensors."""
+    tnn.manual_seed(0)
+    x, w = tnn.randn(2, 5, 300, dtype=tnn.float64, requires_grad=True), tnn.rand(5, dtype=tnn.float64)
+    t = tnn.randint(0, 5, (2, 300))
+    t[0, 7], t[1, 299] = 3, 3
+    q = tnn.randn(2, 5, 300, dtype=tnn.float64).softmax(1)
+    logp = x.log_softmax(1)
+    one_hot = F.one_hot(t, 5).movedim(-1, 1).double()
+    keep = t != 3
+    wanted = {
+        "classes": (-((1 - smooth) * one_hot + smooth / 5) * w.reshape(5, 1) * logp).sum(1) * keep,
+        "soft": (-((1 - smooth) * q + smooth / 5) * w.reshape(5, 1) * logp).sum(1),
+    }
+    for kind, target in (("classes", t), ("soft", q)):
+        options = {"ignore_index": 3} if kind == "classes" else {}
+        y = F.cross_entropy(x, target, w, reduction=reduction, label_smoothing=smooth, **options)
+        loss = wanted[kind]
+        if reduction == "sum":
+            loss = loss.sum()
+        elif reduction == "mean":
+            loss = loss.sum() / (w[t] * keep).sum() if kind == "classes" else loss.sum() / 600
+        np.testing.assert_allclose(y.detach().numpy(), loss.detach().numpy(), rtol=1e-12)
+        g = tnn.rand(y.shape, dtype=tnn.float64)
+        (ours,) = tnn.autograd.grad(y, x, g, retain_graph=True)
+        (theirs,) = tnn.autograd.grad(loss, x, g, retain_graph=True)
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-11, atol=1e-15)
+
+
+def test_margin_losses_follow_their_formulas():
+    rng = np.random.default_rng(3)
+    a, b, t = rng.normal(size=40), rng.normal(size=40), np.where(rng.random(40) < 0.5, 1.0, -1.0)
+    a[0] = np.nan
+    p, q, s = (tnn.tensor(v) for v in (a, b, t))
+    ranking = F.margin_ranking_loss(p, q, s, margin=0.3, reduction="none")
+    np.testing.assert_allclose(ranking.numpy(), np.maximum(-t * (a - b) + 0.3, 0), rtol=1e-14)
+    hinge = F.hinge_embedding_loss(p, s, margin=0.5, reduction="none")
+    np.testing.assert_allclose(hinge.numpy(), np.where(t == 1, a, np.maximum(0.5 - a, 0)), rtol=1e-14)
+    x, y = rng.normal(size=(40, 6)), rng.normal(size=(40, 6))
+    x[1] = 0
+    cos = (x * y).sum(1) / np.sqrt(((x * x).sum(1) + 1e-12) * ((y * y).sum(1) + 1e-12))
+    got = F.cosine_embedding_loss(tnn.tensor(x), tnn.tensor(y), s, margin=0.1, reduction="none")
+    np.testing.assert_allclose(got.numpy(), np.where(t == 1, 1 - cos, np.maximum(cos - 0.1, 0)), rtol=1e-12)
+    z = rng.normal(size=(40, 6))
+    near, far = (np.sqrt(((x - v + 1e-6) ** 2).sum(1)) for v in (y, z))
+    got = F.triplet_margin_loss(*map(tnn.tensor, (x, y, z)), reduction="none")
+    np.testing.assert_allclose(got.numpy(), np.maximum(near - far + 1, 0), rtol=1e-12)
+
+
+def test_margin_losses_have_both_derivatives():
+    tnn.manual_seed(1)
+    a, b, c = (tnn.randn(5, 4, dtype=tnn.float64, requires_grad=True) for _ in range(3))
+    s = tnn.tensor([1.0, -1.0, 1.0, -1.0, 1.0], dtype=tnn.float64)
+    for loss, inputs in (
+        (lambda a, b: F.margin_ranking_loss(a, b, s[:, None].expand(5, 4), 0.3), (a, b)),
+        (lambda a: F.hinge_embedding_loss(a, s[:, None].expand(5, 4)), (a,)),
+        (lambda a, b: F.cosine_embedding_loss(a, b, s, 0.1), (a, b)),
+        (lambda a, b, c: F.triplet_margin_loss(a, b, c, 2.0), (a, b, c)),
+        (lambda a, b, c: F.triplet_margin_loss(a, b, c, 2.0, swap=True), (a, b, c)),
+        (lambda a, b: F.pairwise_distance(a, b, keepdim=True), (a, b)),
+        (lambda a, b: F.pairwise_distance(a, b, 1.0), (a, b)),
+        (lambda a, b: F.pairwise_distance(a, b, 3.0), (a, b)),
+        (lambda a: F.binary_cross_entropy_with_logits(a, (b > 0).double(), pos_weight=c[0].detach() ** 2), (a,)),
+    ):
+        assert tnn.autograd.gradcheck(loss, inputs) and tnn.autograd.gradgradcheck(loss, inputs)
+
+
+def test_nll_loss_names_a_target_that_is_no_class():
+    for target in ([0, 5], [-1, 0]):
+        for reduction in ("mean", "none"):
+            with pytest.raises(IndexError, match="out of bounds"):
+                F.nll_loss(tnn.zeros(2, 5), tnn.tensor(target), reduction=reduction)
+    for loss, shape in ((F.multi_margin_loss, (2,)), (F.multilabel_margin_loss, (2, 5))):
+        with pytest.raises(RuntimeError, match="out of range"):
+            loss(tnn.zeros(2, 5), tnn.full(shape, 5))

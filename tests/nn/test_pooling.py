@@ -272,3 +272,68 @@ def test_signals_alone_are_pooled_as_with_indices(dtype):
                         args = x, taps, step, padding, apart, ceil
                         expected, _ = F.max_pool1d(*args, return_indices=True)
                         np.testing.assert_array_equal(F.max_pool1d(*args).numpy(), expected.numpy())
+
+
+def windows_max(x, bounds):
+    """The maximum of each window of a volume and its flat place: the first of equal ones, the last NaN."""
+    shape = [len(b) for b in bounds]
+    values, places = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    for out in np.ndindex(*shape):
+        spans = [range(*bounds[j][o]) for j, o in enumerate(out)]
+        best, at = -np.inf, None
+        for place in ((d, r, c) for d in spans[0] for r in spans[1] for c in spans[2]):
+            v = x[place]
+            if at is None or v > best or v != v:
+                best, at = v, place
+        values[out], places[out] = best, np.ravel_multi_index(at, x.shape)
+    return values, places
+
+
+@pytest.mark.parametrize(("size", "out"), [((5, 9, 70), (2, 2, 3)), ((9, 70), (2, 3)), ((9, 8), (3, 2)), ((70,), (3,))])
+def test_adaptive_maxima_with_ties_and_nan(size, out):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 4, (2, 3, *size)).astype(np.float32)
+    x[0, 1][rng.random(size) < 0.1] = np.nan
+    x[1, 0] = -np.inf
+    bounds = [[(o * n // m, -(-(o + 1) * n // m)) for o in range(m)] for n, m in zip(size, out, strict=True)]
+    full = [[(0, 1)]] * (3 - len(size)) + bounds
+    pool = getattr(F, f"adaptive_max_pool{len(size)}d")
+    y, index = pool(tnn.tensor(x), out, return_indices=True)
+    np.testing.assert_array_equal(pool(tnn.tensor(x), out).numpy(), y.numpy())
+    for n, c in np.ndindex(2, 3):
+        values, places = windows_max(x[n, c].reshape((1,) * (3 - len(size)) + size), full)
+        np.testing.assert_array_equal(y[n, c].numpy(), values.reshape(out))
+        np.testing.assert_array_equal(index[n, c].numpy(), places.reshape(out))
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": (3, 4)}, {"padding": 1, "ceil_mode": True}])
+def test_maxima_of_windows_far_apart(options):
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 5, (2, 2, 11, 20)).astype(np.float64)
+    x[0, 0][rng.random((11, 20)) < 0.1] = np.nan
+    t = tnn.tensor(x, requires_grad=True)
+    y, index = F.max_pool2d(t, 3, **options, return_indices=True)
+    p, s = options.get("padding", 0), options.get("stride", (3, 3))
+    bounds = [[(max(0, o * q - p), min(n, o * q - p + 3)) for o in range(m)]
+              for n, m, q in zip((11, 20), y.shape[2:], s, strict=True)]  # fmt: skip
+    for n, c in np.ndindex(2, 2):
+        values, places = windows_max(x[n, c][None], [[(0, 1)], *bounds])
+        np.testing.assert_array_equal(y[n, c].detach().numpy(), values[0])
+        np.testing.assert_array_equal(index[n, c].numpy(), places[0])
+    np.testing.assert_array_equal(F.max_pool2d(t.detach(), 3, **options).numpy(), y.detach().numpy())
+    y.nan_to_num().sum().backward()
+    count = np.zeros((2, 2, 220))
+    np.add.at(count, (*np.indices(index.shape)[:2], index.numpy()), ~np.isnan(y.detach().numpy()))
+    np.testing.assert_array_equal(t.grad.numpy().reshape(2, 2, 220), count)
+
+
+@pytest.mark.parametrize("n", [3, 50, 121])
+def test_maxima_of_signals_three_apart(n):
+    x = np.random.default_rng(2).normal(size=(2, 2, n)).astype(np.float32)
+    x[0, 0, n // 2] = np.nan
+    for k, p in ((3, 0), (2, 1), (5, 2)):
+        if n + 2 * p >= k:
+            y = F.max_pool1d(tnn.tensor(x), k, 3, p).numpy()
+            wide = np.pad(x, ((0, 0), (0, 0), (p, p)), constant_values=-np.inf)
+            expected = [np.max(wide[..., i : i + k], -1) for i in range(0, wide.shape[-1] - k + 1, 3)]
+            np.testing.assert_array_equal(y, np.stack(expected, -1))

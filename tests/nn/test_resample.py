@@ -175,3 +175,40 @@ def test_grids_say_where_the_default_has_changed():
     with pytest.warns(UserWarning, match="align_corners=False since 1.3.0") as caught:
         F.grid_sample(tnn.ones(1, 1, 2, 2), grid)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bicubic", "volume"])
+def test_grid_sample_of_many_channels_is_that_of_each(mode):
+    """More channels than a vector holds, and more points than a task takes."""
+    tnn.manual_seed(0)
+    volume = mode == "volume"
+    x = tnn.randn(2, 18, *((3, 4, 5) if volume else (4, 5)))
+    grid = tnn.randn(2, *((6, 10, 10, 3) if volume else (24, 25, 2)))
+    options = {"mode": "bilinear" if volume else mode, "padding_mode": "zeros", "align_corners": False}
+    a, g = x.clone().requires_grad_(), grid.clone().requires_grad_()
+    y = F.grid_sample(a, g, **options)
+    seed = tnn.randn(*y.shape)
+    y.backward(seed)
+    total = tnn.zeros(*grid.shape)
+    for c in range(18):
+        b, h = x[:, c : c + 1].clone().requires_grad_(), grid.clone().requires_grad_()
+        one = F.grid_sample(b, h, **options)
+        np.testing.assert_allclose(one[:, 0].detach().numpy(), y[:, c].detach().numpy(), rtol=1e-5, atol=1e-6)
+        one.backward(seed[:, c : c + 1])
+        np.testing.assert_allclose(b.grad[:, 0].numpy(), a.grad[:, c].numpy(), rtol=1e-5, atol=1e-5)
+        total += h.grad
+    np.testing.assert_allclose(total.numpy(), g.grad.numpy(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7), (1, 2, 3, 20), (1, 2, 2, 3, 4)])
+def test_nearest_of_twice_the_size_repeats(shape):
+    x = tnn.arange(float(np.prod(shape))).reshape(shape).requires_grad_()
+    y = F.interpolate(x, scale_factor=2)
+    expected = x.detach().numpy()
+    for axis in range(2, len(shape)):
+        expected = np.repeat(expected, 2, axis)
+    np.testing.assert_array_equal(y.detach().numpy(), expected)
+    seed = tnn.arange(float(expected.size)).reshape(expected.shape)
+    y.backward(seed)
+    blocks = seed.numpy().reshape(*shape[:2], *(k for n in shape[2:] for k in (n, 2)))
+    np.testing.assert_array_equal(x.grad.numpy(), blocks.sum(tuple(range(3, blocks.ndim, 2))))

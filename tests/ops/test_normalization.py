@@ -141,3 +141,31 @@ def test_bad_arguments():
 def test_batch_norm_of_a_vector_of_nothing():
     x = tnn.zeros(0, requires_grad=True)
     assert F.batch_norm(x, tnn.zeros(0), tnn.ones(0), training=True).shape == (0,)
+
+
+def test_layer_norm_of_wide_rows():
+    """Rows from which on the gradients of weight and bias are summed by columns."""
+    rng = np.random.default_rng(0)
+    x, g, w = rng.normal(size=(9, 4100)), rng.normal(size=(9, 4100)), rng.normal(size=4100)
+    t, weight, bias = (tnn.tensor(a, requires_grad=True) for a in (x, w, 0 * w))
+    F.layer_norm(t, (4100,), weight, bias).backward(tnn.tensor(g))
+    hat = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(weight.grad.numpy(), (g * hat).sum(0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(bias.grad.numpy(), g.sum(0), rtol=1e-12, atol=1e-14)
+    h = g * w
+    rstd = 1 / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    dx = rstd * (h - h.mean(1, keepdims=True) - hat * (h * hat).mean(1, keepdims=True))
+    np.testing.assert_allclose(t.grad.numpy(), dx, rtol=1e-9, atol=1e-12)
+
+
+def test_batch_norm_of_rows():
+    """(N, C) with more rows than are added up at a time, and some left over."""
+    rng = np.random.default_rng(1)
+    x, g = rng.normal(size=(11, 3)) + 100, rng.normal(size=(11, 3))
+    t, w, b = tnn.tensor(x, requires_grad=True), tnn.ones(3).double().requires_grad_(), tnn.zeros(3).double()
+    y = F.batch_norm(t, None, None, w, b.requires_grad_(), True)
+    hat = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+    np.testing.assert_allclose(y.detach().numpy(), hat, rtol=1e-9, atol=1e-12)
+    y.backward(tnn.tensor(g))
+    np.testing.assert_allclose(w.grad.numpy(), (g * hat).sum(0), rtol=1e-9)
+    np.testing.assert_allclose(b.grad.numpy(), g.sum(0), rtol=1e-12)
