@@ -6,7 +6,8 @@ from .records import AddNumber, Call, Copy, Decide, Fill, KernelCall, refs_in
 WRITES = {
     "_flat1": (1,), "_flat2": (1,), "_flat3": (1,), "_strided": (1,),
     "gemm_bias_act": (6,), "gemm_batched": (6,),
-    "first_invalid": (), "target_weight": (3,), "total_forward": (2,), "nll_forward": (4,), "nll_backward": (5,),
+    "first_invalid": (), "scan_targets": (5,), "nll_total": (5, 6), "total_forward": (2,), "nll_forward": (4,),
+    "nll_backward": (5,),
     "cross_entropy_forward": (5, 6), "cross_entropy_backward": (9,),
     "sgd": (0,), "sgd_momentum": (0, 2), "adam": (0, 2, 3), "amsgrad": (0, 2, 3, 4),
     "dropout_forward": (0, 2, 3), "dropout_backward": (2,), "bernoulli_forward": (0, 1), "masked": (3,),

@@ -35,6 +35,28 @@ def first_invalid(target, n, ignore):
 
 
 @njit(**JIT)
+def scan_targets(target, n, ignore, w, given, total):
+    """The position of the first element of a 1-D int64 array that is neither in [0, n) nor ``ignore``; else -1 if all
+    count, -2 if some are ignored. Writes total (1,) float64: the weights w, 1 unless ``given``, of those that count."""
+    wrong, valid = 0, 0
+    for i in range(target.size):
+        t = target[i]
+        counts = t != ignore
+        wrong += counts & ((t < 0) | (t >= n))
+        valid += counts
+    if wrong:
+        return first_invalid(target, n, ignore)
+    total[0] = valid
+    if given:
+        weight = 0.0
+        for i in range(target.size):
+            if target[i] != ignore:
+                weight += np.float64(w[target[i]])
+        total[0] = weight
+    return -1 if valid == target.size else -2
+
+
+@njit(**JIT)
 def _total(x):
     total = 0.0
     for i in range(x.size):
@@ -67,21 +89,23 @@ def nll_forward(x, target, w, ignore, loss):
 
 
 @njit(**JIT)
-def nll_total(x, target, w, ignore, mean, out):
-    """As nll_forward, checked and added up in one pass: writes out (1,), the sum or, with ``mean``, that by the
-    targets' weights; returns the position of the first target that is no class, or -1, and these weights' sum."""
-    total, weight = 0.0, 0.0
+def nll_total(x, target, w, ignore, mean, out, total):
+    """scan_targets and nll_forward in one pass: writes out (1,), the losses' sum or, with ``mean``, that by the
+    targets' weights, and total (1,) float64, these weights' sum; returns what scan_targets does."""
+    loss, weight, ignored = 0.0, 0.0, 0
     for n in range(x.shape[0]):
         for j in range(x.shape[2]):
             t = target[n, j]
             if t == ignore:
+                ignored += 1
                 continue
             if t < 0 or t >= x.shape[1]:
-                return n * x.shape[2] + j, 0.0
-            total -= np.float64(w[t] * x[n, t, j])
+                return n * x.shape[2] + j
+            loss -= np.float64(w[t] * x[n, t, j])
             weight += np.float64(w[t])
-    out[0] = total / weight if mean else total
-    return -1, weight
+    out[0] = loss / weight if mean else loss
+    total[0] = weight
+    return -2 if ignored else -1
 
 
 @njit(parallel=True, **JIT)
@@ -97,16 +121,6 @@ def nll_backward(g, target, w, ignore, scale, gx):
             t = target[n, j]
             if t != ignore:
                 gx[n, t, j] = -w[t] * (g[0, 0] if g.size == 1 else g[n, j]) * scale
-
-
-@njit(**JIT)
-def target_weight(target, w, ignore, total):
-    """Writes total (1,) float64: the sum of w[t] over the targets (1-D) that are not ignored."""
-    s = 0.0
-    for i in range(target.size):
-        if target[i] != ignore:
-            s += w[target[i]]
-    total[0] = s
 
 
 @njit(**JIT)

@@ -400,7 +400,7 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
     samples = samples[:batch]
     x = dense(input)
     planes = batch * channels
-    lo, hi = (np.empty((planes, 3, max(target)), np.int64) for _ in range(2))
+    lo, hi = (empty((planes, 3, max(target)), np.dtype(np.int64)) for _ in range(2))
     # images take the samples in the order (width, height), volumes in the order (depth, height, width)
     u = np.ascontiguousarray(samples).reshape(planes, nd)
     if not kernels.fractional_windows(u, nd == 2, _three(1, size), _three(1, target), _three(1, k), lo, hi):

@@ -226,14 +226,24 @@ def _axis(n, align_corners, np_dtype):
     return points if align_corners else points * np_dtype.type(n - 1) / np_dtype.type(n)
 
 
-@lru_cache(16)
+_bases: dict = {}
+
+
 def _base(size, aligned, np_dtype):
-    """The points (x, y, 1) of each element, (N, P, 3), or (N, P, 4): the same for one size, and longer in the making
-    than the product."""
-    axes = [_axis(n, aligned, F64 if np_dtype == F64 else F32) for n in size[1:]]
-    mesh = np.meshgrid(*axes, indexing="ij")
-    base = np.stack([*mesh[::-1], np.ones(size[1:])], -1).reshape(1, -1, len(size)).astype(np_dtype)
-    return np.repeat(base, size[0], 0)
+    """The points (x, y, 1) of each element, (N, P, 3), or (N, P, 4): kept for the last sizes, as they take longer to
+    make than the product does."""
+    key = size, aligned, np_dtype
+    base = _bases.get(key)
+    if base is None:
+        axes = [_axis(n, aligned, F64 if np_dtype == F64 else F32) for n in size[1:]]
+        mesh = np.meshgrid(*axes, indexing="ij")
+        base = np.stack([*mesh[::-1], np.ones(size[1:])], -1).reshape(1, -1, len(size)).astype(np_dtype)
+        base = np.repeat(base, size[0], 0)
+        if type(base) is np.ndarray:  # not while operations are recorded
+            if len(_bases) >= 8:
+                _bases.clear()
+            _bases[key] = base
+    return base
 
 
 def _aligned(align_corners):

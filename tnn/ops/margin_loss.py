@@ -43,7 +43,7 @@ def _alike(x, y):
 
 def _results(x, reduction):
     """Room for the losses of rows and for what they are reduced to."""
-    return empty((x.shape[0],), x.dtype), np.empty(0 if reduction == "none" else 1, x.dtype)
+    return empty((x.shape[0],), x.dtype), empty((0 if reduction == "none" else 1,), x.dtype)
 
 
 class MultiMarginLoss(Node):

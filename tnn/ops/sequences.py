@@ -21,7 +21,8 @@ def padded(sequences, steps, batch_first, value, left):
     or (batch, steps, ...) if ``batch_first``; ``left``: what is missing is in front."""
     first = sequences[0]._data
     shape = (len(sequences), steps) if batch_first else (steps, len(sequences))
-    data = np.full(shape + first.shape[1:], value, first.dtype)
+    data = empty(shape + first.shape[1:], first.dtype)
+    data[...] = value
     places = []
     for i, s in enumerate(sequences):
         n = s._data.shape[0]
