@@ -212,3 +212,13 @@ def test_nearest_of_twice_the_size_repeats(shape):
     y.backward(seed)
     blocks = seed.numpy().reshape(*shape[:2], *(k for n in shape[2:] for k in (n, 2)))
     np.testing.assert_array_equal(x.grad.numpy(), blocks.sum(tuple(range(3, blocks.ndim, 2))))
+
+
+@pytest.mark.parametrize("align", [False, True])
+def test_linear_interpolation_of_long_rows(align):
+    x = np.random.default_rng(0).normal(size=(2, 2, 70))
+    y = F.interpolate(tnn.tensor(x), scale_factor=2.0, mode="linear", align_corners=align).numpy()
+    o = np.arange(140)
+    at = o * 69 / 139 if align else np.maximum((o + 0.5) / 2 - 0.5, 0)
+    expected = np.stack([np.interp(at, np.arange(70), row) for row in x.reshape(4, 70)]).reshape(y.shape)
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-14)

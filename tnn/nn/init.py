@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from ..autograd.grad_mode import no_grad
-from ..kernels._copy import fill
+from ..kernels._copy import fill as _fill
 from ..ops.creation import check_number
 from ..ops.random import normal_ as _fill_normal
 from ..ops.random import uniform_ as _fill_uniform
@@ -34,7 +34,7 @@ def _write(tensor, values):
     with no_grad():
         tensor._check_inplace()
         if isinstance(values, int | float):
-            fill(tensor._data, values)
+            _fill(tensor._data, values)
         else:
             np.copyto(tensor._data, values, casting="unsafe")
         tensor._bump()

@@ -30,8 +30,9 @@ class Taps:
         self.size, self.out = tuple(size), tuple(out)
         unit = (np.zeros((1, 1), np.int64), np.ones((1, 1), np_dtype))
         full = [unit] * (3 - len(size)) + [(i, w.astype(np_dtype)) for i, w in tables]
-        columns = full[2][0]
-        twice = columns.shape == (2 * self.size[-1], 1) and bool((columns[:, 0] == np.arange(columns.size) // 2).all())
+        columns, m = full[2][0], 2 * self.size[-1]
+        first = {1: np.arange(m) // 2, 2: np.maximum(np.arange(m) - 1, 0) // 2}.get(columns.shape[1])
+        twice = len(columns) == m > 2 and first is not None and bool((columns[:, 0] == first).all())
         self.tables = [*(a for pair in full for a in pair), twice]
 
 
