@@ -86,6 +86,7 @@ ROWS: dict[str, list[tuple]] = {
         ("nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)", (2, 3, 7, 7)),
         ("nn.LPPool2d(2, 2)", (2, 3, 6, 6)),
         ("nn.FractionalMaxPool2d(2, output_size=3)", (2, 3, 7, 7)),
+        ("nn.MaxPool2d(3)", (2, 3, 7, 7)),
         ("lambda x: nn.MaxUnpool2d(2)(*nn.MaxPool2d(2, return_indices=True)(x))", (2, 3, 6, 6)),
     ],
     "padding": [
@@ -115,6 +116,7 @@ ROWS: dict[str, list[tuple]] = {
     "softmax": [
         *[(f"nn.{name}(dim={dim})", (3, 4, 5)) for name in ("Softmax", "LogSoftmax", "Softmin") for dim in (1, -1)],
         ("lambda x: tnn.logsumexp(x, 1)", (3, 4, 5)),
+        ("lambda x: F.gumbel_softmax(x, hard=True)", (3, 4)),
     ],
     "normalization": [
         *[(f"nn.BatchNorm{n}d(3)", (4, 3) + (5,) * n) for n in (1, 2)],
@@ -146,6 +148,7 @@ ROWS: dict[str, list[tuple]] = {
         *each("cross_entropy nll_loss multi_margin_loss", (3, 4), ints(4, 3), before="F."),
         ("F.cross_entropy", (2, 4, 3), ints(4, 2, 3)),
         ("F.cross_entropy", (3, 4), plain(3, 4)),
+        ("lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w)", (3, 4), plain(3, 4), plain(4)),
         ("F.gaussian_nll_loss", (3, 4), plain(3, 4), plain(3, 4)),
         ("F.triplet_margin_loss", (3, 4), (3, 4), (3, 4)),
         ("lambda x, y: F.hinge_embedding_loss(x, y.sign())", (3, 4), plain(3, 4)),
@@ -171,6 +174,7 @@ ROWS: dict[str, list[tuple]] = {
         *[(f"lambda x, g: F.grid_sample(x, g, mode={mode!r}, align_corners=False)", (2, 3, 4, 4), (2, 3, 3, 2))
           for mode in ("bilinear", "nearest", "bicubic")],
         ("lambda x, g: F.grid_sample(x, g, align_corners=False)", (2, 6, 4, 4), (2, 3, 3, 2)),
+        ("lambda x, g: F.grid_sample(x, g, align_corners=False)", (2, 3, 4, 4, 4), (2, 3, 3, 3, 3)),
         ("lambda t: F.affine_grid(t, (2, 1, 3, 3), align_corners=False)", (2, 2, 3)),
     ],
     "recurrent": [
