@@ -79,32 +79,46 @@ def total_forward(x, scale, out):
     out[0] = scale * _total(parts)
 
 
+@njit(**JIT)
+def _samples(count, work):
+    """Samples in a unit of work; small work is one unit, which runs on the calling thread."""
+    return max(1, count if work < GRAIN else CHUNK * count // work)
+
+
 @njit(parallel=True, **JIT)
 def nll_forward(x, target, w, ignore, loss):
     """Writes loss (N, L) from x (N, C, L), target (N, L), w (C,)."""
-    for n in prange(x.shape[0]):
-        for j in range(x.shape[2]):
-            t = target[n, j]
-            loss[n, j] = 0 if t == ignore else -w[t] * x[n, t, j]
+    count, per = x.shape[0], _samples(x.shape[0], 4 * target.size)
+    for unit in prange((count + per - 1) // per):
+        for n in range(np.intp(unit) * per, min(count, (np.intp(unit) + 1) * per)):
+            for j in range(x.shape[2]):
+                t = target[n, j]
+                loss[n, j] = 0 if t == ignore else -w[t] * x[n, t, j]
 
 
 @njit(**JIT)
-def nll_total(x, target, w, ignore, mean, out, total):
-    """scan_targets and nll_forward in one pass: writes out (1,), the losses' sum or, with ``mean``, that by the
-    targets' weights, and total (1,) float64, these weights' sum; returns what scan_targets does."""
+def nll_total(x, target, w, ignore, how, out, total):
+    """scan_targets and nll_forward in one pass. how: 0 writes out (N L,), the losses; 1 out (1,), their sum; 2 that by
+    the targets' weights. Writes total (1,) float64, these weights' sum; returns what scan_targets does."""
     loss, weight, ignored = 0.0, 0.0, 0
     for n in range(x.shape[0]):
         for j in range(x.shape[2]):
+            at = n * x.shape[2] + j
             t = target[n, j]
+            value = x.dtype.type(0)
             if t == ignore:
                 ignored += 1
-                continue
-            if t < 0 or t >= x.shape[1]:
-                return n * x.shape[2] + j
-            loss -= np.float64(w[t] * x[n, t, j])
-            weight += np.float64(w[t])
-    out[0] = loss / weight if mean else loss
+            elif t < 0 or t >= x.shape[1]:
+                return at
+            else:
+                value = -w[t] * x[n, t, j]
+                weight += np.float64(w[t])
+            if how == 0:
+                out[at] = value
+            loss += np.float64(value)
     total[0] = weight
+    if how > 0:
+        out[0] = loss / weight if how == 2 else loss
     return -2 if ignored else -1
 
 
@@ -113,14 +127,16 @@ def nll_backward(g, target, w, ignore, scale, gx):
     """Writes gx (N, C, L); g (N, L), or (1, 1) for one gradient of all."""
     if not gx.size:  # g[0, 0] is read before the loop
         return
-    for n in prange(gx.shape[0]):
-        for c in range(gx.shape[1]):
+    count, per = gx.shape[0], _samples(gx.shape[0], gx.size)
+    for unit in prange((count + per - 1) // per):
+        for n in range(np.intp(unit) * per, min(count, (np.intp(unit) + 1) * per)):
+            out = gx[n].reshape(gx.shape[1] * gx.shape[2])
+            for i in range(out.size):
+                out[i] = 0
             for j in range(gx.shape[2]):
-                gx[n, c, j] = 0
-        for j in range(gx.shape[2]):
-            t = target[n, j]
-            if t != ignore:
-                gx[n, t, j] = -w[t] * (g[0, 0] if g.size == 1 else g[n, j]) * scale
+                t = target[n, j]
+                if t != ignore:
+                    gx[n, t, j] = -w[t] * (g[0, 0] if g.size == 1 else g[n, j]) * scale
 
 
 @njit(**JIT)

@@ -312,24 +312,26 @@ def cosine_backward(g, a, b, eps, y, norms, ga, gb):
 def pdist_forward(a, p, y):
     """Writes y (n (n - 1) / 2,), the distances of the rows r < s of a (n, M), in row-major order."""
     n = a.shape[0]
-    for k in prange(n):
-        r = np.intp(k)
-        at = r * n - r * (r + 1) // 2
-        for s in range(r + 1, n):
-            y[at + s - r - 1] = _distance(a[r], a[s], p)
+    per = max(1, n if n * a.size < GRAIN else 1)
+    for k in prange((n + per - 1) // per):
+        for r in range(np.intp(k) * per, min(n, (np.intp(k) + 1) * per)):
+            at = r * n - r * (r + 1) // 2
+            for s in range(r + 1, n):
+                y[at + s - r - 1] = _distance(a[r], a[s], p)
 
 
 @njit(parallel=True, **JIT)
 def pdist_backward(g, a, p, y, ga):
     """Writes ga (n, M)."""
     n = a.shape[0]
-    for k in prange(n):
-        r = np.intp(k)
-        out = ga[r]
-        for j in range(a.shape[1]):
-            out[j] = 0
-        for s in range(n):
-            if s != r:
-                lo, hi = min(r, s), max(r, s)
-                at = lo * n - lo * (lo + 1) // 2 + hi - lo - 1
-                _add_slope(a[r], a[s], p, y[at], g[at], out)
+    per = max(1, n if n * a.size < GRAIN else 1)
+    for k in prange((n + per - 1) // per):
+        for r in range(np.intp(k) * per, min(n, (np.intp(k) + 1) * per)):
+            out = ga[r]
+            for j in range(a.shape[1]):
+                out[j] = 0
+            for s in range(n):
+                if s != r:
+                    lo, hi = min(r, s), max(r, s)
+                    at = lo * n - lo * (lo + 1) // 2 + hi - lo - 1
+                    _add_slope(a[r], a[s], p, y[at], g[at], out)

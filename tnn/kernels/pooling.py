@@ -379,35 +379,48 @@ def flat_index(tap, index, geo):
         _flat_indices(tap, index, geo, places, lo, min(rows, lo + some))
 
 
+@njit(**JIT)
+def _rows_per_unit(x, y):
+    """Rows in a unit of work; small work is one unit, which runs on the calling thread."""
+    width = max(1, x.shape[1] + y.shape[1])
+    return max(1, x.shape[0] if x.size + y.size < GRAIN else BUNCH // width)
+
+
 @njit(parallel=True, **JIT)
 def gather_plane(x, index, y):
     """Writes y (planes, m) = x[plane, index[plane, j]] for x (planes, n) and index (planes, m) in [0, n)."""
-    for i in prange(y.shape[0]):
-        row, ix, out = x[i], index[i], y[i]
-        for j in range(out.size):
-            out[j] = row[np.uint64(ix[j])]
+    rows, per = y.shape[0], _rows_per_unit(x, y)
+    for unit in prange((rows + per - 1) // per):
+        for i in range(np.intp(unit) * per, min(rows, (np.intp(unit) + 1) * per)):
+            row, ix, out = x[i], index[i], y[i]
+            for j in range(out.size):
+                out[j] = row[np.uint64(ix[j])]
 
 
 @njit(parallel=True, **JIT)
 def scatter_plane(gy, index, gx):
     """Writes gx (planes, n): the sum of gy[plane, j] over all j with index[plane, j] == position."""
-    for i in prange(gx.shape[0]):
-        row, ix, out = gy[i], index[i], gx[i]
-        for j in range(out.size):
-            out[j] = 0
-        for j in range(row.size):
-            out[np.uint64(ix[j])] += row[j]
+    rows, per = gx.shape[0], _rows_per_unit(gy, gx)
+    for unit in prange((rows + per - 1) // per):
+        for i in range(np.intp(unit) * per, min(rows, (np.intp(unit) + 1) * per)):
+            row, ix, out = gy[i], index[i], gx[i]
+            for j in range(out.size):
+                out[j] = 0
+            for j in range(row.size):
+                out[np.uint64(ix[j])] += row[j]
 
 
 @njit(parallel=True, **JIT)
 def unpool_plane(x, index, y):
     """Writes y (planes, n): zeros, and x[plane, j] at index[plane, j] (the last one of equal indices)."""
-    for i in prange(y.shape[0]):
-        row, ix, out = x[i], index[i], y[i]
-        for j in range(out.size):
-            out[j] = 0
-        for j in range(row.size):
-            out[np.uint64(ix[j])] = row[j]
+    rows, per = y.shape[0], _rows_per_unit(x, y)
+    for unit in prange((rows + per - 1) // per):
+        for i in range(np.intp(unit) * per, min(rows, (np.intp(unit) + 1) * per)):
+            row, ix, out = x[i], index[i], y[i]
+            for j in range(out.size):
+                out[j] = 0
+            for j in range(row.size):
+                out[np.uint64(ix[j])] = row[j]
 
 
 # ---------------------------------------------------------------- means

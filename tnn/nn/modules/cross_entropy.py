@@ -32,7 +32,7 @@ class NLLLoss(_WeightedLoss):
         self.ignore_index = ignore_index
 
     def forward(self, input, target):
-        return ops.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        return ops.nll_loss(input, target, self.weight, None, self.ignore_index, None, self.reduction)
 
 
 class NLLLoss2d(NLLLoss):
@@ -93,9 +93,8 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input, target):
         return ops.cross_entropy(
-            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )  # fmt: skip
+            input, target, self.weight, None, self.ignore_index, None, self.reduction, self.label_smoothing
+        )
 
 
 class LinearCrossEntropyOptions:
