@@ -12,8 +12,10 @@ from ..kernels import adaptive_pooling as kernels
 from ..kernels import pooling
 from ..kernels._pool import empty
 from ..kernels.conv_slab import geometry
+from ..kernels.random import uniform32_forward, uniform64_forward
+from ..random import current_generator
 from ..tensor import wrap
-from ._common import check_tensor, dense, half_as_float32
+from ._common import F64, check_tensor, dense, half_as_float32
 from .pooling import NO_PLACES, as_planes, check_planes, pool_name, spread, tuple_of
 
 
@@ -354,16 +356,9 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
 
 
 @lru_cache(256)
-def _three(lead, sizes):
-    """The sizes of up to three dimensions for a kernel, with ``lead`` in front of fewer."""
-    return np.array((lead,) * (3 - len(sizes)) + sizes, np.int64)
-
-
-@half_as_float32
-def _fractional(function, nd, input, kernel_size, output_size, output_ratio, return_indices, random_samples):
-    if output_size is None and output_ratio is None:
-        raise ValueError(f"{function} requires specifying either an output_size or an output_ratio")
-    size = check_planes(function, input, nd)
+def _fractional_target(function, size, kernel_size, output_size, output_ratio):
+    """Checks windows; returns the output's sizes and, for the kernel, three sizes each of input, output and window."""
+    nd = len(size)
     k = tuple_of(function, "kernel_size", kernel_size, nd)
     if output_size is None:
         ratio = (output_ratio,) * nd if isinstance(output_ratio, float | int) else tuple(output_ratio)
@@ -379,31 +374,42 @@ def _fractional(function, nd, input, kernel_size, output_size, output_ratio, ret
                 f"{function}: kernel_size {list(k)} and output_size {list(target)} do not fit the "
                 f"input's size {list(size)}"
             )
-    shape = input._data.shape
-    batch, channels = (1, shape[0]) if len(shape) == nd + 1 else shape[:2]
-    if random_samples is None:
-        from .sampling import rand
+    lead = (1,) * (3 - nd)
+    return target, tuple(np.array(lead + sizes, np.int64) for sizes in (size, target, k))
 
-        random_samples = rand(batch, channels, nd, dtype=input.dtype)
-    check_tensor(function, "_random_samples", random_samples)
-    samples = random_samples._data
-    if (
-        samples.ndim != 3
-        or samples.shape[0] < batch
-        or samples.shape[1:] != (channels, nd)
-        or samples.dtype != input._data.dtype
-    ):
-        raise RuntimeError(
-            f"{function}: expected _random_samples of shape {[batch, channels, nd]} and dtype {input.dtype}, "
-            f"got {list(samples.shape)} and {random_samples.dtype}"
-        )
-    samples = samples[:batch]
+
+@half_as_float32
+def _fractional(function, nd, input, kernel_size, output_size, output_ratio, return_indices, random_samples):
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{function} requires specifying either an output_size or an output_ratio")
+    size = check_planes(function, input, nd)
+    try:
+        target, three = _fractional_target(function, size, kernel_size, output_size, output_ratio)
+    except TypeError:  # a list
+        rest = kernel_size, output_size, output_ratio
+        target, three = _fractional_target.__wrapped__(function, size, *rest)
     x = dense(input)
+    shape = x.shape
+    batch, channels = (1, shape[0]) if len(shape) == nd + 1 else shape[:2]
     planes = batch * channels
+    if random_samples is None:
+        u = empty((planes, nd), x.dtype)
+        (uniform64_forward if x.dtype == F64 else uniform32_forward)(
+            current_generator()._state, u.reshape(-1), 0.0, 1.0
+        )
+    else:
+        check_tensor(function, "_random_samples", random_samples)
+        samples = random_samples._data
+        fits = samples.ndim == 3 and samples.shape[0] >= batch and samples.shape[1:] == (channels, nd)
+        if not fits or samples.dtype != x.dtype:
+            raise RuntimeError(
+                f"{function}: expected _random_samples of shape {[batch, channels, nd]} and dtype {input.dtype}, "
+                f"got {list(samples.shape)} and {random_samples.dtype}"
+            )
+        u = np.ascontiguousarray(samples[:batch]).reshape(planes, nd)
     lo, hi = (empty((planes, 3, max(target)), np.dtype(np.int64)) for _ in range(2))
     # images take the samples in the order (width, height), volumes in the order (depth, height, width)
-    u = np.ascontiguousarray(samples).reshape(planes, nd)
-    if not kernels.fractional_windows(u, nd == 2, _three(1, size), _three(1, target), _three(1, k), lo, hi):
+    if not kernels.fractional_windows(u, nd == 2, *three, lo, hi):
         raise RuntimeError(f"{function}: _random_samples must lie in [0, 1)")
     y, index = empty(shape[:-nd] + target, x.dtype), empty(shape[:-nd] + target, np.dtype(np.int64))
     kernels.windows_max_forward(as_planes(x, size), as_planes(y, target), as_planes(index, target), lo, hi)
