@@ -19,6 +19,12 @@ from ._jit import GRAIN, JIT
 
 @njit(**JIT)
 def _mix_rows(x, od, oh, id_, wd, ih, wh, row):
+    if id_.shape[1] == 1 and ih.shape[1] == 2:  # an image, linearly
+        plane, w = x[id_[od, 0]], wd[od, 0]
+        top, low, u, v = plane[ih[oh, 0]], plane[ih[oh, 1]], w * wh[oh, 0], w * wh[oh, 1]
+        for i in range(row.size):
+            row[i] = u * top[i] + v * low[i]
+        return
     fresh = True
     for a in range(id_.shape[1]):
         for b in range(ih.shape[1]):

@@ -293,7 +293,12 @@ def _half_with_policy(half, fn, policy, alike):
         for a in args:
             if isinstance(a, Tensor) and a._data.dtype in HALF:
                 return _in_float32(fn, args, kwargs, alike)
-        return half(*args, **kwargs) if kwargs else fn(*args)
+        if not kwargs:
+            return fn(*args)
+        for a in kwargs.values():
+            if isinstance(a, Tensor) and a._data.dtype in HALF:
+                return _in_float32(fn, args, kwargs, alike)
+        return fn(*args, **kwargs)
 
     return op
 

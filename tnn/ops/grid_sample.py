@@ -129,7 +129,8 @@ def _sample_backward(grad, input, grid, options, for_input, for_grid):
 
 @lru_cache(1024)
 def _shapes(x, g, mode, padding_mode):
-    """Checks shapes and modes; returns the numbers of modes and the shapes of the output and of its planes."""
+    """Checks shapes and modes; returns the numbers of modes and the shapes of the output and, for kernels, of that, of
+    x and of the grid."""
     if mode not in _MODES:
         raise ValueError(
             f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
@@ -162,7 +163,9 @@ def _shapes(x, g, mode, padding_mode):
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
     if math.prod(x[2:]) >= 2**31 - 64:
         raise RuntimeError(f"grid_sampler(): expected planes of less than 2**31 elements, got sizes {list(x)}")
-    return _MODES[mode], _PADS[padding_mode], x[:2] + g[1:-1], (*x[:2], math.prod(g[1:-1]))
+    points = math.prod(g[1:-1])
+    volume = x if len(x) == 5 else (*x[:2], 1, *x[2:])
+    return _MODES[mode], _PADS[padding_mode], x[:2] + g[1:-1], (*x[:2], points), volume, (g[0], points, g[-1])
 
 
 @half_as_float32(autocast="float32", alike=True)
@@ -186,7 +189,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     check_tensor("grid_sample", "input", input, 1)
     check_tensor("grid_sample", "grid", grid, 2)
     x, g = input._data, grid._data
-    kind, pad, shape, flat = _shapes(x.shape, g.shape, mode, padding_mode)
+    kind, pad, shape, flat, volume, row = _shapes(x.shape, g.shape, mode, padding_mode)
     check_floating("grid_sampler", input, grid)
     if x.dtype != g.dtype:
         raise RuntimeError(
@@ -197,13 +200,13 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     y = empty(shape, x.dtype)
     planes = y.reshape(flat)
     if _linear_images(x, options):
-        given = dense(input), dense(grid).reshape(*flat[::2], 2), *options[1:]
+        given = dense(input), dense(grid).reshape(row), *options[1:]
         if x.shape[1] >= lanes.FEWEST:
             lanes.lanes_forward(*given, _image(x), planes)
         else:
             kernels.bilinear_forward(*given, planes)
     else:
-        a, points = _arrays(dense(input), dense(grid))
+        a, points = dense(input).reshape(volume), dense(grid).reshape(row)
         if kind == 1:
             kernels.nearest_forward(a, points, *options[1:], planes)
         else:
