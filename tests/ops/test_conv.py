@@ -79,6 +79,11 @@ CASES = [
     # Winograd's filtering, planes with an odd number of rows and columns
     ((3, 30, 24, 23), (31, 30, 3, 3), (1, 1), (1, 0), (1, 1), 1),
     ((3, 64, 23, 31), (64, 32, 3, 3), (1, 1), (0, 2), (1, 1), 2),
+    # rows of several units, one of them all padding; one tap that reads x where it lies, part by part
+    ((2, 20, 1501), (24, 20, 3), (2,), (1,), (1,), 1),
+    ((1, 24, 1400), (46, 24, 2), (1,), (600,), (700,), 1),
+    ((2, 23, 2000), (46, 23, 4), (3,), (5,), (2,), 1),
+    ((3, 130, 29, 29), (1010, 130, 1, 1), (1, 1), (0, 0), (1, 1), 1),
 ]
 FORWARD = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -199,10 +204,14 @@ LARGE = [
     (3, 130, 7, 7, 40, 1, 1, 0, 1),
     (2, 46, 40, 37, 130, 3, 2, 1, 1),
     (3, 64, 30, 37, 64, 3, 1, 1, 8),
+    # rows of several units; weights of which no thread packs all
+    (2, 40, 1, 1300, 48, 3, 1, 1, 1),
+    (7, 200, 9, 8, 190, 3, 2, 1, 1),
     # windows side by side: some of several images in a unit, and one alone in the last
     (5, 3, 112, 97, 40, 16, 16, 0, 1),
     (5, 3, 272, 31, 40, 16, 16, 0, 1),
     # Winograd's filtering: lines of several images in a unit, and several units an image
+    (3, 128, 14, 12, 120, 3, 1, 1, 2),
     (5, 64, 14, 15, 90, 3, 1, 1, 1),
     (2, 32, 33, 61, 40, 3, 1, 2, 2),
 ]
@@ -239,7 +248,8 @@ def test_large_and_the_number_of_threads(case):
 
 
 @pytest.mark.parametrize(
-    "case,weight_too", [(LARGE[-2], False), (LARGE[-1], False), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)]
+    "case,weight_too",
+    [(LARGE[-3], True), (LARGE[-2], False), (LARGE[-1], False), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)],
 )
 def test_winograds_filtering(case, weight_too):
     """It is taken, and as exact as a direct sum; NaN goes where a kernel can reach it; relu is applied."""

@@ -1,4 +1,4 @@
-"""The micro-kernel of direct convolution, and the transposed store of what it leaves.
+"""The micro-kernel of direct convolution, the order of its weights, and the transposed store of what it leaves.
 
 ``reduce_tile`` is ``_simd.tile`` with one operand found through a table: step k of the sum reads a few consecutive
 elements at ``a[off[k]]``, wherever that is, so that nothing has to be gathered into a panel before (a batch-reduce
@@ -10,7 +10,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from ._jit import JIT
-from ._simd import I64, MR, NV, PATH, Emit, new_function, shared_code
+from ._simd import I64, MR, NV, PATH, Emit, new_function, shared_code, turned
 
 _ARGS = "rows vectors n1 n2 gap a off b c ldc add".split()
 
@@ -211,3 +211,60 @@ def turn_out(typingctx, src, lds, last, dst, ldd, count, bias, mode):
         return context.get_dummy_value()
 
     return types.void(pointer, n, n, pointer, n, n, pointer, n), codegen
+
+
+# ---------------------------------------------------------------- weights
+
+
+def _emit_turn_places(module, scalar):
+    """Function (src, lds, last, dst, places, count, whole)."""
+    e = Emit(module, scalar)
+    p = scalar.as_pointer()
+    name = f"tnn_turn_places_{PATH}_{e.suffix}"
+    fn, new = new_function(module, name, ir.VoidType(), [p, I64, I64, p, I64.as_pointer(), I64, I64])
+    if not new:
+        return fn
+    src, lds, last, dst, places, count, whole = fn.args
+    entry, free, masked, both = (fn.append_basic_block(x) for x in "entry free masked both".split())
+    b = e.builder = ir.IRBuilder(entry)
+    n = e.lanes
+
+    def row(i):
+        index = ir.Constant(I64, i)
+        return b.mul(b.select(b.icmp_signed("<", index, last), index, last), lds)
+
+    b.cbranch(b.icmp_signed("!=", whole, ir.Constant(I64, 0)), free, masked)
+    b.position_at_end(free)
+    fast = turned(e, src, row)
+    b.branch(both)
+    b.position_at_end(masked)
+    mask = e.lanes_below(count)
+    slow = butterfly(e, [e.masked_load(src, mask, row(i)) for i in range(n)])
+    b.branch(both)
+    b.position_at_end(both)
+    columns = []
+    for x, y in zip(fast, slow, strict=True):
+        columns.append(b.phi(e.vec))
+        columns[-1].add_incoming(x, free)
+        columns[-1].add_incoming(y, masked)
+    for i, column in enumerate(columns):
+        with b.if_then(b.icmp_signed("<", ir.Constant(I64, i), count)):
+            e.store(column, e.at(dst, b.load(e.at(places, i))))
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def turn_places(typingctx, src, lds, last, dst, places, count, whole):
+    """dst[places[j] + i] = src[min(i, last)*lds + j] for i < vector_len and j < count <= vector_len.
+
+    If ``whole``, whole vectors of src are read, which takes half the time.
+    """
+    n, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        fn = _emit_turn_places(builder.module, context.get_value_type(src.dtype))
+        builder.call(fn, args)
+        return context.get_dummy_value()
+
+    return types.void(pointer, n, n, pointer, types.CPointer(types.intp), n, n), codegen

@@ -32,7 +32,7 @@ from ._simd import (
     turn_exact,
     vector_len,
 )
-from ._simd_reduce import reduce_tile, turn_out
+from ._simd_reduce import reduce_tile, turn_out, turn_places
 from .conv_slab import (
     BATCH,
     CIN,
@@ -73,11 +73,15 @@ SLAB = 1 << 16
 POSITIONS = 512
 # Steps of a sum below which the turning of the tiles costs more than panels do: with one or two taps, and with more.
 DEPTH, SHALLOW = 100, 20
+# Elements of the weights above which no thread reads all of them, as in ``conv_winograd``: what the other core has
+# packed is slow to read. (4 images of 7 x 7, 960 -> 160 channels, one tap: 0.45 ms on two threads, with this and x read
+# where it lies 0.32; 1 image of 7 x 7, 512 -> 512, 3 x 3, with faster packing too: 1.50 and 1.21.)
+OWN = 1 << 18
 # Positions of a plane from which kernels of one tap are a plain product, and elements of the weights up to which.
 PLANE, WEIGHTS = 96, 1 << 17
 
 # Numbers of the geometry that differ from conv_slab's; the pieces of a row follow.
-IMAGES, SETS, CHUNKS, BLOCKS, PIECES, FIRST = range(28, 34)
+IMAGES, SETS, CHUNKS, BLOCKS, SPAN, COPIES, PIECES, FIRST = range(28, 36)
 
 
 def _pieces(ow, w, kw, sw, dw, pw, images, padded):
@@ -123,12 +127,17 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     # 4.1 ms instead of 6.1, 1024 -> 256 of 14x14 as much longer.
     if alone and d * h * w >= PLANE and (batch == 1 or channels * couts < WEIGHTS):
         return None
-    if alone and ow < 2 * MR:
+    if alone:
         d, h, w, od, oh, ow = 1, 1, d * h * w, 1, 1, od * oh * ow
     many = d == od == kd == 1 and pd == 0 and sw == 1 and batch >= 7 and min(padding) >= 0
     many = many and oh * ow <= (100 if taps > 1 else 2 * MR)
     images = ceil_div(batch, ceil_div(batch, 16)) if many else 1
-    wq = ow + (kw - 1) * dw // sw
+    span, halo = ow, (kw - 1) * dw // sw
+    if not many and max(d, h, od, oh) == 1:
+        # A long row is cut: tiles of 14 positions, the slab and the sums of a unit in the second-level cache.
+        span = max(min(2 * SLAB // (sw * channels) - halo, POSITIONS), halo, MR)
+        span = ceil_div(ceil_div(ow, ceil_div(ow, span)), MR) * MR if span < ow else ow
+    wq = span + halo
     across = sw * wq
     lines = od if od > 1 else oh
     full_h = (oh - 1) * sh + (kh - 1) * dh + 1
@@ -143,7 +152,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
         fit = max(1, min((4 * SLAB // thick - halo) // step, POSITIONS // per_line))
         fit = max(fit, min(lines, ceil_div(halo, step)))
         rows = ceil_div(lines, ceil_div(lines, min(lines, fit)))
-        parts = ceil_div(lines, rows)
+        parts = ceil_div(lines, rows) * ceil_div(ow, span)
         slab_d, slab_h = (rows - 1) * sd + (kd - 1) * dd + 1 if od > 1 else (kd - 1) * dd + 1, full_h
         if od == 1:
             slab_h = (rows - 1) * sh + (kh - 1) * dh + 1
@@ -151,14 +160,21 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     # An odd number of lines: channels do not meet in the same set of the first-level cache.
     plane = ceil_div(plane, VL32) * VL32
     plane += VL32 if plane // VL32 % 2 == 0 else 0
+    # Kernels of one tap read x where it lies, unless its channels would meet in the same set.
+    copies = not (alone and images == 1 and w % VL32)
+    if not copies:
+        plane = w
     sets = ceil_div(batch, images)
     panels = ceil_div(couts, VL32 * NV)
     chunks = min(panels, ceil_div(UNITS, sets * groups * parts)) if work // UNITS >= SERIAL // 4 else 1
+    if channels * couts * taps > OWN:
+        chunks = max(chunks, min(panels, 2))
     blocks = ceil_div(channels, max(1, KC // taps))
-    pieces = _pieces(ow, w, kw, sw, dw, pw, images, not many)
+    pieces = _pieces(span, w, kw, sw, dw, pw, images, not many)
     numbers = (
         batch, cin, d, h, w, cout, od, oh, ow, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw, groups,
-        rows, slab_d, slab_h, wq, plane, parts, images, sets, chunks, blocks, len(pieces) // 4, *pieces,
+        rows, slab_d, slab_h, wq, plane, parts, images, sets, chunks, blocks, span, copies, len(pieces) // 4,
+        *pieces,
     )  # fmt: skip
     return np.array(numbers, np.intp)
 
@@ -209,9 +225,10 @@ def _pack(w, packed, geo, mirrored, unit):
     wide = min(width, padded - o0)
     source = shift(w, group * cout * cin * taps)
     target = shift(packed, (group * padded + o0) * cin * taps)
-    if o0 + wide > cout:
-        for i in range(cin * taps * wide):
-            store(target, i, number(w, 0))
+    # From its last whole vector on, w is read with masks.
+    end = cout * cin * taps - vl
+    deepest = (cin + blocks - 1) // blocks
+    places = np.empty(deepest * taps, np.intp)
     for block in range(blocks):
         c0 = cin * block // blocks
         nc = cin * (block + 1) // blocks - c0
@@ -219,24 +236,24 @@ def _pack(w, packed, geo, mirrored, unit):
         if taps == 1 and mirrored:
             copy_rows(nc, shift(source, c0 * cout + o0), cout, out, wide, wide // vl, min(wide, cout - o0))
             continue
+        for c in range(nc):
+            for t in range(taps):
+                places[c * taps + t] = ((taps - 1 - t if mirrored else t) * nc + c) * wide
         for v in range(0, wide, vl):
-            last = min(vl, cout - o0 - v) - 1
-            if taps == 1:
-                for c in range(0, nc, vl):
-                    line = shift(source, (o0 + v) * cin + c0 + c)
-                    turn_exact(line, cin, last, shift(out, c * wide + v), wide, min(vl, nc - c))
+            last, column = min(vl, cout - o0 - v) - 1, shift(out, v)
+            if not mirrored:
+                start = ((o0 + v) * cin + c0) * taps
+                for p in range(0, nc * taps, vl):
+                    count = min(vl, nc * taps - p)
+                    turn_places(shift(source, start + p), cin * taps, last, column, ptr(places, p), count, count == vl)
                 continue
-            step = nc * wide
             for c in range(nc):
+                start = ((c0 + c) * cout + o0 + v) * taps
                 for t in range(0, taps, vl):
                     count = min(vl, taps - t)
-                    if mirrored:
-                        line = shift(source, ((c0 + c) * cout + o0 + v) * taps + t)
-                        place = ((taps - 1 - t) * nc + c) * wide + v
-                        turn_exact(line, taps, last, shift(out, place), -step, count)
-                    else:
-                        line = shift(source, ((o0 + v) * cin + c0 + c) * taps + t)
-                        turn_exact(line, cin * taps, last, shift(out, (t * nc + c) * wide + v), step, count)
+                    whole = start + last * taps + t <= end
+                    turn_places(shift(source, start + t), taps, last, column, ptr(places, c * taps + t), count, whole)
+    keep(places)
 
 
 @njit(**JIT)
@@ -276,7 +293,10 @@ def _rows(geo, source, d0, nd, h0, nh, depth, offsets, right, vectors, add, out,
             target = shift(out, (i * nh + j) * ow * images * wide)
             for piece in range(pieces):
                 at = FIRST + 4 * piece
-                start, rows, kw0, kw1 = geo[at], geo[at + 1], geo[at + 2], geo[at + 3]
+                start, kw0, kw1 = geo[at], geo[at + 2], geo[at + 3]
+                rows = min(geo[at + 1], ow * images - start)
+                if rows <= 0:
+                    break
                 n1, n2, gap = kd1 - kd0, (kh1 - kh0) * kw * depth, (kh - kh1 + kh0) * kw * depth
                 if kw1 - kw0 < kw:
                     n1, n2, gap = min(n1, 1) * (kh1 - kh0), (kw1 - kw0) * depth, (kw - kw1 + kw0) * depth
@@ -295,29 +315,43 @@ def _rows(geo, source, d0, nd, h0, nh, depth, offsets, right, vectors, add, out,
 
 @njit(**JIT)
 def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
-    """Some images, one group, part of the rows and some panels; w as ``_pack`` leaves it. Arrays as pointers."""
+    """Some images, one group, part of the rows and some panels; w as ``_pack`` leaves it. Arrays as pointers.
+
+    Units of the same panels follow each other, so that mostly the thread reads weights that has packed them.
+    """
     chunks, groups, parts, images = geo[CHUNKS], geo[GROUPS], geo[UNITS_ROWS], geo[IMAGES]
-    chunk, group = unit % chunks, unit // chunks % groups
-    part, image = unit // (chunks * groups) % parts, unit // (chunks * groups * parts) * images
+    item, chunk = unit % (geo[SETS] * parts), unit // (geo[SETS] * parts)
+    chunk, group = chunk % chunks, chunk // chunks
+    part, image = item % parts, item // parts * images
     many = min(images, geo[BATCH] - image)
+    size, w0 = geo[OD] * geo[OH] * geo[OW], 0
+    if geo[SPAN] < geo[OW]:
+        part, w0 = 0, part * geo[SPAN]
+        local = geo.copy()
+        local[PW] -= w0 * geo[SW]
+        local[OW] = min(geo[SPAN], geo[OW] - w0)
+        geo = local
     d0, nd, h0, nh = _part(geo, part)
     cin, cout, blocks = geo[CIN] // groups, geo[COUT] // groups, geo[BLOCKS]
     taps = geo[KD] * geo[KH] * geo[KW]
-    size, count = geo[OD] * geo[OH] * geo[OW], nd * nh * geo[OW]
+    count, first = nd * nh * geo[OW], (d0 * geo[OH] + h0) * geo[OW] + w0
     plane, slab_h = geo[SLAB_SIZE], geo[SLAB_H]
     vl = vector_len(x)
-    width, item = NV * vl, VECTOR_BYTES // vl
-    buffer = np.empty((cin * plane + (count * images + vl) * width + 8 * vl) * item + 64, np.uint8)
+    width, bytes_ = NV * vl, VECTOR_BYTES // vl
+    room = cin * plane if geo[COPIES] else 0
+    buffer = np.empty((room + (count * images + vl) * width + 8 * vl) * bytes_ + 64, np.uint8)
     slab = scratch(buffer, x)
-    out = shift(slab, cin * plane + 4 * vl)
+    out = shift(slab, room + 4 * vl)
     source = shift(x, (image * geo[CIN] + group * cin) * geo[D] * geo[H] * geo[W])
-    if images > 1:
+    if geo[COPIES] == 0:
+        slab = shift(source, w0)
+    elif images > 1:
         _interleave(geo, source, cin, many, slab)
     else:
         rows_d = (nd - 1) * geo[SD] + (geo[KD] - 1) * geo[DD] + 1
         rows_h = (nh - 1) * geo[SH] + (geo[KH] - 1) * geo[DH] + 1
-        top, first = d0 * geo[SD] - geo[PD], h0 * geo[SH] - geo[PH]
-        fill_slab(geo, source, cin, top, rows_d, first, rows_h, slab_h, plane, slab)
+        top, left = d0 * geo[SD] - geo[PD], h0 * geo[SH] - geo[PH]
+        fill_slab(geo, source, cin, top, rows_d, left, rows_h, slab_h, plane, slab)
     padded, panels = (cout + vl - 1) // vl * vl, (cout + width - 1) // width
     for panel in range(panels * chunk // chunks, panels * (chunk + 1) // chunks):
         o0 = panel * width
@@ -329,7 +363,7 @@ def _forward_unit(x, w, bias, y, geo, offsets, mode, unit):
             right, where = shift(weight, c0 * taps * wide), ptr(offsets, c0 * taps)
             _rows(geo, slab, d0, nd, h0, nh, depth, where, right, wide // vl, 1 if block else 0, out, wide)
         for i in range(many):
-            target = shift(y, ((image + i) * geo[COUT] + group * cout + o0) * size + (d0 * geo[OH] + h0) * geo[OW])
+            target = shift(y, ((image + i) * geo[COUT] + group * cout + o0) * size + first)
             extra = shift(bias, group * cout + o0 if mode & 2 else 0)
             for p in range(0, count, vl):
                 for v in range(0, wide, vl):

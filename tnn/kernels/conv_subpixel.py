@@ -27,16 +27,14 @@ from ._simd import (
     VECTOR_BYTES,
     VL32,
     keep,
-    load,
     number,
     ptr,
     scratch,
     shift,
     store,
-    turn_exact,
     vector_len,
 )
-from ._simd_reduce import reduce_tile, turn_out
+from ._simd_reduce import reduce_tile, turn_out, turn_places
 from .conv_direct import POSITIONS, SHALLOW, SLAB, _taps_inside
 from .conv_slab import (
     BATCH,
@@ -175,32 +173,24 @@ def _pack(w, packed, geo, order, unit):
     wide = min(width, padded - o0)
     source = shift(w, group * cin * cout * taps)
     target = shift(packed, (group * padded + o0) * cin * taps)
-    places = np.empty(taps, np.intp)
-    for p in range(taps):
-        places[order[p]] = p
-    buffer = np.empty(vl * VECTOR_BYTES + 64, np.uint8)
-    square = scratch(buffer, w)
-    for i in range(vl * vl):
-        store(square, i, number(w, 0))
+    # From its last whole vector on, w is read with masks.
+    end = cin * cout * taps - vl
+    places = np.empty((cin + blocks - 1) // blocks * taps, np.intp)
     for block in range(blocks):
         c0 = cin * block // blocks
         nc = cin * (block + 1) // blocks - c0
         out = shift(target, c0 * taps * wide)
-        for v in range(0, wide, vl):
-            last = min(vl, cout - o0 - v) - 1
-            if last < vl - 1:
-                for i in range(vl * vl):
-                    store(square, i, number(w, 0))
+        for p in range(taps):
             for c in range(nc):
+                places[c * taps + order[p]] = (p * nc + c) * wide
+        for v in range(0, wide, vl):
+            last, column = min(vl, cout - o0 - v) - 1, shift(out, v)
+            for c in range(nc):
+                start = ((c0 + c) * cout + o0 + v) * taps
                 for t in range(0, taps, vl):
-                    count = min(vl, taps - t)
-                    line = shift(source, ((c0 + c) * cout + o0 + v) * taps + t)
-                    turn_exact(line, taps, last, square, vl, count)
-                    for i in range(count):
-                        row, place = shift(square, i * vl), shift(out, (places[t + i] * nc + c) * wide + v)
-                        for q in range(vl):
-                            store(place, q, load(row, q))
-    keep(buffer)
+                    whole = start + last * taps + t <= end
+                    where = ptr(places, c * taps + t)
+                    turn_places(shift(source, start + t), taps, last, column, where, min(vl, taps - t), whole)
     keep(places)
 
 
