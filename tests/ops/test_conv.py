@@ -79,11 +79,13 @@ CASES = [
     # Winograd's filtering, planes with an odd number of rows and columns
     ((3, 30, 24, 23), (31, 30, 3, 3), (1, 1), (1, 0), (1, 1), 1),
     ((3, 64, 23, 31), (64, 32, 3, 3), (1, 1), (0, 2), (1, 1), 2),
-    # rows of several units, one of them all padding; one tap that reads x where it lies, part by part
+    # rows of several units, one of them all padding
     ((2, 20, 1501), (24, 20, 3), (2,), (1,), (1,), 1),
     ((1, 24, 1400), (46, 24, 2), (1,), (600,), (700,), 1),
     ((2, 23, 2000), (46, 23, 4), (3,), (5,), (2,), 1),
-    ((3, 130, 29, 29), (1010, 130, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    # columns four apart
+    ((2, 12, 9, 85), (16, 12, 3, 5), (2, 4), (1, 3), (1, 2), 1),
+    ((2, 12, 150), (16, 12, 9), (4,), (0,), (1,), 1),
 ]
 FORWARD = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -204,7 +206,8 @@ LARGE = [
     (3, 130, 7, 7, 40, 1, 1, 0, 1),
     (2, 46, 40, 37, 130, 3, 2, 1, 1),
     (3, 64, 30, 37, 64, 3, 1, 1, 8),
-    # rows of several units; weights of which no thread packs all
+    # one tap that reads x where it lies, part by part; rows of several units; weights of which no thread packs all
+    (2, 130, 29, 29, 1010, 1, 1, 0, 1),
     (2, 40, 1, 1300, 48, 3, 1, 1, 1),
     (7, 200, 9, 8, 190, 3, 2, 1, 1),
     # windows side by side: some of several images in a unit, and one alone in the last
@@ -214,6 +217,8 @@ LARGE = [
     (3, 128, 14, 12, 120, 3, 1, 1, 2),
     (5, 64, 14, 15, 90, 3, 1, 1, 1),
     (2, 32, 33, 61, 40, 3, 1, 2, 2),
+    # its lines cut
+    (1, 66, 8, 560, 64, 3, 1, 1, 1),
 ]
 
 
@@ -249,7 +254,7 @@ def test_large_and_the_number_of_threads(case):
 
 @pytest.mark.parametrize(
     "case,weight_too",
-    [(LARGE[-3], True), (LARGE[-2], False), (LARGE[-1], False), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)],
+    [*((case, False) for case in LARGE[-4:]), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)],
 )
 def test_winograds_filtering(case, weight_too):
     """It is taken, and as exact as a direct sum; NaN goes where a kernel can reach it; relu is applied."""
@@ -274,10 +279,37 @@ def test_winograds_filtering(case, weight_too):
     kernel(x.numpy().ravel(), weight.numpy().ravel(), b.numpy(), y.ravel(), geo, 2 + 8)
     for got, exact in ((y, want.detach().relu()), (dw, wide[1].grad), (dx, wide[0].grad)):
         np.testing.assert_allclose(got, exact.numpy(), rtol=0, atol=5e-7 * float(exact.abs().max()))
-    x[1, 1, 9, 8] = float("nan")
+    x[-1, 1, 5, 8] = float("nan")
     nan = np.isnan(F.conv2d(x, weight, None, s, p, 1, groups).numpy())
     per = o // groups
-    assert nan[1, :per, 7 + p : 10 + p, 6 + p : 9 + p].all() and nan.sum() == 9 * per
+    assert nan[-1, :per, 3 + p : 6 + p, 6 + p : 9 + p].all() and nan.sum() == 9 * per
+
+
+@pytest.mark.parametrize(
+    "size,dilation,padding,groups",
+    [
+        ((40, 47), (2, 2), (2, 1), 1),
+        ((31, 45), (1, 4), (1, 7), 2),
+        ((50, 52), (3, 3), (3, 3), 1),
+        # its lines cut
+        ((14, 530), (2, 8), (0, 0), 1),
+    ],
+)
+def test_winograds_filtering_dilated(size, dilation, padding, groups):
+    ones, c, o = (1, 1), 96 * groups, 66 * groups
+    plan = ops._conv_plan("conv2d", 2, (1, c, *size), (o, c // groups, 3, 3), ones, padding, dilation, groups)
+    assert plan.forward[0] is conv_winograd.conv_forward and plan.mirror[0] is conv_winograd.conv_forward
+    x, w, b = tensors((1, c, *size), (o, c // groups, 3, 3), (o,), dtype=np.float32, grad=True)
+    y = F.conv2d(x, w, b, 1, padding, dilation, groups)
+    g = tensors(y.shape, dtype=np.float32)[0]
+    y.backward(g)
+    wide = [t.detach().numpy().astype(np.float64) for t in (x, w, b, g)]
+    want = plain_conv(*wide[:2], ones, padding, dilation, groups, y.shape[2:]) + wide[2][:, None, None]
+    np.testing.assert_allclose(y.detach().numpy(), want, rtol=0, atol=5e-7 * abs(want).max())
+    turned = wide[1].reshape(groups, 66, 96, 3, 3).swapaxes(1, 2).reshape(c, 66, 3, 3)[..., ::-1, ::-1]
+    front = tuple(2 * d - p for d, p in zip(dilation, padding, strict=True))
+    want = plain_conv(wide[3], turned, ones, front, dilation, groups, size)
+    np.testing.assert_allclose(x.grad.numpy(), want, rtol=0, atol=5e-7 * abs(want).max())
 
 
 def test_padding_by_name():

@@ -594,7 +594,7 @@ def _emit_turn(module, scalar, exact):
         return b.mul(b.select(b.icmp_signed("<", index, last), index, last), lds)
 
     if not exact:
-        for i, column in enumerate(turned(e, src, row)):
+        for i, column in enumerate(_turned(e, src, row)):
             e.store(column, dst, b.mul(ldd, ir.Constant(I64, i)))
         b.ret_void()
         return fn
@@ -617,7 +617,7 @@ def _emit_turn(module, scalar, exact):
     return fn
 
 
-def turned(e, src, row):
+def _turned(e, src, row):
     """The columns of the square block at ``src`` whose row i lies at ``row(i)``.
 
     A vector is put together of 16 bytes each of the rows i, i + w, i + 2w ..., w being how many elements that is; what

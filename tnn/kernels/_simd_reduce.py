@@ -10,7 +10,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from ._jit import JIT
-from ._simd import I64, MR, NV, PATH, Emit, new_function, shared_code, turned
+from ._simd import I64, MR, NV, PATH, Emit, _turned, new_function, shared_code
 
 _ARGS = "rows vectors n1 n2 gap a off b c ldc add".split()
 
@@ -235,7 +235,7 @@ def _emit_turn_places(module, scalar):
 
     b.cbranch(b.icmp_signed("!=", whole, ir.Constant(I64, 0)), free, masked)
     b.position_at_end(free)
-    fast = turned(e, src, row)
+    fast = _turned(e, src, row)
     b.branch(both)
     b.position_at_end(masked)
     mask = e.lanes_below(count)

@@ -259,10 +259,28 @@ def put_rows(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
     return types.void(number, pointer, number, number, number, pointer, number, number), codegen
 
 
-def _emit_part(module, scalar):
+def alternate(e, width):
+    """(even, odd): which of the elements of two vectors are in runs of ``width`` of an even and of an odd number."""
+    lanes = [2 * i - i % width for i in range(e.lanes)]
+    return lanes, [i + width for i in lanes]
+
+
+def _parts(e, vectors, width):
+    """The runs of ``width`` elements of some vectors, dealt out to as many vectors in turn."""
+    if len(vectors) == 1:
+        return vectors
+    sides = []
+    for chosen in alternate(e, width):
+        half = [e.shuffle(x, y, chosen) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
+        sides.append(_parts(e, half, width))
+    return [x for pair in zip(*sides, strict=True) for x in pair]
+
+
+def _emit_part(module, scalar, width, ways=2):
     e = Emit(module, scalar)
     p = scalar.as_pointer()
-    fn, new = new_function(module, f"tnn_part_{PATH}_{e.suffix}", ir.VoidType(), [I64, p, I64, I64, I64, p, I64, I64])
+    name = f"tnn_part{ways}_{width}_{PATH}_{e.suffix}"
+    fn, new = new_function(module, name, ir.VoidType(), [I64, p, I64, I64, I64, p, I64, I64])
     if not new:
         return fn
     rows, src, lds, lo, hi, dst, ldd, n = fn.args
@@ -272,18 +290,32 @@ def _emit_part(module, scalar):
         at = b.mul(i.index, lanes)
         mask = e.lanes_below(b.sub(n, at))
         places, insides = [], []
-        for half in range(2):
-            place = b.add(b.shl(at, ir.Constant(I64, 1)), ir.Constant(I64, half * e.lanes))
+        for part in range(ways):
+            place = b.add(b.mul(at, ir.Constant(I64, ways)), ir.Constant(I64, part * e.lanes))
             places.append(place)
             insides.append(b.and_(e.lanes_below(b.sub(hi, place)), b.not_(e.lanes_below(b.sub(lo, place)))))
         with cgutils.for_range(b, rows) as row:
             far, near = b.mul(row.index, lds), b.add(at, b.mul(row.index, ldd))
-            both = [e.masked_load(src, m, b.add(far, place)) for m, place in zip(insides, places, strict=True)]
-            for phase in range(2):
-                x = e.shuffle(*both, [2 * lane + phase for lane in range(e.lanes)])
-                e.masked_store(x, dst, mask, b.add(near, n) if phase else near)
+            found = [e.masked_load(src, m, b.add(far, place)) for m, place in zip(insides, places, strict=True)]
+            for phase, x in enumerate(_parts(e, found, width)):
+                e.masked_store(x, dst, mask, b.add(near, b.mul(n, ir.Constant(I64, phase))) if phase else near)
     b.ret_void()
     return fn
+
+
+def by_width(builder, module, scalar, width, emit, args):
+    """Calls the function that ``emit`` makes for ``width``, a divisor of the lanes; does nothing for other widths."""
+    here, out = builder.function, builder.function.append_basic_block("width_done")
+    switch = builder.switch(width, out)
+    some = 1
+    while some <= Emit(module, scalar).lanes:
+        block = here.append_basic_block("width")
+        switch.add_case(ir.Constant(I64, some), block)
+        builder.position_at_end(block)
+        builder.call(emit(module, scalar, some), args)
+        builder.branch(out)
+        some *= 2
+    builder.position_at_end(out)
 
 
 @intrinsic
@@ -295,7 +327,32 @@ def part_rows(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
     number, pointer = types.intp, types.CPointer(src.dtype)
 
     def codegen(context, builder, sig, args):
-        builder.call(_emit_part(builder.module, context.get_value_type(src.dtype)), args)
+        builder.call(_emit_part(builder.module, context.get_value_type(src.dtype), 1), args)
         return context.get_dummy_value()
 
     return types.void(number, pointer, number, number, number, pointer, number, number), codegen
+
+
+@intrinsic
+def part_rows_by_four(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
+    """As ``part_rows``, by remainders modulo four."""
+    number, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_part(builder.module, context.get_value_type(src.dtype), 1, 4), args)
+        return context.get_dummy_value()
+
+    return types.void(number, pointer, number, number, number, pointer, number, number), codegen
+
+
+@intrinsic
+def part_runs(typingctx, rows, src, lds, lo, hi, dst, ldd, n, width):
+    """As ``part_rows`` with runs of ``width`` elements instead of single ones; ``width`` divides vector_len."""
+    number, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        scalar = context.get_value_type(src.dtype)
+        by_width(builder, builder.module, scalar, args[8], _emit_part, args[:8])
+        return context.get_dummy_value()
+
+    return types.void(number, pointer, number, number, number, pointer, number, number, number), codegen

@@ -8,6 +8,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ._simd import I64, PATH, Emit, new_function
+from ._simd_rows import by_width
 
 # 3 x 3 kernels with 2 x 2 outputs: y = OUTPUT [(KERNEL g) * (INPUT d)]; 2 x 2 gradients with 3 x 3 outputs, the same
 # way: dw = TAPS [(GRADIENT dy) * (INPUT d)].
@@ -90,11 +91,11 @@ winograd_gradient = _intrinsic("gradient", GRADIENT, "2 x 2 gradients to 4 x 4")
 winograd_taps = _intrinsic("taps", TAPS, "4 x 4 sums to 3 x 3")
 
 
-def _emit_output(module, scalar):
+def _emit_output(module, scalar, width):
     e = Emit(module, scalar)
     p = scalar.as_pointer()
     parts = [p, I64, p, I64, I64, I64, scalar, I64]
-    fn, new = new_function(module, f"tnn_winograd_output_{PATH}_{e.suffix}", ir.VoidType(), parts)
+    fn, new = new_function(module, f"tnn_winograd_output{width}_{PATH}_{e.suffix}", ir.VoidType(), parts)
     if not new:
         return fn
     src, step, dst, ldd, columns, rows, bias, relu = fn.args
@@ -111,7 +112,8 @@ def _emit_output(module, scalar):
             # NaN < 0 is false: a NaN stays.
             sides.append(b.select(b.and_(b.fcmp_ordered("<", x, e.zero()), flag), e.zero(), x))
         for half, mask in enumerate(masks):
-            lanes = [n * (i % 2) + (i + half * n) // 2 for i in range(n)]
+            places = range(half * n, half * n + n)
+            lanes = [i // width % 2 * n + i // (2 * width) * width + i % width for i in places]
             e.masked_store(e.shuffle(*sides, lanes), out, mask, half * n)
 
     line(y[0], dst)
@@ -122,15 +124,17 @@ def _emit_output(module, scalar):
 
 
 @intrinsic
-def winograd_output(typingctx, src, step, dst, ldd, columns, rows, bias, relu):
+def winograd_output(typingctx, src, step, dst, ldd, columns, rows, bias, relu, width):
     """4 x 4 products to 2 x 2 outputs of neighbouring tiles: dst[i*ldd + 2*lane + j] = Y[i, j] + bias, or its relu.
 
-    X[i, j] = src[(4*i + j)*step]. Only the first ``rows`` (1 or 2) and ``columns`` of dst are written.
+    X[i, j] = src[(4*i + j)*step]. Only the first ``rows`` (1 or 2) and ``columns`` of dst are written. Runs of
+    ``width`` lanes, a divisor of vector_len, take turns: dst[i*ldd + 2*lane - lane%width + j*width].
     """
     k, pointer = types.intp, types.CPointer(src.dtype)
 
     def codegen(context, builder, sig, args):
-        builder.call(_emit_output(builder.module, context.get_value_type(src.dtype)), args)
+        scalar = context.get_value_type(src.dtype)
+        by_width(builder, builder.module, scalar, args[8], _emit_output, args[:8])
         return context.get_dummy_value()
 
-    return types.void(pointer, k, pointer, k, k, k, src.dtype, k), codegen
+    return types.void(pointer, k, pointer, k, k, k, src.dtype, k, k), codegen

@@ -20,7 +20,7 @@ from ._simd import (
     shift,
     store,
 )
-from ._simd_rows import MASKS, part_rows, put_rows
+from ._simd_rows import MASKS, part_rows, part_rows_by_four, put_rows
 
 # Elements of a slab that a unit aims at: a quarter of a second-level cache of 1 MiB in float32.
 SLAB = 1 << 16
@@ -157,6 +157,9 @@ def fill_slab(geo, x, channels, d0, nd, h0, nh, slab_h, plane, slab):
                 continue
             if sw == 2 and MASKS:
                 part_rows(jb - ja, shift(source, -pw), w, pw, pw + w, line, across, wq)
+                continue
+            if sw == 4 and MASKS:
+                part_rows_by_four(jb - ja, shift(source, -pw), w, pw, pw + w, line, across, wq)
                 continue
             for j in range(jb - ja):
                 for phase in range(sw):

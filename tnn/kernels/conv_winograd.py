@@ -1,4 +1,4 @@
-"""Dense 3 x 3 convolution with stride 1 by Winograd's minimal filtering: 16 products where 36 are defined.
+"""Dense 3 x 3 convolution with stride 1, dilated or not, by Winograd's minimal filtering: 16 products instead of 36.
 
 A tile is 2 x 2 outputs and the 4 x 4 inputs d below them. With the small matrices of ``_simd_winograd``, for each
 output channel o,
@@ -9,6 +9,10 @@ so the sum over channels is 16 matrix products, one for each element of the 4 x 
 lines of tiles, tiles side by side in the lanes of a vector, multiplies them with the
 transformed weights, some output channels at a time, and transforms the sums back on the way to y: nothing of it leaves
 the second-level cache. (A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308.)
+
+With a dilation, rows and columns of a tile lie so far apart: each remainder modulo the dilation has tiles of its own.
+Lines of tiles are counted remainder by remainder; in a line, the tiles of all remainders of the columns take turns, so
+that the lanes of a vector still read neighbours. (2 images of 64 channels, 32 x 32, dilation 4, one thread: XXX.)
 
 Rounding errors are about twice those of a direct sum. Where inputs are infinite, outputs of the same tile may become
 NaN that would be infinite: inf - inf arises in the transform.
@@ -21,24 +25,27 @@ from numba import njit, prange
 
 from ._gemm import SERIAL
 from ._jit import JIT
-from ._simd import MR, NV, VL32, keep, number, ptr, scratch, shift, tile, turn, turn_exact, vector_len
+from ._simd import MR, NV, VL32, keep, load, number, ptr, scratch, shift, store, tile, turn, turn_exact, vector_len
+from ._simd_rows import MASKS, part_runs
 from ._simd_winograd import winograd_input, winograd_kernel, winograd_output
 from .conv_slab import (
     BATCH,
     CIN,
     COUT,
+    DH,
+    DW,
     GROUPS,
     OH,
     OW,
     PH,
-    SLAB_H,
+    PW,
     SLAB_SIZE,
     UNITS,
     UNITS_ROWS,
+    WQ,
     H,
     W,
     ceil_div,
-    fill_slab,
 )
 
 # Elements of the tiles and sums of a unit that are aimed at, and those that its tiles have at most: three quarters of a
@@ -48,12 +55,12 @@ WANTED, MOST = 3 << 16, 1 << 18
 # last-level cache, and reading what the other one wrote takes so long that 1 image of 256 channels, 14 x 14, took
 # 2.5 ms, and 1.0 so; 8 of 512 channels, 7 x 7, 10.8 and 7.7. At others 1.0 and 0.82, 6.5 and 6.5.
 OWN = 1 << 18
-CHUNKS, PITCH = 28, 29
+CHUNKS, PITCH, SEGMENTS, SPAN = 28, 29, 30, 31
 
 
-def _inside(size, out, padding):
+def _inside(size, out, padding, dilation=1):
     """The share of taps that lie inside of x along one dimension."""
-    return sum(0 <= o + t - padding < size for o in range(out) for t in range(3)) / (3 * out)
+    return sum(0 <= o + t * dilation - padding < size for o in range(out) for t in range(3)) / (3 * out)
 
 
 def _gain(channels, couts, positions, inside, vectors, runs, chunks):
@@ -78,14 +85,20 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     """As ``conv_slab.geometry``, or None if these kernels are not the right ones."""
     (d, h, w), (od, oh, ow), (pd, ph, pw) = size, out, padding
     channels, couts = cin // groups, cout // groups
-    if kernel != (1, 3, 3) or max(stride) > 1 or max(dilation) > 1 or d > 1 or od > 1 or pd or min(padding) < 0:
+    (_, dh, dw) = dilation
+    if kernel != (1, 3, 3) or max(stride) > 1 or d > 1 or od > 1 or pd or min(padding) < 0:
         return None
-    if min(batch, channels, oh, ow) < 1 or max(padding) > 2:
+    if min(batch, channels, oh, ow) < 1 or ph > 2 * dh or pw > 2 * dw:
         return None
-    across, lines = ceil_div(ow, 2), ceil_div(oh, 2)
-    rows = _cut(batch * lines, across, max(2 * VL32, WANTED // (16 * (channels + MR))))
-    pitch = ceil_div(rows * across, VL32) * VL32
-    parts = ceil_div(batch * lines, rows)
+    across, lines = dw * ceil_div(ow, 2 * dw), dh * ceil_div(oh, 2 * dh)
+    wanted = max(2 * VL32, WANTED // (16 * (channels + MR)))
+    # Lines that are too long are cut.
+    segments = ceil_div(across, wanted) if 16 * channels * (across + VL32) > MOST and VL32 % dw == 0 else 1
+    span = ceil_div(ceil_div(across, segments), VL32) * VL32 if segments > 1 else across
+    segments = ceil_div(across, span)
+    rows = _cut(batch * lines, span, wanted) if segments == 1 else 1
+    pitch = ceil_div(rows * span, VL32) * VL32
+    parts = ceil_div(batch * lines, rows) * segments
     work = batch * oh * ow * channels * couts * groups * 9
     if 16 * channels * pitch > MOST or work < SERIAL:
         return None
@@ -93,14 +106,15 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
     # 7 x 7, on one thread 1.98 ms, in eight chunks 2.17, as a direct convolution 2.58.
     wanted = ceil_div(UNITS if parts > 1 else UNITS // 2, parts * groups)
     chunks = min(ceil_div(couts, MR), max(2 if 16 * channels * couts > OWN else 1, wanted))
-    inside = _inside(h, oh, ph) * _inside(w, ow, pw)
-    runs = batch * lines * ceil_div(across, VL32)
+    inside = _inside(h, oh, ph, dh) * _inside(w, ow, pw, dw)
+    # With other dilations of the columns, what goes in and out is moved element by element.
+    runs = batch * lines * ceil_div(across, VL32) * (2 if VL32 % dw else 1)
     if _gain(channels, couts, batch * oh * ow, inside, parts * pitch / VL32, runs, chunks) < 1:
         return None
-    wq, slab_h = across + 1, 2 * min(rows, lines) + 2
+    wq, slab_h = span + dw, 2 * min(rows, lines // dh) + 2
     numbers = (
-        batch, cin, d, h, w, cout, od, oh, ow, 1, 3, 3, 1, 2, 2, 1, 1, 1, pd, ph, pw, groups,
-        rows, 1, slab_h, wq, slab_h * 2 * wq, parts, chunks, pitch,
+        batch, cin, d, h, w, cout, od, oh, ow, 1, 3, 3, 1, 2, 2, 1, dh, dw, pd, ph, pw, groups,
+        rows, 1, slab_h, wq, slab_h * 2 * wq, parts, chunks, pitch, segments, span,
     )  # fmt: skip
     return np.array(numbers, np.intp)
 
@@ -108,7 +122,7 @@ def geometry(batch, cin, size, cout, out, kernel, stride, dilation, padding, gro
 @functools.lru_cache(4096)
 def mirror(batch, cin, size, cout, out, kernel, stride, dilation, padding, groups):
     """The geometry of the input gradient as a convolution, or None; arguments as ``geometry``'s."""
-    if max(padding) > 2 or min(padding) < 0:
+    if min(padding) < 0 or any(p > 2 * d for p, d in zip(padding, dilation, strict=True)):
         return None
     front = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True))
     return geometry(batch, cout, out, cin, size, kernel, stride, dilation, front, groups)
@@ -159,22 +173,76 @@ def _pack(w, out, geo, mirrored, unit):
 
 
 @njit(**JIT)
-def _transform_inputs(x, geo, group, first, last, slab, step, out):
-    """out[element, channel, tile] for the tiles of lines first..last; a vector may reach into the next channel."""
-    channels, across, vl = geo[CIN] // geo[GROUPS], (geo[OW] + 1) // 2, vector_len(out)
-    wq, size, lines = across + 1, geo[H] * geo[W], (geo[OH] + 1) // 2
+def _fill(geo, source, top, rows, first, slab):
+    """Rows ``top``, ``top`` + dilation.. of a plane: the even elements of all tiles from ``first`` on, then the odd."""
+    h, w, dh, dw, wq, pw = geo[H], geo[W], geo[DH], geo[DW], geo[WQ], geo[PW]
+    left, zero = 2 * first - pw, number(source, 0)
+    # Rows ja..jb lie inside.
+    ja = min(rows, max(0, (dh - 1 - top) // dh))
+    jb = max(ja, min(rows, (h - 1 - top) // dh + 1))
+    for q in range(ja * 2 * wq):
+        store(slab, q, zero)
+    for q in range(jb * 2 * wq, rows * 2 * wq):
+        store(slab, q, zero)
+    if MASKS and vector_len(slab) % dw == 0:
+        start = shift(source, (top + ja * dh) * w + left)
+        part_runs(jb - ja, start, dh * w, -left, w - left, shift(slab, ja * 2 * wq), 2 * wq, wq, dw)
+        return
+    for r in range(ja, jb):
+        line, start = shift(slab, r * 2 * wq), shift(source, (top + r * dh) * w)
+        for side in range(2):
+            # Runs of dw elements, twice that apart.
+            for q in range(0, wq, dw):
+                run, column = shift(line, side * wq + q), left + 2 * q + side * dw
+                lo = min(dw, max(0, -column))
+                hi = max(lo, min(dw, w - column))
+                for i in range(lo):
+                    store(run, i, zero)
+                for i in range(lo, hi):
+                    store(run, i, load(start, column + i))
+                for i in range(hi, dw):
+                    store(run, i, zero)
+
+
+@njit(**JIT)
+def _top(geo, line):
+    """The first output row of a line of tiles."""
+    half = (geo[OH] + 2 * geo[DH] - 1) // (2 * geo[DH])
+    return line // half + line % half * 2 * geo[DH]
+
+
+@njit(**JIT)
+def _transform_inputs(x, geo, group, first, last, q0, q1, slab, step, out):
+    """out[element, channel, tile] for tiles q0..q1 of lines first..last; a vector may reach into the next channel."""
+    channels, vl = geo[CIN] // geo[GROUPS], vector_len(out)
+    wq, size, dh, dw = geo[WQ], geo[H] * geo[W], geo[DH], geo[DW]
+    half = (geo[OH] + 2 * dh - 1) // (2 * dh)
+    lines = half * dh
     for c in range(channels):
         at = first
         while at < last:
             image, line = at // lines, at % lines
-            high = min(lines - line, last - at)
+            high = min(half - line % half, last - at)
             source = ptr(x, (image * geo[CIN] + group * channels + c) * size)
-            fill_slab(geo, source, 1, 0, 1, 2 * line - geo[PH], 2 * high + 2, geo[SLAB_H], geo[SLAB_SIZE], slab)
+            _fill(geo, source, _top(geo, line) - geo[PH], 2 * high + 2, q0, slab)
             for j in range(high):
-                place = shift(out, c * geo[PITCH] + (at - first + j) * across)
-                for q in range(0, across, vl):
-                    winograd_input(shift(slab, 4 * j * wq + q), 2 * wq, wq, 1, shift(place, q), step)
+                place = shift(out, c * geo[PITCH] + (at - first + j) * (q1 - q0))
+                for q in range(0, q1 - q0, vl):
+                    winograd_input(shift(slab, 4 * j * wq + q), 2 * wq, wq, dw, shift(place, q), step)
             at += high
+
+
+@njit(**JIT)
+def _put(line, rows, dw, left, width, across, ow, y):
+    """Rows of y, ``width`` apart, from outputs of which two neighbours belong to a tile; columns ``left``.. of y."""
+    for r in range(rows):
+        source, target = shift(line, r * 2 * across), shift(y, r * width)
+        for q in range(0, across, dw):
+            column = left + 2 * q
+            for i in range(min(dw, ow - column)):
+                store(target, column + i, load(source, 2 * (q + i)))
+            for i in range(min(dw, ow - column - dw)):
+                store(target, column + dw + i, load(source, 2 * (q + i) + 1))
 
 
 @njit(**JIT)
@@ -188,9 +256,13 @@ def _unit(x, w, packed, bias, y, geo, mode, unit):
     chunks, groups = geo[CHUNKS], geo[GROUPS]
     part, chunk, group = unit % geo[UNITS_ROWS], unit // geo[UNITS_ROWS] % chunks, unit // (geo[UNITS_ROWS] * chunks)
     cin, cout, oh, ow, pitch = geo[CIN] // groups, geo[COUT] // groups, geo[OH], geo[OW], geo[PITCH]
-    across, lines = (ow + 1) // 2, (oh + 1) // 2
-    total = geo[BATCH] * lines
-    first, last = total * part // geo[UNITS_ROWS], total * (part + 1) // geo[UNITS_ROWS]
+    dh, dw, segments = geo[DH], geo[DW], geo[SEGMENTS]
+    lines = (oh + 2 * dh - 1) // (2 * dh) * dh
+    total, parts = geo[BATCH] * lines, geo[UNITS_ROWS] // segments
+    first, last = total * (part // segments) // parts, total * (part // segments + 1) // parts
+    q0 = part % segments * geo[SPAN]
+    q1 = min(q0 + geo[SPAN], (ow + 2 * dw - 1) // (2 * dw) * dw)
+    across = q1 - q0
     vl = vector_len(packed)
     vectors = ((last - first) * across + vl - 1) // vl
     step, wide, stretch, alone = cin * pitch + vl, MR * pitch, cin * MR + vl, geo[UNITS_ROWS] == 1
@@ -198,7 +270,8 @@ def _unit(x, w, packed, bias, y, geo, mode, unit):
     buffer = np.empty((need + (16 * stretch + vl if alone else 0)) * x.itemsize + 64, np.uint8)
     inputs = scratch(buffer, packed)
     sums = shift(inputs, 16 * step)
-    _transform_inputs(x, geo, group, first, last, shift(sums, 16 * wide + vl), step, inputs)
+    slab = shift(sums, 16 * wide + vl)
+    _transform_inputs(x, geo, group, first, last, q0, q1, slab, step, inputs)
     zero, one = number(packed, 0), number(packed, 1)
     tiles = (cout + MR - 1) // MR
     for t in range(tiles * chunk // chunks, tiles * (chunk + 1) // chunks):
@@ -221,12 +294,22 @@ def _unit(x, w, packed, bias, y, geo, mode, unit):
             o = group * cout + lo + r
             extra = bias[o] if mode & 2 else zero
             for at in range(first, last):
-                top = at % lines * 2
+                top = _top(geo, at % lines)
+                if top >= oh:
+                    continue
                 source = shift(sums, r * pitch + (at - first) * across)
+                high = 2 if top + dh < oh else 1
                 line = ptr(y, ((at // lines * geo[COUT] + o) * oh + top) * ow)
+                if vl % dw:
+                    # Tile by tile first.
+                    for q in range(0, across, vl):
+                        winograd_output(shift(source, q), wide, shift(slab, 2 * q), 2 * across, 2 * (across - q), high,
+                                        extra, mode & 8, 1)  # fmt: skip
+                    _put(slab, high, dw, 2 * q0, dh * ow, across, ow, line)
+                    continue
                 for q in range(0, across, vl):
-                    winograd_output(shift(source, q), wide, shift(line, 2 * q), ow, ow - 2 * q, oh - top, extra,
-                                    mode & 8)  # fmt: skip
+                    winograd_output(shift(source, q), wide, shift(line, 2 * (q0 + q)), dh * ow, ow - 2 * (q0 + q),
+                                    high, extra, mode & 8, dw)  # fmt: skip
     keep(buffer)
 
 
