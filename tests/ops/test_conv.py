@@ -254,7 +254,7 @@ def test_large_and_the_number_of_threads(case):
 
 @pytest.mark.parametrize(
     "case,weight_too",
-    [*((case, False) for case in LARGE[-4:]), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)],
+    [*((case, False) for case in LARGE[-4:-1]), ((8, 64, 31, 33, 64, 3, 1, 0, 1), True)],
 )
 def test_winograds_filtering(case, weight_too):
     """It is taken, and as exact as a direct sum; NaN goes where a kernel can reach it; relu is applied."""
