@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from numba import types
 
 from tnn.kernels import _entry
 from tnn.kernels import _small_losses as losses
@@ -255,3 +256,38 @@ def test_cross_entropy_of_classes(bad):
     assert losses.BACKWARD.call(g, x, lse, target, w, 4.0, 0.2) is None
     assert losses.FORWARD.call(x, target[:4], w, 0.2, loss) is None
     assert losses.FORWARD.call(x, target.astype(np.int32), w, 0.2, loss) is None
+
+
+def test_an_entry_waits_until_it_was_wanted_often(monkeypatch):
+    for name, value in (("_entries", {}), ("_wanted", {}), ("PATIENCE", 2)):
+        monkeypatch.setattr(_entry, name, value)
+    monkeypatch.setattr(products.linear._cache, "holds", lambda *args: False)
+    assert [_entry.due(products.linear) for _ in range(4)] == [False, False, True, True]
+    _entry._wanted.clear()
+    monkeypatch.setattr(products.linear._cache, "holds", lambda *args: True)
+    assert _entry.due(products.linear)
+
+
+def test_the_cache_says_what_it_holds():
+    compiled, cache = products.linear, products.linear._cache
+    products.LINEAR.prepare(np.dtype(np.float32))
+    assert cache.holds(_entry._SIGNATURE, compiled.targetctx)
+    assert not cache.holds((types.intp,) * 2, compiled.targetctx)
+
+
+def test_without_an_entry_the_general_way_gives_the_same():
+    code = """
+import numpy as np
+import tnn
+from tnn.kernels import _entry
+from tnn.kernels import _small_products as products
+
+_entry.due = lambda function: False
+x, w, b = tnn.randn(5, 3), tnn.randn(4, 3), tnn.randn(4)
+for _ in range(3):
+    y = tnn.nn.functional.linear(x, w, b).relu()
+assert products.LINEAR.call(x._data, w._data, b._data) is None
+print(np.abs(y.numpy() - np.maximum(x.numpy() @ w.numpy().T + b.numpy(), 0)).max() < 1e-5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "True", done.stderr

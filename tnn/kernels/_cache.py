@@ -276,6 +276,11 @@ class KernelCache(_Cache):
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]
         return Path(self.cache_path) / f"{self._owner.py_func.__name__}-{digest}.nbc"
 
+    def holds(self, sig, target_context) -> bool:
+        """Whether there is compiled code for a signature."""
+        file = self._file(sig, target_context.codegen()) if self._enabled else None
+        return file is not None and file.is_file()
+
     def load_overload(self, sig, target_context):
         """The compiled function for a signature, or None."""
         target_context.refresh()

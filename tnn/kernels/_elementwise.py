@@ -30,7 +30,7 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
 from . import _small
-from ._entry import address_for, builtin, decline
+from ._entry import address_for, builtin, decline, due
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
 from ._words import address
@@ -556,8 +556,9 @@ class Kernel:
             self._own[_small.DRIVER] = address_for(strided_at, args)
 
     def _drive(self, which, kind, driver, *args):
-        """Tell the entry where the driver lies that has just been called: it takes large arrays too from then on."""
-        if type(args[1]) is not np.ndarray:
+        """Tell the entry, once it is due, where the driver lies that has just been called: it takes large arrays too
+        from then on."""
+        if type(args[1]) is not np.ndarray or not self._enter():
             return
         self._driven[which].add(kind)
         if self.small is not decline:
@@ -585,9 +586,12 @@ class Kernel:
     def _enter(self):
         if self._words is None:
             entry = (_small.unary, _small.binary, _small.ternary)[self.count - 1]
+            if not due(entry):
+                return False
             special = [0 if kind is None else id(np.dtype(kind)) for kind in (self.first, self.result)]
             self.small, self._words = builtin(entry, self.name, [0, 0, *special, 0, 0, 0, 0])
         self._words[_small.LOOP32], self._words[_small.LOOP64] = self.f32, self.f64
+        return True
 
     def _loop(self, kind):
         inline = njit(**MATH)
@@ -713,6 +717,8 @@ class Ternary(Kernel):
     def __call__(self, a, b, c, out, p=0.0, q=0.0):
         kind = c.dtype
         _flat3((self.f32 if kind is F32 else self.f64) or self.address(kind), out, a, b, c, p, q)
+        if self.small is decline:
+            self._enter()
 
 
 def unary(formula):

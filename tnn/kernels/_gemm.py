@@ -56,6 +56,7 @@ from ._simd import (
     ptr,
     scratch,
     shared_code,
+    shared_kernel,
     shift,
     stack_panel,
     store,
@@ -263,42 +264,91 @@ def _gemv_columns(n, k, alpha, mat, rs, x, xs, beta, y, ys, bias, bias_step, mod
 
 
 @njit(**JIT)
-def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
-    """See ``gemm_strided``."""
-    if m <= 0 or n <= 0:
-        return
-    if beta != 0:
-        mode |= 4
+def _is_vector(m, n, k, ars, acs, brs, bcs):
+    """Whether a product with one row or one column has a kernel of its own."""
+    if n == 1 and ((acs == 1 and (brs == 1 or k == 1)) or (ars == 1 and m >= 16)):
+        return True
+    return m == 1 and ((brs == 1 and (acs == 1 or k == 1)) or (bcs == 1 and n >= 16))
+
+
+@njit(**JIT)
+def _vector_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
+    """See ``gemm_strided``: no depth, or ``_is_vector``."""
+    # One call of each: Numba compiles a callee into each place that calls it.
     if k <= 0 or alpha == 0:
         _no_depth(m, n, number(a, 0), beta, c, ldc, bias, mode)
         return
-    if n == 1 and acs == 1 and (brs == 1 or k == 1):
-        _gemv_rows(m, k, alpha, a, ars, b, beta, c, ldc, bias, (mode >> 1) & 1, mode)
-        return
-    if m == 1 and brs == 1 and (acs == 1 or k == 1):
-        _gemv_rows(n, k, alpha, b, bcs, a, beta, c, 1, bias, mode & 1, mode)
-        return
-    if n == 1 and ars == 1 and m >= 16:
-        _gemv_columns(m, k, alpha, a, acs, b, brs, beta, c, ldc, bias, (mode >> 1) & 1, mode)
-        return
-    if m == 1 and bcs == 1 and n >= 16:
-        _gemv_columns(n, k, alpha, b, brs, a, acs, beta, c, 1, bias, mode & 1, mode)
-        return
+    column = n == 1 and ((acs == 1 and (brs == 1 or k == 1)) or (ars == 1 and m >= 16))
+    dots = (acs == 1 and (brs == 1 or k == 1)) if column else (brs == 1 and (acs == 1 or k == 1))
+    each = (mode >> 1) & 1 if column else mode & 1
+    count, mat, x, ys = (m, a, b, ldc) if column else (n, b, a, 1)
+    if dots:
+        _gemv_rows(count, k, alpha, mat, ars if column else bcs, x, beta, c, ys, bias, each, mode)
+    else:
+        rs, xs = (acs, brs) if column else (brs, acs)
+        _gemv_columns(count, k, alpha, mat, rs, x, xs, beta, c, ys, bias, each, mode)
+
+
+@njit(**JIT)
+def _packed_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
+    """See ``gemm_strided``: A is packed."""
     vl = vector_len(a)
     size = VECTOR_BYTES // vl
     depth = _depth(k)
     most = max(MR, A_BYTES // (size * depth))
     groups = (m + most - 1) // most
     panel = stack_panel(a)
+    buffer = np.empty(((m + groups - 1) // groups * depth + vl + 16) * size + 64, np.uint8)
+    packed = scratch(buffer, a)
+    _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, packed)
+    keep(buffer)
+
+
+def _signature(real):
+    n, p = types.intp, types.CPointer(real)
+    return types.void(n, n, n, real, p, n, n, p, n, n, real, p, n, p, n)
+
+
+def _emits(function, first):
+    pairs = enumerate((types.float32, types.float64), first)
+    return {real: shared_code(slot, function, _signature(real)) for slot, real in pairs}
+
+
+def _shared(function, first):
+    """A function of gemm_strided's arguments as an intrinsic, compiled at its first call."""
+    emits = _emits(function, first)
+
+    @intrinsic
+    def shared(typingctx, m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
+        def codegen(context, builder, sig, args):
+            return emits[a.dtype](context, builder, args)
+
+        return _signature(a.dtype), codegen
+
+    return shared
+
+
+_vector, _packed = _shared(_vector_body, 20), _shared(_packed_body, 22)
+
+
+@njit(**JIT)
+def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode):
+    """See ``gemm_strided``."""
+    if m <= 0 or n <= 0:
+        return
+    if beta != 0:
+        mode |= 4
+    if k <= 0 or alpha == 0 or _is_vector(m, n, k, ars, acs, brs, bcs):
+        _vector(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode)
+        return
+    vl = vector_len(a)
     # Packing A pays when its rows are read for many panels, or for some and lie pages apart, so that few of their lines
     # fit into the first-level cache. In an encoder layer's step, A.T B of 2048 x 128 x 1024: 6.6 ms, was 7.1.
-    if m > 1 and (n > 4 * NV * vl or (n > NV * vl and max(ars, acs) * size >= FAR)):
-        buffer = np.empty(((m + groups - 1) // groups * depth + vl + 16) * size + 64, np.uint8)
-        packed = scratch(buffer, a)
-        _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, True, packed)
-        keep(buffer)
-    else:
-        _blocks(m, n, k, 1, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, False, panel)
+    if m > 1 and (n > 4 * NV * vl or (n > NV * vl and max(ars, acs) * (VECTOR_BYTES // vl) >= FAR)):
+        _packed(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode)
+        return
+    panel = stack_panel(a)
+    _blocks(m, n, k, 1, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, None)
 
 
 @njit(**JIT)
@@ -309,8 +359,9 @@ def _depth(k):
 
 
 @njit(**JIT)
-def _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, pack_a, packed):
-    """The loops around the tile: blocks of k, ``groups`` groups of rows, panels of columns, tiles."""
+def _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode, panel, packed):
+    """The loops around the tile: blocks of k, ``groups`` groups of rows, panels of columns, tiles; packed: room for A,
+    or None where it is read as it lies."""
     vl = vector_len(a)
     width = NV * vl
     zero, one = number(a, 0), number(a, 1)
@@ -330,7 +381,7 @@ def _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias
             mc = m * (group + 1) // groups - i0
             tiles = (mc + MR - 1) // MR
             top = shift(a, i0 * ars + p0 * acs)
-            if pack_a:
+            if packed is not None:
                 _pack_tiles(mc, kc, top, ars, acs, packed)
             for j in range(0, n, width):
                 nc = min(width, n - j)
@@ -347,21 +398,14 @@ def _blocks(m, n, k, groups, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias
                     lo = mc * t // tiles
                     rows = mc * (t + 1) // tiles - lo
                     left, lrs, lcs = shift(top, lo * ars), ars, acs
-                    if pack_a:
+                    if packed is not None:
                         left, lrs, lcs = shift(packed, lo * kc), 1, rows
                     out = shift(c, (i0 + lo) * ldc + j)
                     extra = shift(bias, (i0 + lo) if flags & 2 else (j if flags & 1 else 0))
                     tile(rows, vectors, kc, left, lrs, lcs, right, step, out, ldc, nc, alpha, scale, extra, flags, zero)
 
 
-def _signature(real):
-    n, p = types.intp, types.CPointer(real)
-    return types.void(n, n, n, real, p, n, n, p, n, n, real, p, n, p, n)
-
-
-_GEMM = {
-    real: shared_code(slot, _gemm_body, _signature(real)) for slot, real in ((2, types.float32), (3, types.float64))
-}
+_GEMM = _emits(_gemm_body, 2)
 
 
 @intrinsic
@@ -446,21 +490,21 @@ def gemm(ta, tb, alpha, a, b, beta, c):
     gemm_bias_act(ta, tb, alpha, a, b, beta, c, _NO_BIAS[c.dtype], 0)
 
 
-@njit(parallel=True, **JIT)
-def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
-    """c (m, n) = f(alpha * op(a) op(b) + beta * c + bias), op(a) (m, k), op(b) (k, n), C-contiguous 2-D arrays.
-
-    ``mode``: 0 no bias (pass any array of one element or more), 1 bias (n,) added to each row, 2 bias (m,) added to
-    each column; plus 8 for relu.
-    """
-    m, n = c.shape
-    k = a.shape[0] if ta else a.shape[1]
+@njit(**JIT)
+def _steps_of(ta, tb, a, b):
+    """Strides of op(a) and of op(b): from row to row, from column to column."""
     ars, acs = (1, a.shape[1]) if ta else (a.shape[1], 1)
     brs, bcs = (1, b.shape[1]) if tb else (b.shape[1], 1)
+    return ars, acs, brs, bcs
+
+
+@njit(parallel=True, **JIT)
+def _gemm_parallel(ta, tb, alpha, a, b, beta, c, bias, mode):
+    """See ``gemm_bias_act``."""
+    m, n = c.shape
+    k = a.shape[0] if ta else a.shape[1]
+    ars, acs, brs, bcs = _steps_of(ta, tb, a, b)
     work = m * n * max(k, 1)
-    if work < (SERIAL if min(m, n) > 1 else SERIAL // 2):
-        gemm_strided(m, n, k, alpha, ptr(a, 0), ars, acs, ptr(b, 0), brs, bcs, beta, ptr(c, 0), n, ptr(bias, 0), mode)
-        return
     if work >= LARGE and m >= 2 * TALL and n >= LARGE_COLUMNS and alpha != 0:
         # B is packed once for all chunks: before, each chunk of rows packed it again. Measured on one thread, GFLOP/s:
         # float32, 1024: 219 -> 243, 2048: 190 -> 220; float64, 1024: 82 -> 117.
@@ -499,6 +543,31 @@ def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
             ptr(b, j * bcs), brs, bcs, beta, ptr(c, i * n + j), n,
             ptr(bias, i if mode & 2 else (j if mode & 1 else 0)), mode,
         )  # fmt: skip
+
+
+def _arguments(real):
+    matrix = types.Array(real, 2, "C")
+    flag, number, row = types.boolean, types.float64, types.Array(real, 1, "C")
+    return flag, flag, number, matrix, matrix, number, matrix, row, types.intp
+
+
+_in_parallel = shared_kernel(24, _gemm_parallel, _arguments)
+
+
+@njit(**JIT)
+def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
+    """c (m, n) = f(alpha * op(a) op(b) + beta * c + bias), op(a) (m, k), op(b) (k, n), C-contiguous 2-D arrays.
+
+    ``mode``: 0 no bias (pass any array of one element or more), 1 bias (n,) added to each row, 2 bias (m,) added to
+    each column; plus 8 for relu.
+    """
+    m, n = c.shape
+    k = a.shape[0] if ta else a.shape[1]
+    if m * n * max(k, 1) >= (SERIAL if min(m, n) > 1 else SERIAL // 2):
+        _in_parallel((ta, tb, alpha, a, b, beta, c, bias, mode))
+        return
+    ars, acs, brs, bcs = _steps_of(ta, tb, a, b)
+    gemm_strided(m, n, k, alpha, ptr(a, 0), ars, acs, ptr(b, 0), brs, bcs, beta, ptr(c, 0), n, ptr(bias, 0), mode)
 
 
 @njit(parallel=True, **JIT)

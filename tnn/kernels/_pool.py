@@ -22,7 +22,7 @@ from numba import njit
 
 from . import _blocks
 from ._blocks import SMALL
-from ._entry import OWN, TUPLE, builtin, declined, new, own_words
+from ._entry import OWN, TUPLE, builtin, declined, due, new, own_words
 from ._jit import PLAIN
 from ._words import ITEMS, LENGTH, TYPE, call, function_of_python, put, room, word
 
@@ -97,12 +97,18 @@ def _set_up():
 
 
 def _take(shape, dtype):
+    n = prod(shape) if type(shape) is tuple else FEW
+    if n < FEW and not due(_make):
+        return None
     _set_up()
     return _take(shape, dtype)
 
 
 def _trim():
-    """What `_set_up` puts an entry in the place of: nothing waits before."""
+    """What `_set_up` puts an entry in the place of: nothing waits before, unless other entries made it."""
+    if _blocks.state[_blocks.IDLE]:
+        _set_up()
+        _trim()
 
 
 def _memory() -> int:

@@ -26,6 +26,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
@@ -401,35 +402,53 @@ def _emit_general_store(e, arg, total):
     b.ret_void()
 
 
-@intrinsic
-def _put_tiles(typingctx, address, like):
-    """Writes the addresses of all tiles, by rows and vectors, to memory at ``address``."""
+# Heights of tiles that are compiled together. All 28 tiles at once took 1.4 s; a small product needs one or two.
+_HEIGHTS = 4
 
-    def codegen(context, builder, sig, args):
-        scalar = context.get_value_type(like.dtype)
-        nothing, new = new_function(builder.module, "tnn_no_tile", ir.VoidType(), [])
-        if new:
-            ir.IRBuilder(nothing.append_basic_block("entry")).ret_void()
-        out = builder.inttoptr(args[0], I64.as_pointer())
-        for rows in range(MR + 1):
-            for vectors in range(NV + 1):
+
+def _tiles(heights, vectors):
+    """The function (address, like) that writes the addresses of tiles, by rows and vectors, to memory at an address."""
+
+    @intrinsic
+    def put(typingctx, address, like):
+        def codegen(context, builder, sig, args):
+            scalar = context.get_value_type(like.dtype)
+            nothing, new = new_function(builder.module, "tnn_no_tile", ir.VoidType(), [])
+            if new:
+                ir.IRBuilder(nothing.append_basic_block("entry")).ret_void()
+            out = builder.inttoptr(args[0], I64.as_pointer())
+            for rows in heights:
                 tile = _emit_tile(builder.module, scalar, rows, vectors) if rows and vectors else nothing
                 at = builder.gep(out, [ir.Constant(I64, rows * (NV + 1) + vectors)])
                 builder.store(builder.ptrtoint(tile, I64), at)
-        return context.get_dummy_value()
+            return context.get_dummy_value()
 
-    return types.void(types.intp, like), codegen
+        return types.void(types.intp, like), codegen
+
+    @njit(**JIT)
+    def tile_addresses(address, like):
+        put(address, ptr(like, 0))
+
+    return tile_addresses
+
+
+_FILLERS = {
+    (heights[0], vectors): _tiles(heights, vectors)
+    for heights in [(0,), *(tuple(range(i, min(i + _HEIGHTS, MR + 1))) for i in range(1, MR + 1, _HEIGHTS))]
+    for vectors in range(NV + 1)
+}
 
 
 # ---------------------------------------------------------------- shared code
 #
 # Numba copies the machine code of every callee into every caller and compiles it again there. The tiles take a second
 # to compile, so they (and the GEMM around them) are compiled once per element type and process, cached on disk like any
-# other compiled function, and called through a table of addresses. A caller's code, cached or not, finds the table by
-# name; an entry that is still empty is filled by a call back into Python. Tiles of each size have entries of their own:
-# a call takes 4 ns, and took 16 through a Numba function that chooses among them.
+# other compiled function, and called through a table of addresses. What only some calls of a kernel need, such as the
+# parallel loop for large arrays, is called so too: it is compiled when the first call needs it. A caller's code, cached
+# or not, finds the table by name; an entry that is still empty is filled by a call back into Python. Tiles of each size
+# have entries of their own: a call takes 4 ns, and took 16 through a Numba function that chooses among them.
 
-_SLOTS = 24
+_SLOTS = 40
 _SIZES = (MR + 1) * (NV + 1)
 _TABLE = (ctypes.c_void_p * (_SLOTS + 2 * _SIZES))()
 _MAKERS = {}
@@ -478,6 +497,38 @@ def shared_code(slot, function, signature):
     return emit
 
 
+def shared_kernel(slot, function, arguments):
+    """What a kernel calls ``function``, a kernel of arrays, by: ``call((x, ...))``, with all arguments in one tuple.
+
+    ``slot`` and the next one are places in the table; ``arguments(real)`` are the types for float32 and float64.
+    """
+    if config.DISABLE_JIT:
+        return lambda args: function(*args)
+    emits = {
+        real: shared_code(slot + i, function, types.void(*arguments(real)))
+        for i, real in enumerate((types.float32, types.float64))
+    }
+
+    @intrinsic
+    def call(typingctx, args):
+        real = next(kind.dtype for kind in args if isinstance(kind, types.Array))
+        kinds = arguments(real)
+        for given, kind in zip(args, kinds, strict=True):
+            if isinstance(kind, types.Array) and given.copy(readonly=False) != kind:
+                raise TypingError(f"{function.__name__} expects {kind}, but got {given}")
+
+        def codegen(context, builder, sig, values):
+            passed = []
+            for value, given, kind in zip(cgutils.unpack_tuple(builder, values[0]), args, kinds, strict=True):
+                array = isinstance(kind, types.Array)
+                passed.append(value if array else context.cast(builder, value, given, kind))
+            return emits[real](context, builder, passed)
+
+        return types.void(args), codegen
+
+    return call
+
+
 def _shared_address(builder, slot, kind):
     """The entry of the table as a pointer to a function of type ``kind``."""
     module, word = builder.module, ir.IntType(8).as_pointer()
@@ -497,17 +548,13 @@ def _shared_address(builder, slot, kind):
     return builder.bitcast(address, kind.as_pointer())
 
 
-@njit(**JIT)
-def _tile_addresses(address, like):
-    _put_tiles(address, ptr(like, 0))
-
-
 def _share_tiles(first, real):
-    """Registers the tiles of a type for the entries from ``first`` on, which are filled together."""
+    """Registers the tiles of a type for the entries from ``first`` on, of which several are filled together."""
 
     def make(slot):
-        like = np.empty(0, as_dtype(real))
-        _tile_addresses(ctypes.addressof(_TABLE) + first * ctypes.sizeof(ctypes.c_void_p), like)
+        rows, vectors = divmod(slot - first, NV + 1)
+        fill = _FILLERS[(rows - 1) // _HEIGHTS * _HEIGHTS + 1 if rows else 0, vectors]
+        fill(ctypes.addressof(_TABLE) + first * ctypes.sizeof(ctypes.c_void_p), np.empty(0, as_dtype(real)))
         return _TABLE[slot]
 
     for slot in range(first, first + _SIZES):

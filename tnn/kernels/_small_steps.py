@@ -18,6 +18,7 @@ from ._entry import (
     builtin,
     decline,
     declined,
+    due,
     held,
     is_array,
     is_float,
@@ -121,8 +122,9 @@ class Step:
         self.ready: set = set()
 
     def prepare(self, dtype, arrays, scalars):
-        """Have the entry take parameters of a dtype, float32 or float64, with as many arrays and scalars as here."""
-        if dtype in self.ready or config.DISABLE_JIT:
+        """Have the entry take parameters of a dtype, float32 or float64, with as many arrays and scalars as here, once
+        it is due."""
+        if dtype in self.ready or config.DISABLE_JIT or not due(step):
             return
         self.ready.add(dtype)
         bools = sum(type(s) is bool for s in scalars)

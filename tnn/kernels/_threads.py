@@ -26,11 +26,15 @@ import atexit
 import ctypes
 import os
 import platform
-from ctypes import CDLL, addressof, byref, c_char, c_void_p
+import threading
+import traceback
+from ctypes import CDLL, CFUNCTYPE, addressof, byref, c_char, c_int64, c_void_p, cast
 
 from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 BLOCKS = 8
@@ -327,6 +331,62 @@ def _blocks(threads, ndim, starts, ends):
 _state = None
 _workers = []
 _entries = {}
+_asked = 1  # threads wanted before there are any
+_filling = threading.Lock()
+
+# What stands behind Numba's symbols. It takes 0.9 s to compile, and a process whose arrays are all small needs none of
+# it: the symbols are doors, which compile it when the first loop comes.
+_SYMBOLS = [
+    ("numba_parallel_for", _parallel_for, types.void, 8),
+    ("get_thread_id", _thread_id, types.int64, 0),
+    ("get_sched_size", _blocks, types.int64, 4),
+]
+_ADDRESSES = (c_int64 * len(_SYMBOLS))()
+
+
+def _fill(number):
+    try:
+        with _filling:
+            if not _ADDRESSES[number]:
+                made = [_entry(function, returns, count) for _, function, returns, count in _SYMBOLS]
+                _entries["worker"] = _entry(_worker, types.int64, 1)
+                start(_asked)
+                _ADDRESSES[:] = made
+        return _ADDRESSES[number]
+    except BaseException:
+        # The caller is compiled code that cannot raise and has nothing to call.
+        traceback.print_exc()
+        os.abort()
+
+
+_FILL = CFUNCTYPE(c_int64, c_int64)(_fill)
+
+
+@global_compiler_lock
+def _doors():
+    """Addresses of functions that call those at _ADDRESSES."""
+    library = cpu_target.target_context.codegen().create_library("tnn_threads")
+    module = library.create_ir_module("tnn_threads")
+    fill = ir.Constant(_WORD, cast(_FILL, c_void_p).value)
+    for i, (name, _, _, count) in enumerate(_SYMBOLS):
+        function = ir.Function(module, ir.FunctionType(_WORD, [_WORD] * count), f"tnn_{name}")
+        builder = ir.IRBuilder(function.append_basic_block("start"))
+        cell = ir.Constant(_WORD, addressof(_ADDRESSES) + 8 * i).inttoptr(_WORD.as_pointer())
+        known = builder.load(cell)
+        start_block = builder.block
+        with builder.if_then(builder.icmp_signed("==", known, ir.Constant(_WORD, 0)), likely=False):
+            kind = ir.FunctionType(_WORD, [_WORD])
+            made = builder.call(builder.inttoptr(fill, kind.as_pointer()), [ir.Constant(_WORD, i)])
+            fill_block = builder.block
+        address = builder.phi(_WORD)
+        address.add_incoming(known, start_block)
+        address.add_incoming(made, fill_block)
+        target = builder.inttoptr(address, function.type)
+        builder.ret(builder.call(target, function.args, tail=True))
+    library.add_ir_module(module)
+    library.finalize()
+    _entries["doors"] = library
+    return [library.get_pointer_to_function(f"tnn_{name}") for name, *_ in _SYMBOLS]
 
 
 def _entry(function, returns, count):
@@ -342,20 +402,18 @@ def _entry(function, returns, count):
 def install(threads):
     """Put this layer in the place of the one that Numba has loaded, with workers for this many threads; at the first
     call."""
-    global _state
+    global _state, _asked
     if _state is not None:
         return
+    _asked = threads
     memory = (c_char * (8 * _SIZE + 64))()
     _state = (memory, addressof(memory) + -addressof(memory) % 64)
     binding.add_symbol("tnn_threads_state", _state[1])
     _prepare()
-    binding.add_symbol("numba_parallel_for", _entry(_parallel_for, types.void, 8))
-    binding.add_symbol("get_thread_id", _entry(_thread_id, types.int64, 0))
-    binding.add_symbol("get_sched_size", _entry(_blocks, types.int64, 4))
-    _entries["worker"] = _entry(_worker, types.int64, 1)
+    for (name, *_), address in zip(_SYMBOLS, _doors(), strict=True):
+        binding.add_symbol(name, address)
     atexit.register(stop)
     os.register_at_fork(after_in_child=_after_fork)
-    start(threads)
 
 
 def _word_of(index):
@@ -371,8 +429,10 @@ def _prepare():
 
 
 def start(threads):
-    """See to it that there are workers for this many threads, the caller counted."""
-    if _state is None:
+    """See to it that there are workers for this many threads, the caller counted; from the first loop on."""
+    global _asked
+    if "worker" not in _entries:
+        _asked = max(_asked, threads)
         return
     system = CDLL(None)
     while len(_workers) + 1 < min(threads, MOST_THREADS):

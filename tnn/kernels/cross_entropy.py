@@ -14,11 +14,12 @@ writing and reading them.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import exp, log
 from ._minmax import maximum
+from ._simd import shared_kernel
 
 # Columns in a unit of work.
 TILE = 256
@@ -215,8 +216,7 @@ def _class_losses(x, unit, target, w, ignore, smooth, loss, lse):
 
 
 @njit(parallel=True, **JIT)
-def cross_entropy_forward(x, target, w, ignore, smooth, loss, lse):
-    """Writes loss and lse, both (N, L), from x (N, C, L), target (N, L) of classes, w (C,)."""
+def _forward_in_parallel(x, target, w, ignore, smooth, loss, lse):
     units = x.shape[0] * _tiles(x)
     if x.size < GRAIN // 8:
         for unit in range(units):
@@ -224,6 +224,26 @@ def cross_entropy_forward(x, target, w, ignore, smooth, loss, lse):
     else:
         for unit in prange(units):
             _class_losses(x, np.intp(unit), target, w, ignore, smooth, loss, lse)
+
+
+def _forward_arguments(real):
+    matrix = real[:, ::1]
+    return real[:, :, ::1], types.int64[:, ::1], real[::1], types.intp, types.float64, matrix, matrix
+
+
+_large_forward = shared_kernel(30, _forward_in_parallel, _forward_arguments)
+
+
+@njit(**JIT)
+def cross_entropy_forward(x, target, w, ignore, smooth, loss, lse):
+    """Writes loss and lse, both (N, L), from x (N, C, L), target (N, L) of classes, w (C,)."""
+    # A few samples of one position each are apart, since the first call of the other takes a second to compile.
+    if x.shape[2] == 1 and x.size < GRAIN // 8:
+        for n in range(x.shape[0]):
+            lse[n, 0] = _lse_row(x[n].reshape(x.shape[1]))
+            _class_loss(x[n], 0, target[n], w, ignore, smooth, loss[n], lse[n])
+    else:
+        _large_forward((x, target, w, ignore, smooth, loss, lse))
 
 
 @njit(**JIT)
@@ -285,8 +305,7 @@ def _class_slopes(g, x, unit, lse, target, w, total, ignore, smooth, scale, gx):
 
 
 @njit(parallel=True, **JIT)
-def cross_entropy_backward(g, x, lse, target, w, total, ignore, smooth, scale, gx):
-    """Writes gx (N, C, L). g: (N, L), or (1, 1) for one gradient of all; total: the sum of w."""
+def _backward_in_parallel(g, x, lse, target, w, total, ignore, smooth, scale, gx):
     units = x.shape[0] * _tiles(x)
     if x.size < GRAIN // 4:
         for unit in range(units):
@@ -294,6 +313,32 @@ def cross_entropy_backward(g, x, lse, target, w, total, ignore, smooth, scale, g
     else:
         for unit in prange(units):
             _class_slopes(g, x, np.intp(unit), lse, target, w, total, ignore, smooth, scale, gx)
+
+
+def _backward_arguments(real):
+    cube, matrix, number = real[:, :, ::1], real[:, ::1], types.float64
+    return matrix, cube, matrix, types.int64[:, ::1], real[::1], number, types.intp, number, number, cube
+
+
+_large_backward = shared_kernel(32, _backward_in_parallel, _backward_arguments)
+
+
+@njit(**JIT)
+def cross_entropy_backward(g, x, lse, target, w, total, ignore, smooth, scale, gx):
+    """Writes gx (N, C, L). g: (N, L), or (1, 1) for one gradient of all; total: the sum of w."""
+    if x.shape[2] == 1 and x.size < GRAIN // 4:
+        classes, keep = x.shape[1], x.dtype.type(1 - smooth)
+        share = x.dtype.type(smooth / classes)
+        for n in range(x.shape[0]):
+            row, out, t = x[n].reshape(classes), gx[n].reshape(classes), target[n, 0]
+            if t == ignore:
+                for c in range(classes):
+                    out[c] = 0
+            else:
+                a = (g[0, 0] if g.size == 1 else g[n, 0]) * x.dtype.type(scale)
+                _class_slope_row(a, row, lse[n, 0], t, w, x.dtype.type(total), keep, share, out)
+    else:
+        _large_backward((g, x, lse, target, w, total, ignore, smooth, scale, gx))
 
 
 @njit(**JIT)
