@@ -437,3 +437,69 @@ def test_remainders(dtype):
             assert (np.signbit(got) == np.signbit(wanted))[~np.isnan(wanted)].all()
     whole = tnn.from_numpy(a[:500]) // tnn.from_numpy(b[:500])
     np.testing.assert_array_equal(whole.numpy(), np.floor_divide(a[:500].astype(np.int64), b[:500].astype(np.int64)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_neighbours(dtype):
+    info = np.finfo(dtype)
+    edges = [0.0, -0.0, 1, -1, 1.5, np.inf, -np.inf, np.nan, info.max, info.tiny, info.smallest_subnormal, -3e5]
+    x, y = (v.reshape(-1).copy() for v in np.meshgrid(np.array(edges, dtype), np.array(edges, dtype)))
+    with np.errstate(over="ignore"):
+        wanted = np.nextafter(x, y)
+    got = tnn.nextafter(tnn.from_numpy(x), tnn.from_numpy(y)).numpy()
+    np.testing.assert_array_equal(got, wanted)
+    assert (np.signbit(got) == np.signbit(wanted))[~np.isnan(wanted)].all()
+
+
+INTEGERS = {
+    "add": np.add, "mul": np.multiply, "sub": np.subtract, "maximum": np.maximum, "minimum": np.minimum,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "ge": np.greater_equal, "bitwise_and": np.bitwise_and,
+    "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.bool_])
+@pytest.mark.parametrize("name", INTEGERS)
+def test_many_integers(name, dtype):
+    """So many that kernels take the place of NumPy."""
+    if dtype is np.bool_ and name == "sub":
+        return
+    rng = np.random.default_rng(0)
+    high = 2 if dtype is np.bool_ else 200
+    a, b = (rng.integers(0, high, (200, 300)).astype(dtype) for _ in range(2))
+    x = tnn.from_numpy(a)
+    for other in (b, b[0], b[:, :1], b[:1, :1]):
+        expected, y = INTEGERS[name](a, other), tnn.from_numpy(np.ascontiguousarray(other))
+        got = getattr(tnn, name)(x, y).numpy()
+        assert got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
+        if expected.dtype == dtype and hasattr(x, name + "_"):
+            np.testing.assert_array_equal(getattr(x.clone(), name + "_")(y).numpy(), expected)
+    if dtype is not np.bool_ and name in ("add", "mul", "eq", "lt"):
+        np.testing.assert_array_equal(getattr(tnn, name)(x, 3).numpy(), INTEGERS[name](a, dtype(3)))
+
+
+def test_many_clamped_integers():
+    for dtype in (tnn.int64, tnn.int32, tnn.uint8):
+        x = tnn.randint(0, 100, (200, 300), dtype=dtype)
+        expected = x.numpy().clip(10, 50)
+        same(x.clamp(10, 50), tnn.from_numpy(expected))
+        same(x.clone().clamp_(10, 50), tnn.from_numpy(expected))
+        same(x.clamp(max=7), tnn.from_numpy(x.numpy().clip(None, 7)))
+
+
+KINDS = ("float32", "float64", "int64", "int32", "uint8", "bool")
+
+
+@pytest.mark.parametrize("source", KINDS)
+@pytest.mark.parametrize("target", KINDS)
+def test_many_converted(source, target):
+    rng = np.random.default_rng(0)
+    a = (rng.random((130, 300)) * 100).astype(source)
+    if source in ("float32", "float64") and target != "uint8":
+        a[::2] *= -1
+    a[0] = 0
+    wanted, x = a.astype(target), tnn.from_numpy(a)
+    np.testing.assert_array_equal(x.to(getattr(tnn, target)).numpy(), wanted)
+    np.testing.assert_array_equal(x.T.to(getattr(tnn, target)).numpy(), wanted.T)
+    np.testing.assert_array_equal(x[:, ::2].to(getattr(tnn, target)).numpy(), wanted[:, ::2])

@@ -85,3 +85,15 @@ def test_running_extremes_and_products_of_rows():
     assert tnn.cummax(x, 1)[1][2, 8] == 6  # of equals the last one
     z = (tnn.rand(3, 9, dtype=tnn.float64) + 0.5).requires_grad_()
     assert tnn.autograd.gradcheck(lambda t: t.cumprod(1), (z,))
+
+
+def test_trapezoids_of_even_spacing():
+    y = tnn.randn(4, 9, dtype=tnn.float64)
+    for dim in (0, 1, -1):
+        points = tnn.arange(y.shape[dim], dtype=tnn.float64)
+        np.testing.assert_allclose(tnn.trapezoid(y, dim=dim).numpy(), tnn.trapezoid(y, points, dim=dim).numpy(), 1e-12)
+        np.testing.assert_allclose(tnn.trapezoid(y, dx=0.5, dim=dim).numpy(), np.trapezoid(y.numpy(), dx=0.5, axis=dim))
+    assert tnn.trapezoid(y[:, :1]).tolist() == [0.0] * 4
+    assert tnn.trapezoid(y[:, :0]).tolist() == [0.0] * 4
+    z = y.clone().requires_grad_()
+    assert tnn.autograd.gradcheck(lambda t: tnn.trapezoid(t, dx=2.0), (z,))

@@ -220,3 +220,12 @@ def test_quantile_has_a_gradient_of_its_fractions():
 
 def test_edges_of_a_histogram_of_nothing():
     assert tnn.histogram(tnn.zeros(0), 2).bin_edges.tolist() == [0, 0.5, 1]
+
+
+def test_median_of_all():
+    for n in (1, 2, 9, 1000):
+        for dtype in (tnn.float32, tnn.float64):
+            x = tnn.randn(n, dtype=dtype)
+            assert x.median().item() == sorted(x.tolist())[(n - 1) // 2]
+            x[n // 2] = float("nan")
+            assert x.median().isnan()

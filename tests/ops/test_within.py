@@ -357,6 +357,11 @@ def test_by_positions_and_masks(dtype):
         y = x.clone()
         y[mask] = 3
         same(y.float(), tnn.where(mask, tnn.tensor(3.0), x.float()))
+        y, expected = x.clone(), x.float().numpy().copy()
+        picked = values[mask]
+        y[mask] = picked
+        expected[mask.numpy()] = picked.float().numpy()
+        same(y.float(), tnn.tensor(expected))
         index = tnn.tensor([3, -1, 0, 5])
         y, expected = x.clone(), x.float().numpy().reshape(-1).copy()
         y.put_(index, values.reshape(-1)[:4])

@@ -37,6 +37,14 @@ from ._words import address
 
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
+# The other types that loops are made for: those over addresses, see `strided_at`. A bool is a byte of 0 or 1.
+WHOLE = {
+    np.dtype(np.int64): types.int64,
+    np.dtype(np.int32): types.int32,
+    np.dtype(np.uint8): types.uint8,
+    np.dtype(np.bool_): types.uint8,
+}
+ELEMENTS = {F32: types.float32, F64: types.float64, **WHOLE}
 
 # Elementwise arithmetic is to give IEEE's results: no reassociation, no reciprocals in place of divisions.
 _LOOP = {"cache": True, "nogil": JIT["nogil"], "error_model": "numpy", "fastmath": {"contract"}}
@@ -512,7 +520,7 @@ class Kernel:
         self.small, self._words = decline, None
         # the entry that overwrites an operand, see _small.py: within(a, b, c, p, q) returns True where it did
         self.within, self._own = decline, None
-        self._own_loops = {}
+        self._own_loops, self._whole = {}, {}
         self._keep = []
         self._driven = set(), set()  # for which dtypes the entry knows the driver of flat arrays, of broadcast ones
         KERNELS.append(self)
@@ -528,8 +536,7 @@ class Kernel:
 
     def apart(self, out, a, b, c, dims, p=0.0, q=0.0):
         """As `strided`, but the operands are any ndarrays, with the dimensions that `plan_at` gives for them."""
-        kind = c.dtype
-        loop = (self.f32 if kind is F32 else self.f64) or self.address(kind)
+        loop = self.address(c.dtype)
         items = out.itemsize, a.itemsize, c.itemsize
         strided_at(loop, address(out), address(a), address(b), address(c), items, out.size, dims, p, q)
 
@@ -541,14 +548,15 @@ class Kernel:
         target = c if self.last else a
         kind = target.dtype
         if kind not in self._own_loops:
-            inline, number = njit(**MATH), kind.type
+            inline, number = njit(**MATH), np.uint8 if kind == np.bool_ else kind.type
             formula = inline(self.full(inline(_in_type(self.formula, number))))
             loop = (_own_last if self.last else _OWN[self.count - 1])(formula, number)
-            self._own_loops[kind] = self._compiled(loop, types.float32 if kind is F32 else types.float64)
+            self._own_loops[kind] = self._compiled(loop, ELEMENTS[kind])
             if self._own is None:
                 special = 0 if self.first is None else id(np.dtype(self.first))
                 self.within, self._own = builtin(_small.within, self.name, [0, 0, special, 0, 0, 0, self.last])
-            self._own[_small.LOOP32 + (kind != F32)] = self._own_loops[kind]
+            if kind is F32 or kind is F64:
+                self._own[_small.LOOP32 + (kind is F64)] = self._own_loops[kind]
         items = target.itemsize, a.itemsize, c.itemsize
         args = (self._own_loops[kind], 0, address(a), address(b), address(c), items, target.size, dims, p, q)
         strided_at(*args)
@@ -566,7 +574,8 @@ class Kernel:
             self._words[first + (kind != F32)] = address_for(driver, args)
 
     def address(self, dtype):
-        """Where the machine code of the loop for float32 or float64 lies; compiles it first.
+        """Where the machine code of the loop for a dtype lies; compiles it first. For those of WHOLE a loop can be run
+        over addresses alone.
 
         Raises:
             TypeError: there is no kernel for this dtype.
@@ -581,6 +590,11 @@ class Kernel:
                 self.f64 = self._compile(np.float64, types.float64)
                 self._enter()
             return self.f64
+        if dtype in WHOLE:
+            if dtype not in self._whole:
+                element = WHOLE[dtype]
+                self._whole[dtype] = self._compile(np.uint8 if element is types.uint8 else dtype.type, element)
+            return self._whole[dtype]
         raise TypeError(f"kernel {self.name} works on float32 and float64, not on {dtype}")
 
     def _enter(self):
@@ -751,3 +765,37 @@ def selection(formula):
     kernel = Ternary(formula, first=np.bool_)
     kernel.last = True
     return kernel
+
+
+@lru_cache(64)
+def _cast_loop(source, target):
+    """The compiled loop that converts elements, and where its code lies; None without the compiler."""
+    if config.DISABLE_JIT:
+        return None
+    to_bool = target == np.bool_
+    number = np.uint8 if to_bool else target.type
+
+    def loop(out, a, b, c, n, sa, sb, sc, p, q):
+        for i in range(n):
+            out[i] = number(a[i] != 0) if to_bool else number(a[i])
+
+    loop.__name__ = loop.__qualname__ = f"cast_{source.name}_{target.name}"
+    compiled = njit(**_LOOP)(loop)
+    pointer = types.CPointer(ELEMENTS[source])
+    signature = (types.CPointer(ELEMENTS[target]), *(pointer,) * 3, *(types.intp,) * 4, *(types.float64,) * 2)
+    compiled.compile(signature)
+    result = compiled.overloads[signature]
+    return compiled, result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+
+
+def cast_to(a, out):
+    """Writes the elements of an ndarray, converted, into another one of its shape, both C-contiguous; returns whether
+    it could: for float32, float64 and the types of WHOLE, with several threads for many elements."""
+    found = None
+    if a.dtype in ELEMENTS and out.dtype in ELEMENTS and a.size:
+        found = _cast_loop(a.dtype, out.dtype)
+    if found is None:
+        return False
+    items, dims = (out.itemsize, a.itemsize, a.itemsize), np.array([[a.size, 1, 1, 1]], np.int64)
+    strided_at(found[1], address(out), address(a), address(a), address(a), items, a.size, dims, 0.0, 0.0)
+    return True

@@ -147,6 +147,30 @@ def clamp(x, low, high):
     return high if x > high else x
 
 
+def _next32(x, y):
+    up = bits(x) + J(1 if (x < y) == (x > 0) else -1)
+    stepped = from_bits(J(up)) if x != 0 else copysign(from_bits(J(1)), y)
+    return y if x == y else stepped if x == x and y == y else x + y
+
+
+def _next64(x, y):
+    up = bits(x) + L(1 if (x < y) == (x > 0) else -1)
+    stepped = from_bits(L(up)) if x != 0 else copysign(from_bits(L(1)), y)
+    return y if x == y else stepped if x == x and y == y else x + y
+
+
+def nextafter(x, y):
+    """The number after x in the direction of y; both of one float type."""
+    return np.nextafter(x, y)
+
+
+@overload(nextafter, jit_options=MATH)
+def _overload_nextafter(x, y):
+    if x == y == types.float32:
+        return _next32
+    return _next64 if x == y == types.float64 else None
+
+
 def _whole32(x):
     return F(8388608.0)
 

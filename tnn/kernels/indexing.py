@@ -22,7 +22,7 @@ _COLUMNS = 64
 @njit(**JIT)
 def _part(inner):
     """Columns in a task that works by slices: each slice costs 20 ns."""
-    return max(_COLUMNS, inner // 8)
+    return max(_COLUMNS, inner // 4)
 
 
 SUM, PROD, AMAX, AMIN = 0, 1, 2, 3

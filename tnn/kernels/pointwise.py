@@ -9,7 +9,7 @@ import numpy as np
 from . import _math
 from ._elementwise import MendedBinary, binary, scalar
 from ._math import copysign
-from ._math_base import fused, whole_below
+from ._math_base import fused, nextafter, whole_below
 from ._minmax import maximum, minimum
 from ._special import gamma_lower, gamma_upper
 
@@ -217,3 +217,42 @@ def igamma_forward(x, y):
 def igammac_forward(x, y):
     """Regularised upper incomplete gamma function Q(x, y)."""
     return gamma_upper(np.float64(x), np.float64(y))
+
+
+@binary
+def nextafter_forward(x, y):
+    """The number after x in the direction of y."""
+    return nextafter(x, y)
+
+
+# Of integers and bools alone.
+
+
+@binary
+def and_forward(x, y):
+    """x & y."""
+    return x & y
+
+
+@binary
+def or_forward(x, y):
+    """x | y."""
+    return x | y
+
+
+@binary
+def xor_forward(x, y):
+    """x ^ y."""
+    return x ^ y
+
+
+@binary
+def larger_forward(x, y):
+    """The larger one."""
+    return x if x > y else y
+
+
+@binary
+def smaller_forward(x, y):
+    """The smaller one."""
+    return x if x < y else y

@@ -28,7 +28,7 @@ from ._common import (
     row_major,
 )
 from ._common import finite_float as finite_float
-from ._within import binary_within, unary_within
+from ._within import binary_within, unary_within, whole_kernel
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
@@ -502,6 +502,10 @@ def general(name, kernel, integer, input, other, always_float=False):
         raise NotImplementedError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
     x, y = as_array(input, kind), as_array(other, kind)
     broadcast(x.shape, y.shape)
+    if integer in _PLAIN:
+        data = whole(integer, x, y)
+        if data is not None:
+            return data
     with np.errstate(all="ignore"):
         data = np.asarray(integer(x, y))
     return data if data.dtype in (kind, BOOL) else data.astype(kind)
@@ -531,7 +535,13 @@ def whole(function, x, y):
     shape = broadcast(x.shape, y.shape)
     if not (x.flags.c_contiguous and y.flags.c_contiguous):
         return np.asarray(function(x, y))
-    return function(x, y, out=empty(shape, BOOL if function in _TESTS else kind))
+    out = empty(shape, BOOL if function in _TESTS else kind)
+    kernel = whole_kernel(function, kind, out.size)
+    dims = kernel and plan_at(shape, *((v.shape, v.strides, v.itemsize) for v in (x, y)))
+    if dims is None:
+        return function(x, y, out=out)
+    kernel.apart(out, x, y, y, dims)
+    return out
 
 
 def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="both", result=None):

@@ -11,15 +11,36 @@ from numba.core import config
 
 from ..autograd.autocast import active
 from ..autograd.grad_mode import mode
-from ..kernels._elementwise import plan_at
+from ..kernels import pointwise as kernels
+from ..kernels import pointwise_compare as compare_kernels
+from ..kernels._elementwise import WHOLE, plan_at
+from ..kernels._jit import GRAIN
 from ..tensor import Tensor
 from ._common import F32, F64, broadcast, finite_float, is_number, memory_order, row_major
 
-# Functions of NumPy's that give an operand's own dtype, cannot fail and take their output as an argument.
+# Kernels that do with integers what functions of NumPy's do, which run on one thread.
+_OF_INTEGERS = {
+    np.add: kernels.add_forward, np.subtract: kernels.sub_forward, np.multiply: kernels.mul_forward,
+    np.maximum: kernels.larger_forward, np.minimum: kernels.smaller_forward, np.bitwise_and: kernels.and_forward,
+    np.bitwise_or: kernels.or_forward, np.bitwise_xor: kernels.xor_forward, np.equal: compare_kernels.eq_forward,
+    np.not_equal: compare_kernels.ne_forward, np.less: compare_kernels.lt_forward,
+    np.less_equal: compare_kernels.le_forward, np.greater: compare_kernels.gt_forward,
+    np.greater_equal: compare_kernels.ge_forward,
+}  # fmt: skip
+# Those that give an operand's own dtype, cannot fail and take their output as an argument.
 _SAFE = {
     np.add, np.subtract, np.multiply, np.maximum, np.minimum,
     np.bitwise_and, np.bitwise_or, np.bitwise_xor,
 }  # fmt: skip
+# With bools these are not what they are with integers.
+_OTHER_FOR_BOOLS = {np.add, np.subtract, np.multiply}
+
+
+def whole_kernel(function, kind, size):
+    """The kernel for one of NumPy's functions of many integers or bools; None where NumPy is to do it."""
+    if size < GRAIN or config.DISABLE_JIT or kind not in WHOLE or (kind == np.bool_ and function in _OTHER_FOR_BOOLS):
+        return None
+    return _OF_INTEGERS[function]
 
 
 def open_array(self):
@@ -91,13 +112,13 @@ def binary_within(kernel, integer):
             if other._rg and mode.grad:
                 return False
             y = other._data
-            done = run_within(kernel, d, y, y) or (integer in _SAFE and _integers(integer, d, y))
+            done = run_within(kernel, d, y, y) or (integer in _SAFE and integers_within(integer, d, y))
         elif not is_number(other):
             return False
         elif d.dtype is F32 or d.dtype is F64:
             done = run_within(right, d, d, d, finite_float(other))
         else:
-            done = integer in _SAFE and _integers(integer, d, other)
+            done = integer in _SAFE and integers_within(integer, d, other)
         if done:
             self._bump()
         return done
@@ -105,7 +126,7 @@ def binary_within(kernel, integer):
     return within
 
 
-def _integers(function, d, y):
+def integers_within(function, d, y):
     """d = function(d, y) for integers, y an ndarray of the same dtype or an int that it can hold."""
     if type(d) is not np.ndarray or d.dtype.kind not in "iu" or 0 in d.strides:
         return False
@@ -113,7 +134,14 @@ def _integers(function, d, y):
         info = np.iinfo(d.dtype)
         if not info.min <= y <= info.max:
             return False
+        y = np.asarray(y, d.dtype)
     elif type(y) is not np.ndarray or y.dtype is not d.dtype or broadcast(d.shape, y.shape) != d.shape:
         return False
+    kernel = whole_kernel(function, d.dtype, d.size)
+    if kernel is not None and d.flags.c_contiguous and d.flags.writeable and (y is d or not np.may_share_memory(d, y)):
+        dims = plan_at(d.shape, *((x.shape, x.strides, x.itemsize) for x in (d, y)))
+        if dims is not None and dims[-1, 1] == 1:
+            kernel.into(d, y, y, dims)
+            return True
     function(d, y, out=d)
     return True

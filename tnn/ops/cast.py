@@ -8,6 +8,7 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import cast as kernels
+from ..kernels._elementwise import ELEMENTS, cast_to
 from ..kernels._pool import empty
 from ..tensor import Tensor, check_device, device, wrap
 from ._common import F32, F64, check_tensor, in_memory_order
@@ -16,6 +17,8 @@ _BF16 = dtypes.bfloat16.np
 F16 = dtypes.float16.np
 # Below this many elements NumPy's way in is shorter than a kernel's.
 _FEW = 64
+# From this many on, arrays are made in the pool's memory.
+_MANY = 16384
 _E4M3 = dtypes.float8_e4m3fn.np
 
 
@@ -53,6 +56,11 @@ def _converted(data, np_dtype):
         return convert(convert(data, F32), np_dtype)
     if np_dtype in dtypes.FLOAT8:
         return _to_float8(data, np_dtype)
+    to_unsigned = data.dtype.kind == "f" and np_dtype.kind == "u"
+    if data.size >= _MANY and data.dtype in ELEMENTS and np_dtype in ELEMENTS and not to_unsigned:
+        out = empty(data.shape, np_dtype)  # memory of the pool: the system's fresh pages cost as much as the rest
+        if builtins.type(data) is np.ndarray and cast_to(np.ascontiguousarray(data), out):
+            return out
     if data.dtype.kind == "f" and np_dtype.kind in "iu":
         with np.errstate(invalid="ignore"):
             return (

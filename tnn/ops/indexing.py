@@ -446,7 +446,7 @@ def setitem(self, key, value):
     kind = type(key)
     if _set_part(self, key, value) or _set_rows(self, key, value):
         return
-    if isinstance(key, Tensor) and _fill_mask(self, key, value):
+    if isinstance(key, Tensor) and (_fill_mask(self, key, value) or _set_mask(self, key, value)):
         return
     if kind is int or (kind is tuple and _plain(key)) or (kind in _BASIC and _plain((key,))):
         plan = None
@@ -574,6 +574,26 @@ def _fill_mask(self, mask, value):
     inside = (d.dtype is F32 or d.dtype is F64) and not (mode.grad and self._base is not None)
     if not inside or not run_within(where_forward, m, np.asarray(value, d.dtype), d):
         np.copyto(d, value, where=m, casting="unsafe")
+    self._bump()
+    return True
+
+
+def _set_mask(self, mask, value):
+    """``self[mask] = value`` where nothing is recorded, of a vector with an element for each True; returns whether it
+    was that."""
+    d, m = open_array(self), mask._data
+    if d is None or type(d) is not np.ndarray or m.dtype != bool or m.shape != d.shape or not isinstance(value, Tensor):
+        return False
+    v = value._data
+    if v.ndim != 1 or v.dtype is not d.dtype or (value._rg and mode.grad) or np.may_share_memory(d, v):
+        return False
+    if d.itemsize not in BITS or not (d.flags.c_contiguous and d.flags.writeable):
+        return False
+    index = np.flatnonzero(m)
+    if index.size != v.size:
+        return False
+    if index.size:
+        kernels.put_forward(as_bits(dense(value)).reshape(1, -1, 1), index, as_bits(d).reshape(1, -1, 1))
     self._bump()
     return True
 

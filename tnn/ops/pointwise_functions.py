@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from ._common import check_tensors
-from ._elementwise import Rule, binary_op, by_numpy
+from ._elementwise import Rule, binary_op, by_numpy, run2
 from .pointwise_unary import square
 
 
@@ -213,7 +214,11 @@ def nextafter(input, other, *, out=None):
         RuntimeError: the shapes do not broadcast, or ``out`` cannot hold the result.
     """
     check_tensors("nextafter", input=input, other=other)
-    result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
+    kind = input._data.dtype
+    if out is None and kind is other._data.dtype and kind in dtypes.COMPUTE:
+        result = wrap(run2(kernels.nextafter_forward, input._data, other._data))
+    else:
+        result = by_numpy("nextafter", np.nextafter, input, other, out, (2,))
     if mode.grad and (input._rg or other._rg):
         Nextafter(input, other).record(input, other, result)
     return result

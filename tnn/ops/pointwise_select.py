@@ -7,12 +7,11 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import pointwise_select as kernels
 from ..kernels import pointwise_unary as unary_kernels
-from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, WITHIN, as_number, check_tensor, into, recording
-from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, working
+from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, whole, working
 from ._old_order import in_new_order
-from ._within import open_array, run_within
+from ._within import integers_within, open_array, run_within
 from .cast import convert
 
 
@@ -252,13 +251,12 @@ def _clamp(name, input, min, max, out, labels):
         work = working(dtype.np)
         x = as_array(input, work)
     if work.kind in "biu":
-        limits = [(f, as_array(v, work)) for f, v in ((np.maximum, min), (np.minimum, max)) if v is not None]
         data = x
-        # memory of the pool: fresh pages took ten times as long as the rest
-        fits = not tensors and x.flags.c_contiguous and type(x) is np.ndarray
-        target = empty(x.shape, work) if fits else None
-        for limit, value in limits:
-            data = limit(data, value, out=target)
+        for limit, value in ((np.maximum, min), (np.minimum, max)):
+            if value is not None:
+                value = as_array(value, work)
+                found = whole(limit, data, value)
+                data = limit(data, value) if found is None else found
     elif not tensors:
         low = -np.inf if min is None else finite_float(min)
         high = np.inf if max is None else finite_float(max)
@@ -286,6 +284,15 @@ def _clamp_within(self, min=None, max=None):
     for limit in (min, max):
         if limit is not None and (isinstance(limit, Tensor) or not is_number(limit)):
             return False
+    if d is not None and d.dtype.kind in "iu":
+        info = np.iinfo(d.dtype)
+        given = [(f, v) for f, v in ((np.maximum, min), (np.minimum, max)) if v is not None]
+        if not given or not all(type(v) is int and info.min <= v <= info.max for _, v in given):
+            return False
+        if not all(integers_within(function, d, limit) for function, limit in given):
+            return False
+        self._bump()
+        return True
     if d is None or (min is None and max is None) or (d.dtype is not F32 and d.dtype is not F64):
         return False
     low, high = -np.inf if min is None else finite_float(min), np.inf if max is None else finite_float(max)

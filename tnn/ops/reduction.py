@@ -13,8 +13,22 @@ from ..kernels import _small_products as small
 from ..kernels import reduction as kernels
 from ..kernels import softmax as softmax_kernels
 from ..kernels._pool import empty
+from ..kernels.pointwise_select import nan_to_num_forward
 from ..tensor import wrap
-from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, out_dtype, wrap_dim
+from ._common import (
+    F32,
+    F64,
+    HALF,
+    check_tensor,
+    dense,
+    half_as_float32,
+    into,
+    numpy_names,
+    out_dtype,
+    recording,
+    wrap_dim,
+)
+from ._elementwise import run3
 from .cast import cast
 from .shape import dims_of
 
@@ -278,7 +292,10 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
         if not dtype.is_floating_point and input.dtype.is_floating_point:
             raise NotImplementedError(f"\"nansum_cpu\" not implemented for '{dtype.torch_name}'")
         input = cast(input, dtype)
-    if input.dtype.is_floating_point:
+    if (input._data.dtype is F32 or input._data.dtype is F64) and not recording(input):
+        low, high = (np.asarray(limit, input._data.dtype) for limit in (-np.inf, np.inf))
+        input = wrap(run3(nan_to_num_forward, input._data, low, high, 0.0))
+    elif input.dtype.is_floating_point:
         input = input.masked_fill(wrap(np.isnan(input._data)), 0.0)
     return into(out, sum(input, dim, keepdim, dtype=dtype), case)
 

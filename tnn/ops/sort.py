@@ -362,7 +362,14 @@ def _median(name, input, dim, keepdim, ignore_nan, result_type):
         if not flat.size:
             value = wrap(np.full((), np.nan if d.dtype.kind not in "iub" else np.iinfo(d.dtype).min, d.dtype))
             return value
-        value = wrap(_taken(flat, _middle(flat, 0, ignore_nan), 0).reshape(()))
+        if ignore_nan or (d.dtype is not F32 and d.dtype is not F64):
+            value = _taken(flat, _middle(flat, 0, ignore_nan), 0)
+        else:
+            middle = (flat.size - 1) // 2
+            value = np.partition(flat, middle)[middle : middle + 1]
+            if np.isnan(flat).any():
+                value = np.full(1, np.nan, d.dtype)
+        value = wrap(value.reshape(()))
         if input._rg and grad_mode.grad:
             node = MedianAll(input)
             node.attach(value)
