@@ -223,3 +223,20 @@ def test_float16_by_bits():
     np.testing.assert_array_equal(got, expected)
     kept = ~np.isnan(expected)
     np.testing.assert_array_equal(got.view(np.uint16)[kept], expected.view(np.uint16)[kept])
+
+
+@pytest.mark.parametrize("dtype", [T.bfloat16, T.float16], ids=str)
+def test_elementwise_operations_round_once(dtype):
+    for shape in ((1,), (7,), (3, 5), (33, 1000)):
+        x, y = (T.randn(*shape).to(dtype) for _ in range(2))
+        for op in (
+            lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a - b, lambda a, b: a * 2.5,
+            lambda a, b: a + 1, lambda a, b: a * T.tensor(1.5, dtype=a.dtype), lambda a, b: a.exp(),
+            lambda a, b: a.abs(), lambda a, b: a.sqrt(),
+            lambda a, b: T.nn.functional.relu(a), lambda a, b: T.nn.functional.gelu(a), lambda a, b: a**2,
+            lambda a, b: a.sin(), lambda a, b: a.fmod(b), lambda a, b: T.maximum(a, b), lambda a, b: a + b[..., :1],
+            lambda a, b: a.mT + b.mT if a.ndim > 1 else a,
+        ):  # fmt: skip
+            got, wanted = op(x, y), op(x.float(), y.float()).to(dtype)
+            assert got.dtype is dtype
+            np.testing.assert_array_equal(got.float().numpy(), wanted.float().numpy())

@@ -34,6 +34,7 @@ from ._entry import address_for, builtin, decline, due
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
 from ._words import address
+from .cast import _narrow, _narrow16, _widen, _widen16
 
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
@@ -454,6 +455,51 @@ def strided_at(loop, out, a, b, c, items, total, dims, p, q):
                 _task_at(loop, out, a, b, c, items, dims, row, 0, width, p, q)
 
 
+# Elements of half precision that are made float32, worked on and rounded at a time: they stay in the level 1 cache.
+_BLOCK = 1024
+
+
+@njit(**JIT)
+def _half_run(loop, out, a, b, step, brain, p, q, u, v, w):
+    """A run of `_flat_half`."""
+    n = out.shape[0]
+    for lo in range(0, n, _BLOCK):
+        m = min(_BLOCK, n - lo)
+        if brain:
+            _widen(a[lo : lo + m], u)
+        else:
+            _widen16(a[lo : lo + m], u)
+        if step:
+            if brain:
+                _widen(b[lo : lo + m], v)
+            else:
+                _widen16(b[lo : lo + m], v)
+        _call(loop, w, u, v, v, (0, 0, 0, 0), m, (1, step, step), p, q)
+        if brain:
+            _narrow(w[:m], out[lo : lo + m])
+        else:
+            _narrow16(w[:m], out[lo : lo + m])
+
+
+@njit(parallel=True, **JIT)
+def _flat_half(loop, out, a, b, step, brain, p, q):
+    """out = f(a, b, p, q) for the bits of half precisions, bfloat16 where `brain` is true and float16 otherwise, flat
+    and of one size; b has one element where step is 0. `loop` is float32's."""
+    n = out.shape[0]
+    for k in prange((n + CHUNK - 1) // CHUNK):
+        lo = np.intp(k) * CHUNK
+        u, v, w = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
+        if step == 0:
+            if brain:
+                _widen(b, v)
+            else:
+                _widen16(b, v)
+            _half_run(loop, out[lo : lo + CHUNK], a[lo : lo + CHUNK], b, step, brain, p, q, u, v, w)
+        else:
+            second = b[lo : lo + CHUNK]
+            _half_run(loop, out[lo : lo + CHUNK], a[lo : lo + CHUNK], second, step, brain, p, q, u, v, w)
+
+
 def merged(sizes, *columns):
     """Dimensions of size 1 dropped, and neighbours put together where all operands allow: rows of a size and each
     operand's stride, the innermost last; columns: each operand's strides."""
@@ -539,6 +585,12 @@ class Kernel:
         loop = self.address(c.dtype)
         items = out.itemsize, a.itemsize, c.itemsize
         strided_at(loop, address(out), address(a), address(b), address(c), items, out.size, dims, p, q)
+
+    def half(self, a, b, out, p=0.0, q=0.0):
+        """out = f(a, b, p, q) for flat arrays of one half precision; b may have a single element."""
+        loop = self.f32 or self.address(F32)
+        bits = (x.view(np.uint16) for x in (out, a, b))
+        _flat_half(loop, *bits, int(b.size > 1 or a.size == 1), out.dtype.kind == "V", p, q)
 
     # Whether there are loops that overwrite an operand, and whether that is the last one.
     overwrites, last = True, False

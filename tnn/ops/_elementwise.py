@@ -32,6 +32,7 @@ from ._within import binary_within, unary_within, whole_kernel
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
+_HALVES = dtypes.bfloat16.np, dtypes.float16.np
 # Runs of fewer elements are worth a copy without the gaps first.
 _SHORT = 8
 
@@ -269,6 +270,21 @@ def run3(kernel, x, y, z, p=0.0, q=0.0):
     return out if turned is None else out.transpose(turned)
 
 
+def run_half(kernel, x, y, p=0.0, q=0.0):
+    """A kernel of one array (y is x) or two, of one half precision and one shape; None where they are not so. Widening
+    all of them first, and rounding all of the result, took twice as long."""
+    if type(x) is not np.ndarray or kernel.result is not None or x.dtype is not y.dtype or x.dtype not in _HALVES:
+        return None
+    if not x.size or not (x.flags.c_contiguous and y.flags.c_contiguous) or config.DISABLE_JIT:
+        return None
+    if x.shape != y.shape and (y.size != 1 or y.ndim > x.ndim):
+        return None
+    out = empty(x.shape, x.dtype)
+    second = y.reshape(-1)
+    kernel.half(x.reshape(-1), second[:1] if kernel.count == 1 else second, out.reshape(-1), p, q)
+    return out
+
+
 # ---------------------------------------------------------------------------------------------- one operand
 
 
@@ -322,6 +338,9 @@ def unary_data(name, kernel, integer, input):
             raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
         return np.asarray(integer(x))
     if kind in HALF:
+        data = run_half(kernel, x, x)
+        if data is not None:
+            return data
         data = run1(kernel, convert(x, F32))
         return data if data.dtype == BOOL else convert(data, kind)
     return run1(kernel, x)
@@ -485,6 +504,16 @@ def _check_operands(name, input, other):
 _OF_NUMBERS = {"add", "sub", "mul", "div", "true_divide", "floor_divide"}
 
 
+def _general_half(kernel, kind, input, other):
+    """:func:`general` for tensors of one half precision, or one and a number; None for others."""
+    if isinstance(input, Tensor) and input._data.dtype is kind:
+        if isinstance(other, Tensor):
+            return run_half(kernel, input._data, other._data)
+        if hasattr(kernel, "right"):
+            return run_half(kernel.right, input._data, input._data, finite_float(other))
+    return None
+
+
 def general(name, kernel, integer, input, other, always_float=False):
     """The ndarray of an operation on two operands of any types, by way of the dtype in which they meet."""
     if name in _OF_NUMBERS and is_number(input) and is_number(other):
@@ -495,6 +524,10 @@ def general(name, kernel, integer, input, other, always_float=False):
         dtype = to_float(dtype)
     kind = dtype.np
     if dtype.kind == 2:
+        if kind in HALF:
+            data = _general_half(kernel, kind, input, other)
+            if data is not None:
+                return data
         work = working(kind)
         data = run2(kernel, as_array(input, work), as_array(other, work))
         return data if work == kind or data.dtype == BOOL else convert(data, kind)

@@ -14,7 +14,7 @@ from ..kernels.random import slopes_forward
 from ..random import current_generator
 from ..tensor import Tensor, wrap, wrap_zeros
 from ._common import F32, HALF, check_tensor, dense, half_as_float32, inplace, recording
-from ._elementwise import Rule, run1, run2, run3, unary_op
+from ._elementwise import Rule, run1, run2, run3, run_half, unary_op
 from .cast import convert
 from .pointwise_select import where
 
@@ -102,7 +102,8 @@ def _any_type(name, kernel, input, p, q, integer):
     check_tensor(name, "input", input, 1)
     x = input._data
     if x.dtype in HALF:
-        return convert(run1(kernel, convert(x, F32), p, q), x.dtype)
+        data = run_half(kernel, x, x, p, q)
+        return convert(run1(kernel, convert(x, F32), p, q), x.dtype) if data is None else data
     if x.dtype.kind in "biu":
         if integer == "float":
             return run1(kernel, convert(x, dtypes.get_default_dtype().np), p, q)
