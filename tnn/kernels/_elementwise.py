@@ -580,9 +580,18 @@ class Kernel:
         if kind not in self._driven[1]:
             self._drive(1, kind, _strided, loop, out, a, b, c, dims, p, q)
 
+    def _address_of_any(self, dtype):
+        """As `address`, for the types of WHOLE too: their loops run over addresses alone."""
+        if dtype not in WHOLE:
+            return self.address(dtype)
+        if dtype not in self._whole:
+            element = WHOLE[dtype]
+            self._whole[dtype] = self._compile(np.uint8 if element is types.uint8 else dtype.type, element)
+        return self._whole[dtype]
+
     def apart(self, out, a, b, c, dims, p=0.0, q=0.0):
         """As `strided`, but the operands are any ndarrays, with the dimensions that `plan_at` gives for them."""
-        loop = self.address(c.dtype)
+        loop = self._address_of_any(c.dtype)
         items = out.itemsize, a.itemsize, c.itemsize
         strided_at(loop, address(out), address(a), address(b), address(c), items, out.size, dims, p, q)
 
@@ -626,8 +635,7 @@ class Kernel:
             self._words[first + (kind != F32)] = address_for(driver, args)
 
     def address(self, dtype):
-        """Where the machine code of the loop for a dtype lies; compiles it first. For those of WHOLE a loop can be run
-        over addresses alone.
+        """Where the machine code of the loop for float32 or float64 lies; compiles it first.
 
         Raises:
             TypeError: there is no kernel for this dtype.
@@ -642,11 +650,6 @@ class Kernel:
                 self.f64 = self._compile(np.float64, types.float64)
                 self._enter()
             return self.f64
-        if dtype in WHOLE:
-            if dtype not in self._whole:
-                element = WHOLE[dtype]
-                self._whole[dtype] = self._compile(np.uint8 if element is types.uint8 else dtype.type, element)
-            return self._whole[dtype]
         raise TypeError(f"kernel {self.name} works on float32 and float64, not on {dtype}")
 
     def _enter(self):

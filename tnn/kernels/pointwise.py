@@ -223,36 +223,3 @@ def igammac_forward(x, y):
 def nextafter_forward(x, y):
     """The number after x in the direction of y."""
     return nextafter(x, y)
-
-
-# Of integers and bools alone.
-
-
-@binary
-def and_forward(x, y):
-    """x & y."""
-    return x & y
-
-
-@binary
-def or_forward(x, y):
-    """x | y."""
-    return x | y
-
-
-@binary
-def xor_forward(x, y):
-    """x ^ y."""
-    return x ^ y
-
-
-@binary
-def larger_forward(x, y):
-    """The larger one."""
-    return x if x > y else y
-
-
-@binary
-def smaller_forward(x, y):
-    """The smaller one."""
-    return x if x < y else y

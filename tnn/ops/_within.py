@@ -13,6 +13,7 @@ from ..autograd.autocast import active
 from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..kernels import pointwise_compare as compare_kernels
+from ..kernels import pointwise_integer as integer_kernels
 from ..kernels._elementwise import WHOLE, plan_at
 from ..kernels._jit import GRAIN
 from ..tensor import Tensor
@@ -21,8 +22,9 @@ from ._common import F32, F64, broadcast, finite_float, is_number, memory_order,
 # Kernels that do with integers what functions of NumPy's do, which run on one thread.
 _OF_INTEGERS = {
     np.add: kernels.add_forward, np.subtract: kernels.sub_forward, np.multiply: kernels.mul_forward,
-    np.maximum: kernels.larger_forward, np.minimum: kernels.smaller_forward, np.bitwise_and: kernels.and_forward,
-    np.bitwise_or: kernels.or_forward, np.bitwise_xor: kernels.xor_forward, np.equal: compare_kernels.eq_forward,
+    np.maximum: integer_kernels.larger_forward, np.minimum: integer_kernels.smaller_forward,
+    np.bitwise_and: integer_kernels.and_forward, np.bitwise_or: integer_kernels.or_forward,
+    np.bitwise_xor: integer_kernels.xor_forward, np.equal: compare_kernels.eq_forward,
     np.not_equal: compare_kernels.ne_forward, np.less: compare_kernels.lt_forward,
     np.less_equal: compare_kernels.le_forward, np.greater: compare_kernels.gt_forward,
     np.greater_equal: compare_kernels.ge_forward,
