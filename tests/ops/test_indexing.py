@@ -278,6 +278,9 @@ def test_index_put():
         x.index_put_((tnn.tensor([4]),), tnn.tensor(1.0))
     with pytest.raises(TypeError, match="tuple of Tensors"):
         x.index_put(tnn.tensor([0]), tnn.tensor(1.0))
+    for indices in (tnn.tensor([0, 1]), 3):
+        with pytest.raises(TypeError, match=r"index_put_\(\): argument 'indices' must be tuple of Tensors"):
+            x.index_put_(indices, tnn.tensor(1.0))
 
 
 def _changed(a, v):

@@ -675,6 +675,16 @@ def _index_put(input, plan, value, accumulate):
     return out
 
 
+def _put_key(function, input, indices, values):
+    """The arguments of index_put checked, and its index as one of ``input[...]``."""
+    check_tensors(function, input=input, values=values)
+    if values._data.dtype != input._data.dtype:
+        raise _dtype_mismatch(input, values)
+    if not isinstance(indices, tuple | list):
+        raise TypeError(f"{function}(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
+    return tuple(slice(None) if i is None else i for i in indices)
+
+
 def index_put(input, indices, values, accumulate=False):
     """A copy of the input with ``values`` at the positions that a tuple of index tensors names.
 
@@ -692,12 +702,7 @@ def index_put(input, indices, values, accumulate=False):
         RuntimeError: ``values`` do not fit or have another dtype.
         TypeError: ``input`` or ``values`` is not a tensor.
     """
-    check_tensors("index_put", input=input, values=values)
-    if values._data.dtype != input._data.dtype:
-        raise _dtype_mismatch(input, values)
-    if not isinstance(indices, tuple | list):
-        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
-    plan = _Plan(tuple(slice(None) if i is None else i for i in indices), input._data.shape)
+    plan = _Plan(_put_key("index_put", input, indices, values), input._data.shape)
     if not plan.dims:
         out = clone(input)
         setitem(out, tuple(indices), values)
@@ -706,13 +711,10 @@ def index_put(input, indices, values, accumulate=False):
 
 
 def index_put_(input, indices, values, accumulate=False):
-    check_tensors("index_put_", input=input, values=values)
+    key = _put_key("index_put_", input, indices, values)
     input._check_inplace()
     if mode.grad and (input._rg or values._rg):
         return input._write(index_put(input, indices, values, accumulate))
-    if values._data.dtype != input._data.dtype:
-        raise _dtype_mismatch(input, values)
-    key = tuple(slice(None) if i is None else i for i in indices)
     if (_add_rows if accumulate else _set_rows)(input, key, values):
         return input
     plan = _Plan(key, input._data.shape)
