@@ -340,6 +340,17 @@ def test_margin_losses_have_both_derivatives():
         assert tnn.autograd.gradcheck(loss, inputs) and tnn.autograd.gradgradcheck(loss, inputs)
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("dtype, large", [(tnn.float32, 1e6), (tnn.float64, 1e15)])
+def test_pairwise_distance_keeps_eps_beside_large_numbers(p, dtype, large):
+    a = tnn.full((3, 37), large, dtype=dtype, requires_grad=True)
+    distances = F.pairwise_distance(a, a.detach().clone(), p)
+    distances.sum().backward()
+    np.testing.assert_allclose(distances.detach().numpy(), 1e-6 * 37 ** (1 / p), rtol=1e-6)
+    np.testing.assert_allclose(a.grad.numpy(), 37 ** (1 / p - 1), rtol=1e-6)
+
+
+
 def test_nll_loss_names_a_target_that_is_no_class():
     for target in ([0, 5], [-1, 0]):
         for reduction in ("mean", "none"):

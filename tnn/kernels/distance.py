@@ -191,6 +191,13 @@ def euclidean_backward(g, y, a, b, ratio, ga, gb):
             _column_sums(ratio[i, :, lo:hi], b[i, lo:hi], np.empty(hi - lo, g.dtype), gb[i, lo:hi])
 
 
+@njit(**m.MATH)
+def _apart(u, v, shift):
+    """u - v + shift, in this order: where it may reassociate, LLVM adds shift to u first, and beside a large u shift is
+    lost."""
+    return (u - v) + shift
+
+
 @njit(**JIT)
 def _pairwise_rows(a, b, p, eps, y):
     shift = y.dtype.type(eps)
@@ -198,12 +205,12 @@ def _pairwise_rows(a, b, p, eps, y):
         u, v, total = a[i], b[i], y.dtype.type(0)
         if p == 2:
             for j in range(u.size):
-                d = u[j] - v[j] + shift
+                d = _apart(u[j], v[j], shift)
                 total += d * d
             y[i] = np.sqrt(total)
         else:
             for j in range(u.size):
-                total += abs(u[j] - v[j] + shift)
+                total += abs(_apart(u[j], v[j], shift))
             y[i] = total
 
 
@@ -229,10 +236,10 @@ def _pairwise_slopes(g, a, b, p, eps, y, ga, gb):
         k = g[i] if p == 1 else (kind(0) if y[i] == 0 else g[i] / y[i])
         if p == 2:
             for j in range(u.size):
-                s[j] = k * (u[j] - v[j] + shift)
+                s[j] = k * _apart(u[j], v[j], shift)
         else:
             for j in range(u.size):
-                d = u[j] - v[j] + shift
+                d = _apart(u[j], v[j], shift)
                 s[j] = k if d > 0 else (-k if d < 0 else d * k)
         if gb.size > 0:
             t = gb[i]
