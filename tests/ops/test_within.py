@@ -405,3 +405,11 @@ def test_fills():
     assert not tnn.signbit(x.zero_()).any()
     with pytest.raises(RuntimeError, match="without overflow"):
         x.fill_(1e39)
+
+
+@pytest.mark.parametrize(
+    "call", ["mul_()", "abs_(foo=1)", "index_fill_(0)", "scatter_add_(0)", "clamp_(foo=1)", "lerp_()", "tril_(foo=1)"]
+)
+def test_missing_arguments_are_told_by_the_method(call):
+    with pytest.raises(TypeError, match=rf"^{call.partition('(')[0]}\(\) "):
+        eval(f"x.{call}", {"x": tnn.ones(3, 3)})

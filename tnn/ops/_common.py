@@ -400,6 +400,8 @@ def inplace(op):
     the operation has a short way (:mod:`tnn.ops._within`) and that will do."""
     composed = op.__name__ in _COMPOSED
     within = WITHIN.get(op)
+    if within is not None:  # what Python says of missing arguments names the function
+        within.__name__ = within.__qualname__ = f"{op.__name__}_"
 
     @functools.wraps(op)
     def method(self, *args, **kwargs):

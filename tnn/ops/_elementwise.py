@@ -4,7 +4,6 @@ An operation of two operands is one row of data: a kernel for floating point, a 
 and the two partial derivatives (see :class:`Rule`). :func:`binary_op` makes the public function of it.
 """
 
-
 import numpy as np
 from numba.core import config
 

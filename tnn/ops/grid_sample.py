@@ -230,11 +230,12 @@ def _axis(n, align_corners, np_dtype):
 
 
 _bases: dict = {}
+_KEPT_BYTES = 1 << 20
 
 
 def _base(size, aligned, np_dtype):
-    """The points (x, y, 1) of each element, (N, P, 3), or (N, P, 4): kept for the last sizes, as they take longer to
-    make than the product does."""
+    """The points (x, y, 1) of each element, (N, P, 3), or (N, P, 4): kept for the last small sizes, as they take longer
+    to make than the product does."""
     key = size, aligned, np_dtype
     base = _bases.get(key)
     if base is None:
@@ -242,7 +243,7 @@ def _base(size, aligned, np_dtype):
         mesh = np.meshgrid(*axes, indexing="ij")
         base = np.stack([*mesh[::-1], np.ones(size[1:])], -1).reshape(1, -1, len(size)).astype(np_dtype)
         base = np.repeat(base, size[0], 0)
-        if type(base) is np.ndarray:  # not while operations are recorded
+        if type(base) is np.ndarray and base.nbytes <= _KEPT_BYTES:  # not while operations are recorded
             if len(_bases) >= 8:
                 _bases.clear()
             _bases[key] = base
