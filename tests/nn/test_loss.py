@@ -359,3 +359,9 @@ def test_nll_loss_names_a_target_that_is_no_class():
     for loss, shape in ((F.multi_margin_loss, (2,)), (F.multilabel_margin_loss, (2, 5))):
         with pytest.raises(RuntimeError, match="out of range"):
             loss(tnn.zeros(2, 5), tnn.full(shape, 5))
+
+
+@pytest.mark.parametrize("target", [3, -1, -(2**63), 2**63 - 1])
+def test_multi_margin_loss_of_no_class(target):
+    with pytest.raises(RuntimeError, match="target out of range: expected 0 <= target < 3"):
+        F.multi_margin_loss(tnn.zeros(2, 3), tnn.tensor([0, target]))
