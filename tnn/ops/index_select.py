@@ -13,7 +13,7 @@ from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from ._within import open_array
 from .gather import INTEGER, REDUCTIONS, at_least_1d, reduce_by_index
-from .indexing import I64, Index, add_rows, as_element, collapsed, put_zeros, take_rows, wrapped
+from .indexing import I64, Index, add_rows, as_element, collapsed, put_rows, put_zeros, take_rows, wrapped
 from .rearrange import BITS, as_bits
 from .shape import clone, reshape
 
@@ -210,7 +210,7 @@ def _index_copy_within(self, dim, index, source):
     if found is None:
         return False
     y, i, s = found
-    kernels.put_forward(as_bits(s), i, as_bits(y))
+    put_rows(as_bits(s), i, as_bits(y))
     self._bump()
     return True
 
@@ -266,7 +266,7 @@ def index_copy(input, dim, index, source, *, out=None):
     if s._data.size:
         outer, k, inner = collapsed(data.shape, dim, 1)
         y = as_bits(data).reshape(outer, k, inner)
-        kernels.put_forward(as_bits(dense(s)).reshape(outer, i.size, inner), i, y)
+        put_rows(as_bits(dense(s)).reshape(outer, i.size, inner), i, y)
     result = wrap(data)
     if mode.grad and (x._rg or s._rg):
         node = IndexCopy(x, s)
@@ -481,7 +481,7 @@ def _put_within(self, index, source, accumulate=False):
     if accumulate:
         kernels.take_backward(s, i, y)
     else:
-        kernels.put_forward(as_bits(s), i, as_bits(y))
+        put_rows(as_bits(s), i, as_bits(y))
     self._bump()
     return True
 

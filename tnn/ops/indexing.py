@@ -139,6 +139,14 @@ def add_rows(g, index, y):
         kernels.take_backward(g, index, y)
 
 
+def put_rows(src, index, y):
+    """Writes src (outer, n, inner) into y (outer, k, inner) at index (n,), in place; of equal indices the last stays.
+    Both are unsigned integers of the elements' size."""
+    n, (outer, k, inner) = index.size, y.shape
+    parallel = inner >= _WIDE and outer * n * inner >= GRAIN and k <= 64 * n
+    kernels.put_forward(src, index, empty((k if parallel else 0,), I64), y)
+
+
 # -- reading
 
 
@@ -537,7 +545,7 @@ def _set_rows(self, key, value):
             return False
         if index.size:
             source = as_bits(dense(value)).reshape(y.shape[0], index.size, y.shape[2])
-            kernels.put_forward(source, index.reshape(-1), y)
+            put_rows(source, index.reshape(-1), y)
     elif type(value) in (int, float):
         number = as_number(value, self.dtype, half_too=False)
         kernels.put_number(as_bits(as_element(number, d.dtype)), index.reshape(-1), y)
@@ -593,7 +601,7 @@ def _set_mask(self, mask, value):
     if index.size != v.size:
         return False
     if index.size:
-        kernels.put_forward(as_bits(dense(value)).reshape(1, -1, 1), index, as_bits(d).reshape(1, -1, 1))
+        put_rows(as_bits(dense(value)).reshape(1, -1, 1), index, as_bits(d).reshape(1, -1, 1))
     self._bump()
     return True
 

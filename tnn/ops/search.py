@@ -17,7 +17,7 @@ from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, check_tensor, check_tensors, dense, into, wrap_dim
 from ._elementwise import is_number
 from ._within import open_array
-from .indexing import put_zeros, take_rows, wrapped
+from .indexing import put_rows, put_zeros, take_rows, wrapped
 from .rearrange import BITS, as_bits
 from .shape import broadcast_tensors, reshape
 
@@ -198,7 +198,7 @@ def _put_first(data, index, source):
     """Writes the first elements of a tensor into a contiguous ndarray at flat positions."""
     if index.size:
         first = np.ascontiguousarray(source._data.reshape(-1)[: index.size]).reshape(1, -1, 1)
-        indexing_kernels.put_forward(as_bits(first), index, as_bits(data).reshape(1, -1, 1))
+        put_rows(as_bits(first), index, as_bits(data).reshape(1, -1, 1))
 
 
 def _masked_scatter_within(self, mask, source):
