@@ -700,3 +700,46 @@ for name, model, shape in (
 ):
     for batch in (1, 64):
         add(f"inference {name} batch {batch}", "inference", inference(model, batch, *shape))
+
+# -- beyond the level 3 cache --------------------------------------------------------------------------------------
+
+for name, family, build, *shapes in (
+    ("gelu 4096x4096", "pointwise", lambda lib: lib.nn.GELU(), (4096, 4096)),
+    ("tanh 4096x4096", "pointwise", lambda lib: lib.nn.Tanh(), (4096, 4096)),
+    ("add 4096x4096", "pointwise", lambda lib: lib.add, (4096, 4096), (4096, 4096)),
+    ("mul row 4096x4096", "pointwise", lambda lib: lib.mul, (4096, 4096), (4096,)),
+    ("softmax 4096x4096", "softmax", lambda lib: lib.nn.Softmax(-1), (4096, 4096)),
+    ("softmax dim 1 64x64x64x64", "softmax", lambda lib: lib.nn.Softmax(1), (64, 64, 64, 64)),
+    ("log_softmax 16384x1000", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (16384, 1000)),
+    ("dropout 4096x4096", "dropout", lambda lib: lib.nn.Dropout(0.1), (4096, 4096)),
+    ("layer_norm 16384x1024", "normalization", lambda lib: lib.nn.LayerNorm(1024), (16384, 1024)),
+    ("rms_norm 16384x1024", "normalization", lambda lib: lib.nn.RMSNorm(1024), (16384, 1024)),
+    ("batch_norm 64x64x64x64", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (64, 64, 64, 64)),
+    ("group_norm 64x64x64x64", "normalization", lambda lib: lib.nn.GroupNorm(8, 64), (64, 64, 64, 64)),
+    ("max_pool2d 64x64x64x64", "pooling", lambda lib: lib.nn.MaxPool2d(2), (64, 64, 64, 64)),
+    ("max_pool2d 3x3 s2 64x64x64x64", "pooling", lambda lib: lib.nn.MaxPool2d(3, 2, 1), (64, 64, 64, 64)),
+    ("mse_loss 4096x4096", "loss", lambda lib: lib.nn.MSELoss(), (4096, 4096), (4096, 4096)),
+):
+    layer(name, family, build, *shapes)
+layer("cross_entropy 16384x1000", "loss",
+      lambda lib: Given(lib.nn.CrossEntropyLoss(), lib.randint(0, 1000, (16384,))), (16384, 1000))  # fmt: skip
+MOVED = 4 * 65536 * 256
+layer("embedding 50000x256 65536", "embedding", embedding(50000, 256, (65536,)), moves=(MOVED, MOVED),
+      both_moves=(2 * MOVED, MOVED + 4 * 50000 * 256))  # fmt: skip
+
+# Of these the way back reads nothing but the gradient.
+for name, family, build, change, *shapes in (
+    ("avg_pool2d 64x64x64x64", "pooling", lambda lib: lib.nn.AvgPool2d(2), 1 / 4, (64, 64, 64, 64)),
+    ("ZeroPad2d 1 64x64x64x64", "padding", lambda lib: lib.nn.ZeroPad2d(1), 66**2 / 64**2, (64, 64, 64, 64)),
+    ("upsample nearest x2 64x32x32x32", "resample", lambda lib: lib.nn.Upsample(None, 2), 4, (64, 32, 32, 32)),
+    ("upsample bilinear x2 64x32x32x32", "resample", lambda lib: lib.nn.Upsample(None, 2, "bilinear"), 4,
+     (64, 32, 32, 32)),
+    ("pixel_shuffle 2 64x64x64x64", "resample", lambda lib: lib.nn.PixelShuffle(2), 1, (64, 64, 64, 64)),
+    ("permute 0213 64x256x16x64", "shape", lambda lib: lambda x: x.permute(0, 2, 1, 3).contiguous(), 1,
+     (64, 256, 16, 64)),
+    ("transpose 4096x4096", "shape", lambda lib: lambda x: x.t().contiguous(), 1, (4096, 4096)),
+    ("cat 2 x 4096x2048", "shape", lambda lib: lambda x, y: lib.cat([x, y], 1), 1, (4096, 2048), (4096, 2048)),
+):  # fmt: skip
+    given = 4 * sum(map(prod, shapes))
+    moved = (1 + change) * given
+    layer(name, family, build, *shapes, both_moves=(moved, moved))

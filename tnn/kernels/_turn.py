@@ -12,8 +12,12 @@ from ._move import offsets
 from ._simd import load, shift, stack_panel, store, turn, turn_exact, vector_len
 from ._words import pointer8, pointer16, pointer32, pointer64
 
-_TILE = 32
-_PAD = _TILE + 1
+# Sides of a tile: of elements of four and eight bytes, which are turned in registers, and of shorter ones. In tiles of
+# 32 a 4096 x 4096 transpose took 15.3 ms on one thread and 7.8 on two, in tiles of 64 it takes 10.6 and 5.6: half as
+# many pages are entered for each. Up to 512 x 1024 both are as fast.
+_TILE = 64
+_TILE_SHORT = 32
+_PAD = _TILE_SHORT + 1
 
 
 @njit(**JIT)
@@ -41,8 +45,8 @@ def _turn_short(x, y, rows, columns, sx, sy):
     """The same for elements of one or two bytes, by way of a buffer: rows a power of two apart share their places in
     the cache."""
     buffer = stack_panel(x)
-    for a in range(0, rows, _TILE):
-        high = min(_TILE, rows - a)
+    for a in range(0, rows, _TILE_SHORT):
+        high = min(_TILE_SHORT, rows - a)
         for b in range(columns):
             for i in range(high):
                 store(buffer, b * _PAD + i, load(x, a + i + b * sx))
@@ -86,8 +90,9 @@ def copy_turned(x, y, item, outer, m, n, sx, sy):
     places = 1
     for d in range(outer.shape[0]):
         places *= outer[d, 0]
-    wide = min(n, _TILE)
-    high = min(m, _TILE * _TILE // wide)
+    side = _TILE if item >= 4 else _TILE_SHORT
+    wide = min(n, side)
+    high = min(m, side * side // wide)
     parts = places * ((m + high - 1) // high) * ((n + wide - 1) // wide)
     if places * m * n < GRAIN:
         _task(x, y, item, outer, m, n, sx, sy, high, wide, 0, parts)
