@@ -59,6 +59,8 @@ for n in (16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048):
     product(n, n, n, left=n in (16, 32, 64, 128, 256, 1024), right=n in (16, 32, 64, 128, 256, 1024))
 for shape in ((32, 1024, 1024), (4096, 64, 64), (4096, 16, 16), (64, 64, 4096), (1, 1024, 1024), (1024, 1, 1024)):
     product(*shape, left=True, right=True)
+product(65536, 2, 3)
+product(2048, 10, 64, left=True, right=True)
 product(32, 32, 32, (64,), left=True, right=True)
 product(128, 128, 64, (8,), left=True, right=True)
 for n in (32, 256, 1024):

@@ -443,9 +443,16 @@ def gemm_serial(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
 
 
 @njit(**JIT)
+def _work(m, n, k):
+    """Multiplications, at least as many as take as long as a tile's narrow rows do: 65536 x 3 times 3 x 2 stayed on one
+    thread."""
+    return m * n * max(k, 1) if min(m, n) == 1 else m * max(n, 16) * max(k, 4)
+
+
+@njit(**JIT)
 def _halved(m, n, k, rows, cols, most, along_rows):
     """(rows, cols) with one of them doubled until there are ``most`` chunks, or chunks get small."""
-    work = m * n * max(k, 1)
+    work = _work(m, n, k)
     while rows * cols < most and work // (2 * rows * cols) >= (CHUNK_WORK if rows * cols > 1 else HALF_WORK):
         if (m // rows if along_rows else n // cols) < 64:
             break
@@ -468,7 +475,7 @@ def _grid(ta, m, n, k):
     # the other the same part of B. On two threads, GFLOP/s with both sides cut and so: A B.T, 128 x 784 x 512 196 and
     # 220, 1024 x 128 x 384 187 and 216; A B, 1024 x 128 x 512 187 and 218; A.T B, 512 x 128 x 784 187 and 215.
     rows, cols = (m + 511) // 512, (n + 1023) // 1024
-    most = 16 if m * n * max(k, 1) >= 1 << 26 else 8
+    most = 16 if _work(m, n, k) >= 1 << 26 else 8
     rows, cols = _halved(m, n, k, rows, cols, most, ta)
     return _halved(m, n, k, rows, cols, 8, not ta)
 
@@ -563,7 +570,7 @@ def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
     """
     m, n = c.shape
     k = a.shape[0] if ta else a.shape[1]
-    if m * n * max(k, 1) >= (SERIAL if min(m, n) > 1 else SERIAL // 2):
+    if _work(m, n, k) >= (SERIAL if min(m, n) > 1 else SERIAL // 2):
         _in_parallel((ta, tb, alpha, a, b, beta, c, bias, mode))
         return
     ars, acs, brs, bcs = _steps_of(ta, tb, a, b)
@@ -583,7 +590,7 @@ def gemm_batched(ta, tb, alpha, a, b, beta, c):
     brs, bcs = (1, b.shape[2]) if tb else (b.shape[2], 1)
     abs_ = m * k if a.shape[0] > 1 else 0
     bbs = k * n if b.shape[0] > 1 else 0
-    if batch * m * n * max(k, 1) < SERIAL:
+    if batch * _work(m, n, k) < SERIAL:
         for i in range(batch):
             left, right, out = ptr(a, i * abs_), ptr(b, i * bbs), ptr(c, i * m * n)
             gemm_strided(m, n, k, alpha, left, ars, acs, right, brs, bcs, beta, out, n, out, 0)

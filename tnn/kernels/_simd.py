@@ -337,9 +337,10 @@ _SHORT = (0, 1, 2, 9, 4)
 def _emit_store(e, arg, total):
     """c = max(floor, alpha * total + beta * c + bias), for the first ncols columns."""
     b, vectors = e.builder, len(total[0])
-    one, uses_c = ir.Constant(e.scalar, 1.0), b.and_(arg["mode"], ir.Constant(I64, 4))
+    one = ir.Constant(e.scalar, 1.0)
+    uses_c = b.icmp_signed("!=", b.and_(arg["mode"], ir.Constant(I64, 4)), ir.Constant(I64, 0))
     whole = b.icmp_signed(">=", arg["ncols"], ir.Constant(I64, vectors * e.lanes))
-    beta = b.or_(b.fcmp_ordered("==", arg["beta"], one), b.icmp_signed("==", uses_c, ir.Constant(I64, 0)))
+    beta = b.or_(b.fcmp_ordered("==", arg["beta"], one), b.not_(uses_c))
     units = b.and_(b.fcmp_ordered("==", arg["alpha"], one), beta)
     blocks = {mode: b.append_basic_block(f"mode{mode}") for mode in _SHORT}
     short, general = b.append_basic_block("short"), b.append_basic_block("general")
@@ -351,7 +352,14 @@ def _emit_store(e, arg, total):
         b.position_at_end(block)
         _emit_short_store(e, arg, total, mode)
     b.position_at_end(general)
-    _emit_general_store(e, arg, total)
+    # C is not loaded where it is not added, and else all of it before any is stored: a load waits for a masked store to
+    # the same cache line. 65536 x 3 times 3 x 15 took 10.3 ns a row with loads under an empty mask, 2.5 without.
+    with b.if_else(uses_c) as (added, fresh):
+        with added:
+            _emit_general_store(e, arg, total, True)
+        with fresh:
+            _emit_general_store(e, arg, total, False)
+    b.ret_void()
 
 
 def _emit_short_store(e, arg, total, mode):
@@ -375,31 +383,33 @@ def _emit_short_store(e, arg, total, mode):
     b.ret_void()
 
 
-def _emit_general_store(e, arg, total):
+def _emit_general_store(e, arg, total, uses_c):
     """Any mode, any number of columns."""
     b, vectors = e.builder, len(total[0])
-    # mode: bit 0 bias along the columns, bit 1 bias along the rows, bit 2 add beta * c, bit 3 apply the floor.
+    # mode: bit 0 bias along the columns, bit 1 bias along the rows, bit 3 apply the floor.
     bit = [b.icmp_signed("!=", b.and_(arg["mode"], ir.Constant(I64, 1 << i)), ir.Constant(I64, 0)) for i in range(4)]
     alpha, beta, floor = (e.splat(arg[name]) for name in ("alpha", "beta", "floor"))
-    masks, adds, olds = [], [], []
+    masks, adds = [], []
     for v in range(vectors):
         mask = e.lanes_below(b.sub(arg["ncols"], ir.Constant(I64, v * e.lanes)))
         masks.append(mask)
-        olds.append(b.and_(mask, e.splat(bit[2])))
         adds.append(e.masked_load(arg["bias"], b.and_(mask, e.splat(bit[0])), v * e.lanes))
     along_rows = b.zext(bit[1], I64)
     zero = ir.Constant(e.scalar, 0.0)
     row, bias = arg["c"], arg["bias"]
+    stores = []
     for values in total:
         extra = e.splat(b.select(bit[1], e.scalar_at(bias), zero))
         for v, value in enumerate(values):
             x = e.fma(value, alpha, b.fadd(adds[v], extra))
-            x = e.fma(e.masked_load(row, olds[v], v * e.lanes), beta, x)
+            if uses_c:
+                x = e.fma(e.masked_load(row, masks[v], v * e.lanes), beta, x)
             # NaN < floor is false: a NaN stays.
             below = b.and_(b.fcmp_ordered("<", x, floor), e.splat(bit[3]))
-            e.masked_store(b.select(below, floor, x), row, masks[v], v * e.lanes)
+            stores.append((b.select(below, floor, x), row, masks[v], v * e.lanes))
         row, bias = e.at(row, arg["ldc"]), e.at(bias, along_rows)
-    b.ret_void()
+    for store in stores:
+        e.masked_store(*store)
 
 
 # Heights of tiles that are compiled together. All 28 tiles at once took 1.4 s; a small product needs one or two.
