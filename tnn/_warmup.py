@@ -1,9 +1,9 @@
 """Small calls that between them compile the kernels: what ``python -m tnn warmup`` runs, a family at a time.
 
-A row is ``(text, *inputs)``. The text is evaluated with ``tnn``, ``nn``, ``F`` and `step` in reach and gives something
-to call: a module or a function. An input is a shape (a float tensor of it, with values in (0.1, 0.9), that requires a
-gradient), or ``ints(high, *shape)``, or ``plain(*shape)`` (a float tensor without gradient), or any other value as it
-is. The row is called, and each floating-point output is summed and differentiated.
+A row is ``(text, *inputs)``. The text is evaluated with ``tnn``, ``nn``, ``F``, `step` and `packed` in reach and gives
+something to call: a module or a function. An input is a shape (a float tensor of it, with values in (0.1, 0.9), that
+requires a gradient), or ``ints(high, *shape)``, or ``plain(*shape)`` (a float tensor without gradient), or any other
+value as it is. The row is called, and each floating-point output is summed and differentiated.
 
 Kernels are compiled for dtypes, not for sizes, so a row for each kernel and mode is enough. An operation that is added
 gets its rows here; the tests run them all, with bounds checks too.
@@ -49,6 +49,18 @@ def step(optimizer: type, **options: Any):
     return call
 
 
+def packed(module: nn.Module):
+    """A call of a module in evaluation, compiled: its weights are packed beforehand."""
+
+    def call(x):
+        fast = tnn.compile(module.to(x.dtype).eval())
+        with tnn.no_grad():
+            for _ in range(3):
+                fast(x)
+
+    return call
+
+
 def each(names: str, *inputs: Any, before: str = "tnn.") -> list[tuple]:
     """Rows for functions that take the same inputs."""
     return [(before + name, *inputs) for name in names.split()]
@@ -58,6 +70,7 @@ ROWS: dict[str, list[tuple]] = {
     "linear": [
         ("nn.Linear(5, 3)", (4, 5)),
         ("nn.Bilinear(3, 4, 2)", (5, 3), (5, 4)),
+        ("packed(nn.Linear(5, 3))", plain(4, 5)),
         *each("matmul", (3, 4), (4, 5)),
         *each("matmul", (2, 3, 4), (2, 4, 5)),
         *each("mv", (3, 4), (4,)),
@@ -73,6 +86,10 @@ ROWS: dict[str, list[tuple]] = {
         ("nn.Conv2d(16, 16, 3, padding=1, groups=2)", (1, 16, 12, 12)),
         ("nn.Conv3d(2, 3, 2)", (1, 2, 4, 4, 4)),
         ("nn.Conv2d(3, 32, 16, stride=16)", (2, 3, 64, 64)),
+        *[(f"packed({conv})", plain(*shape)) for conv, shape in (
+            ("nn.Conv2d(3, 4, 3)", (2, 3, 8, 8)), ("nn.Conv2d(16, 16, 3, groups=2)", (1, 16, 12, 12)),
+            ("nn.Conv2d(32, 32, 3, padding=1)", (1, 32, 24, 24)), ("nn.Conv2d(3, 32, 16, 16)", (2, 3, 64, 64)),
+        )],
     ],
     "conv_transpose": [
         ("nn.ConvTranspose1d(4, 6, 3, stride=2)", (2, 4, 7)),
@@ -267,7 +284,7 @@ def _leaves(output: Any) -> Iterator[Any]:
 
 def run_row(row: tuple, dtype: Any) -> None:
     """Call one row, forward and backward."""
-    call = eval(row[0], {"tnn": tnn, "nn": nn, "F": F, "step": step})
+    call = eval(row[0], {"tnn": tnn, "nn": nn, "F": F, "step": step, "packed": packed})
     if isinstance(call, nn.Module):
         call = call.to(dtype)
     rng = np.random.default_rng(0)

@@ -332,13 +332,22 @@ class Tensor:
     @property
     def data(self):
         """The same memory as a tensor that knows nothing of the tape (changes of it are not tracked)."""
+        self._hand_out()
         return wrap(self._data)
 
     @data.setter
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._hand_out()
+        value._hand_out()
         self._data = value._data
+
+    def _hand_out(self):
+        v = self._version
+        if v is None:
+            v = self._version = Version()
+        v.loose = True
 
     def detach(self):
         """The same memory, outside the tape: changes of it in place are not recorded."""
@@ -560,6 +569,7 @@ class Tensor:
         """
         if self._rg and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        self._hand_out()
         return self._data
 
     def __array__(self, dtype=None, copy=None):
@@ -568,6 +578,7 @@ class Tensor:
         if copy:
             return np.array(self._data, dtype=dtype)
         if dtype is None or np.dtype(dtype) == self._data.dtype:
+            self._hand_out()
             return self._data
         if copy is False:
             raise ValueError(f"a copy is needed to convert {self.dtype} to {np.dtype(dtype)}")
@@ -582,6 +593,7 @@ class Tensor:
     def __dlpack__(self, **kwargs):
         if self._rg:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        self._hand_out()
         return self._data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self):

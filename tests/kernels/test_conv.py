@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.kernels.test_gemm import FORCED, HOST
+from tnn.kernels import conv, conv_direct, conv_patches, conv_slab, conv_winograd
 
 RUN = """
 import numpy as np
@@ -54,3 +56,42 @@ def test_every_simd_path(path):
     code = RUN.replace("== PATH", f"== {path!r}")
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("module", [conv, conv_direct, conv_winograd, conv_patches])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_weights_packed_beforehand(module, dtype, mirrored):
+    """Packed once and for several calls: the same bits, and nothing written past the end."""
+    rng, guard, seen = np.random.default_rng(0), 64, 0
+    for batch, cin, size, cout, kernel, stride, padding, groups in (
+        (1, 3, 9, 5, 3, 1, 1, 1), (2, 40, 12, 35, 3, 1, 1, 1), (3, 32, 30, 48, 3, 1, 1, 1), (1, 64, 16, 65, 3, 1, 1, 1),
+        (9, 32, 4, 128, 3, 1, 1, 1), (2, 64, 10, 64, 3, 1, 1, 2), (2, 100, 9, 30, 2, 1, 0, 1), (2, 6, 9, 9, 3, 2, 1, 3),
+        (1, 300, 5, 17, 3, 1, 1, 1), (4, 5, 48, 40, 16, 16, 0, 1),
+    ):  # fmt: skip
+        out = (size + 2 * padding - kernel) // stride + 1
+        numbers = (
+            batch, cin, (1, size, size), cout, (1, out, out), (1, kernel, kernel), (1, stride, stride), (1, 1, 1),
+            (0, padding, padding), groups,
+        )  # fmt: skip
+        make = getattr(module, "mirror", None) if mirrored else module.geometry
+        geo = make(*numbers) if make else None
+        if geo is None:
+            continue
+        seen += 1
+        shapes = (batch, cin, size, size), (batch, cout, out, out)
+        x = rng.standard_normal(shapes[mirrored]).astype(dtype).reshape(-1)
+        w = rng.standard_normal((cout, cin // groups, kernel, kernel)).astype(dtype).reshape(-1)
+        bias = rng.standard_normal(max(cin, cout)).astype(dtype)
+        want, got = (np.full(shapes[not mirrored], np.nan, dtype).reshape(-1) for _ in range(2))
+        mode = 2 + 16 * mirrored
+        module.conv_forward(x, w, bias, want, geo, mode)
+        n = module.packed_size(geo, w.itemsize)
+        if not n:
+            continue
+        room = np.full(n + guard, 7.0, dtype)
+        module.conv_pack(w, room[:n], geo, mode & 16)
+        assert (room[n:] == 7).all()
+        module.conv_forward(x, room[:n], bias, got, geo, mode | conv_slab.READY)
+        assert got.tobytes() == want.tobytes(), numbers
+    assert seen or (mirrored and module is conv_patches)

@@ -184,3 +184,27 @@ def test_every_simd_path(path):
     code = FORCED_RUN.replace("== PATH", f"== {path!r}")
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("tb", [False, True])
+def test_right_operands_packed_beforehand(dtype, tb):
+    """Packed once and for several products: the same bits, and nothing written past the end."""
+    guard = 64
+    for m, n, k in [*SHAPES[1:], (70, 65, 784), (300, 200, 20), (3, 129, 2000), (2, 2, 2), (1100, 260, 1030)]:
+        if min(m, n, k) < 2:
+            continue  # these have kernels of their own
+        a, b, c = operands(m, n, k, False, tb, dtype)
+        columns = _gemm.packed_columns(n, a.itemsize)
+        room = np.full(k * columns + guard, 7.0, dtype)
+        packed = room[: k * columns].reshape(k, columns)
+        _gemm.gemm_pack(tb, b, packed)
+        assert (room[k * columns :] == 7).all()
+        bias = np.linspace(-2, 2, max(m, n)).astype(dtype)
+        for mode in (0, 9):
+            for ta in (False, True):
+                left = np.ascontiguousarray(a.T) if ta else a
+                want, got = c.copy(), c.copy()
+                _gemm.gemm_bias_act(ta, tb, 1.0, left, b, 1.0, want, bias, mode)
+                _gemm.gemm_bias_act(ta, False, 1.0, left, packed, 1.0, got, bias, mode | _gemm.PACKED)
+                assert got.tobytes() == want.tobytes(), (m, n, k, mode, ta)

@@ -12,9 +12,15 @@ wrap: Any = None  # set by tensor.py, which imports this module
 
 
 class Version:
-    """How often a memory was written in place; shared by all tensors that are views of it."""
+    """How often a memory was written in place; shared by all tensors that are views of it.
+
+    Attributes:
+        n: how often.
+        loose: whether the memory was handed out to somebody who does not count.
+    """
 
     n = 0
+    loose = False
 
 
 class Node:

@@ -26,10 +26,10 @@ CHANGED, OTHERWISE = object(), object()
 
 def _slots():
     """Where tensors keep what a replay looks at, in bytes; nothing where that is not as expected."""
-    found = {name: _offset(Tensor.__dict__[name]) for name in ("_data", "_rg", "_grad")}
+    found = {name: _offset(Tensor.__dict__[name]) for name in ("_data", "_rg", "_grad", "_version")}
     t, mark = wrap(np.empty(1)), object()
     t._grad = mark
-    values = {"_data": t._data, "_rg": t._rg, "_grad": mark}
+    values = {"_data": t._data, "_rg": t._rg, "_grad": mark, "_version": t._version}
     there = {name: ctypes.c_int64.from_address(id(t) + offset).value for name, offset in found.items()}
     return found if all(there[name] == id(v) for name, v in values.items()) else {}
 
@@ -238,6 +238,9 @@ def _work(plan, names):
     for rule in plan.rules:
         lines += rule.lines(names, plan.scalar_places[rule])
     lines += [f"if {names.of(function, 'early')}(): return OTHERWISE" for function in plan.early]
+    if plan.watch is not None:
+        same, again = names.of(plan.watch.same, "settled"), names.of(plan.watch.again, "again")
+        lines.append(f"if not {same}() and {again}(): failed()")
     for function in plan.late:
         lines.append(f"if {names.of(function, 'native')}(): failed()")
     for rule in plan.rules:

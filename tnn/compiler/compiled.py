@@ -13,7 +13,7 @@ from ..autograd.autocast import active as autocast_active
 from ..autograd.grad_mode import mode
 from ..nn.modules.module import Module
 from ..tensor import Tensor
-from . import native
+from . import native, settled
 from .around import CHANGED, OTHERWISE
 from .plan import Plan, Replayed, Unsuitable, leaves, rebuilt, used_up
 from .recorder import Busy, Recorder, recording
@@ -180,7 +180,7 @@ class Compiled:
                     checks = watch.checks(self._function)
                     if watch.problem is not None:
                         raise Unsuitable(recorder.failure or watch.problem)
-                    plan = Plan(recorder, result, checks, not kind.plain)
+                    plan = Plan(recorder, result, checks, watch.weights(), not kind.plain)
                     _check_survivors(recorder, result, plan)
                     kind.plans.append(plan)
                 except Unsuitable as error:
@@ -192,10 +192,13 @@ class Compiled:
         finally:
             _of_thread.inside = False
         result = _returned(result, dict(zip(map(id, aliases), arguments, strict=True)), kind.reason is None)
-        traced = recorder.traced
+        traced, holders = recorder.traced, recorder.holders
+        plan = None
         recorder.release()
         del recorder, watch
         swept(traced)
+        if kind.reason is None:
+            settled.note(kind.plans[-1], holders)
         return result
 
     def _try(self, kind, plan, arguments, args, kwargs):

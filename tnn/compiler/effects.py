@@ -15,7 +15,8 @@ WRITES = {
     "batch_norm_apply": (1,), "batch_norm_backward": (7,), "sum_rows": (1,), "sum_columns": (1,),
     "max_pool_forward": (1, 2), "max_pool_backward": (2,), "avg_pool_forward": (1,), "avg_pool_backward": (1,),
     "conv_forward": (3,), "conv_backward_input": (3,), "conv_backward_weight": (2,),
-    "move": (1,), "copy_turned": (1,), "fill": (0,),
+    "move": (1,), "copy_turned": (1,), "fill": (0,), "batch_norm_rstd": (1,), "weight_norm_forward": (3, 4, 5),
+    "gemm_pack": (2,), "conv_pack": (1,),
     "softmax_rows_forward": (1,), "softmax_rows_backward": (2,),
 }  # fmt: skip
 
@@ -29,6 +30,13 @@ def written(operation):
         return [operation.target]
     assert isinstance(operation, Decide)
     return []
+
+
+def written_buffers(operation):
+    """The buffers that an operation may write to, those behind addresses too."""
+    if isinstance(operation, KernelCall) and operation.name not in WRITES:
+        return operation.buffers()
+    return [r.buffer for r in written(operation)]
 
 
 def clash(a, b):

@@ -256,16 +256,10 @@ class Group:
         return [p.operation for p in self.points]
 
 
-def _writes(operation):
-    if isinstance(operation, KernelCall) and operation.name not in effects.WRITES:
-        return operation.buffers()
-    return [r.buffer for r in effects.written(operation)]
-
-
 def _free(moving, fixed):
     """Whether two sets of operations may change places."""
     for written, touched in ((moving, fixed), (fixed, moving)):
-        mine = {id(b): b for op in written for b in _writes(op)}.values()
+        mine = {id(b): b for op in written for b in effects.written_buffers(op)}.values()
         theirs = {id(b): b for op in touched for b in op.buffers()}.values()
         if any(effects.clash(a, b) for a in mine for b in theirs):
             return False

@@ -94,8 +94,12 @@ def listing(plan, name):
     hidden = {id(op.args[1].buffer) for op in plan.operations if isinstance(op, Fused)}  # addresses for generated loops
     shown = [op for op in plan.operations if not (isinstance(op, Fill) and id(op.target.buffer) in hidden)]
     lines = [_line(operation, names) for operation in shown]
-    out = [f"# {name}: {len(shown)} operations, {plan.temporary_bytes} bytes of temporary memory"]
+    once = [_line(operation, names) for operation in plan.once]
+    packed = f", {plan.kept_bytes} bytes of packed weights" if once else ""
+    out = [f"# {name}: {len(shown)} operations, {plan.temporary_bytes} bytes of temporary memory{packed}"]
     out += [f"# {note}" for note in names.notes]
     chains = [text.replace("def chain(", f"def {name}(") + "\n" for text, name in names.chains.items()]
+    if once:
+        chains += ["def once():  # and again when a weight has changed", *(f"    {line}" for line in once), ""]
     out += ["", *chains, "def native():", *(f"    {line}" for line in lines), "", "# around it", plan.text]
     return "\n".join(out)

@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..tensor import Tensor
-from . import around, effects, fusion, native, steps
+from . import around, effects, fusion, native, settled, steps
 from .records import Call, Copy, Decide, Fill, KernelCall, Ref
 from .traced import Traced
 
@@ -93,13 +93,14 @@ class Plan:
         recorder: the recording, finished.
         result: what the call returned, its tensors still traced.
         checks: what else has to stay as it is; see around.py.
+        weights: tensors that stay from call to call; see settled.py.
         fuse: whether to fuse kernels.
 
     Attributes:
         replay, stands, run: the functions that :func:`tnn.compiler.around.written` makes; ``text`` is their source.
     """
 
-    def __init__(self, recorder, result, checks, fuse=True):
+    def __init__(self, recorder, result, checks, weights, fuse=True):
         if recorder.failure is not None:
             raise Unsuitable(recorder.failure)
         self.trusted = False  # until a replay has come out as the call itself
@@ -111,12 +112,13 @@ class Plan:
         self.guards = [(t, d, t._rg) for t, d, b in self.outside if b.kind == "outside"]
         self._plan_grads(recorder)
         self._plan_result(recorder, result)
+        self._settle(weights)
         self.fused = fuse
         if fuse:
             self._fuse()
         self.bumps = []
         for t, _, b in self.outside:
-            n = 0 if t._version is None else t._version.n - recorder.versions[id(t)]
+            n = t._version.n - recorder.versions[id(t)]
             if n and b.kind == "argument":
                 raise Unsuitable("the call writes to an argument")
             if n:
@@ -143,6 +145,20 @@ class Plan:
         for operation in self.operations:
             if operation.early and any(b.kind == "outside" and _touches(b, written) for b in operation.buffers()):
                 raise Unsuitable("how the call goes on depends on computed data")
+
+    def _settle(self, weights):
+        known = set(map(id, weights))
+        for t, _, b in self.outside:
+            b.watched = b.watched and id(t) in known
+        early, late = ([op for op in self.operations if op.early is first] for first in (True, False))
+        self.once, late = settled.split(late, self.operations)
+        self.operations = early + late
+        buffers = {id(b): b for op in self.once for b in op.buffers()}.values()
+        self.kept = [b for b in buffers if b.kind == "temporary"]
+        self.kept_bytes = sum(b.nbytes for b in self.kept)
+        self.kept = {id(b) for b in self.kept}
+        used = {id(b) for b in buffers if b.kind == "outside"}
+        self.watched = [t for t, _, b in self.outside if id(b) in used]
 
     def _fuse(self):
         late = [op for op in self.operations if not op.early]
@@ -219,7 +235,7 @@ class Plan:
         lives, order = {}, []
         for i, operation in enumerate(self.operations):
             for buffer in operation.buffers():
-                if buffer.kind == "temporary" and not buffer.output:
+                if buffer.kind == "temporary" and not buffer.output and id(buffer) not in self.kept:
                     if id(buffer) not in lives:
                         lives[id(buffer)] = [i, i]
                         order.append(buffer)
@@ -252,7 +268,7 @@ class Plan:
         entry = self.entries.get(id(buffer))
         if entry is not None:
             return None, self.table.buffer_info()[0] + 8 * entry
-        if buffer.kind == "temporary":
+        if buffer.kind == "temporary" and id(buffer) not in self.kept:
             place = self.places.get(id(buffer))
             return (0 if place is None else place), None
         return buffer.start, None
@@ -284,8 +300,15 @@ class Plan:
                 flush()
                 self.segments.append((early, False, self._by_python(operation), None))
         flush()
+        self.watch = None
+        if self.once:
+            function, kept = native.compiled(self.once, self._where, self._number)
+            self.watch = settled.Watched(self.watched, function)
+            self.segments.append((False, True, function, kept))
         self.early = [f for is_early, _, f, _ in self.segments if is_early]
         self.late = [f for is_early, _, f, _ in self.segments if not is_early]
+        if self.once:
+            self.late.pop()
 
     def _by_python(self, operation):
         """A function of no arguments that does with NumPy what the native list cannot."""

@@ -18,8 +18,8 @@ from numba.core.registry import CPUDispatcher
 from .. import random as tnn_random
 from ..kernels import _pool, _words
 from ..optim.optimizer import Optimizer
-from ..tensor import Tensor
-from . import records, steps
+from ..tensor import Tensor, Version
+from . import records, settled, steps
 from .traced import Address, Numpy, Traced, unwrapped
 
 _run = _dispatcher.Dispatcher.__call__
@@ -52,6 +52,7 @@ class Recorder:
     Attributes:
         operations: the flat list.
         outside: ``{id: (tensor, array, traced)}`` for the tensors that were there before.
+        holders: ``{id: how many others held its memory}`` for them.
         grads_read: ``{id: (tensor, grad)}`` for gradients that were looked at before they were set.
         failure: why this cannot be replayed, or None.
     """
@@ -59,7 +60,7 @@ class Recorder:
     def __init__(self, arguments):
         self.argument_tensors = arguments
         self.arguments = {id(t): i for i, t in enumerate(arguments)}
-        self.versions = {}
+        self.versions, self.holders = {}, {}
         self.traced = []  # weak references to all traced arrays
         self.operations, self.outside, self.grads_read = [], {}, {}
         self.grads_set, self.internal = {}, []
@@ -325,10 +326,15 @@ class Recorder:
             return d
         known = self.outside.get(id(t))
         if known is None:
-            place = self.arguments.get(id(t))
+            others, place = settled.holders(d), self.arguments.get(id(t))
             buffer = records.Buffer("outside" if place is None else "argument", d, place=place)
+            if t._version is None:
+                t._version = Version()
+            if place is None:
+                self.holders[id(t)] = others
+                buffer.watched = settled.alone(d, others)
             known = self.outside[id(t)] = t, d, Traced(d, buffer, self)
-            self.versions[id(t)] = 0 if t._version is None else t._version.n
+            self.versions[id(t)] = t._version.n
         elif known[1] is not d:
             self.fail("a tensor's memory is exchanged")
         return known[2]

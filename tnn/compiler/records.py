@@ -16,9 +16,11 @@ class Buffer:
         links: buffers whose addresses its content holds, at the places in ``marks`` (bytes from the start).
         place: the argument's number, for an argument.
         alone: whether no other buffer can share its memory: a generator's state.
+        watched: whether writes to the memory of a tensor from outside can be seen; see settled.py.
     """
 
-    __slots__ = ("kind", "array", "start", "stop", "nbytes", "pristine", "links", "marks", "place", "output", "alone")
+    __slots__ = ("kind", "array", "start", "stop", "nbytes", "pristine", "links", "marks", "place", "output", "alone",
+                 "watched")  # fmt: skip
 
     def __init__(self, kind, array, pristine=False, place=None):
         self.kind, self.array, self.pristine, self.place = kind, array, pristine, place
@@ -27,6 +29,7 @@ class Buffer:
         self.links, self.marks = (), set()
         self.output = False  # whether it outlives the call
         self.alone = kind in ("temporary", "constant")
+        self.watched = False
 
     def link(self, ref, addresses):
         """Notes that a part of it, ``ref``, holds addresses: ``{position: ref}``."""

@@ -228,6 +228,7 @@ class Watch:
             if isinstance(value, types.FunctionType | types.MethodType):
                 self._function(value)
         modules = {id(m): m for top in self.modules.values() for m in top.modules()}
+        self.modules = modules
         for m in modules.values():
             forward = getattr(type(m), "forward", None)
             if isinstance(forward, types.FunctionType):
@@ -249,6 +250,11 @@ class Watch:
                 if isinstance(value, list | dict | set) and (value or name in _TABLES or name[0] != "_"):
                     out.append(unchanged(value))
         return out
+
+
+    def weights(self):
+        """The parameters and buffers of the modules, once there are ``checks``: what stays from call to call."""
+        return [t for m in self.modules.values() for t in (*m._parameters.values(), *m._buffers.values())]
 
 
 def _names(code):

@@ -338,7 +338,7 @@ def _gemm_body(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mod
         return
     if beta != 0:
         mode |= 4
-    if k <= 0 or alpha == 0 or _is_vector(m, n, k, ars, acs, brs, bcs):
+    if k <= 0 or alpha == 0 or (mode & 16 == 0 and _is_vector(m, n, k, ars, acs, brs, bcs)):
         _vector(m, n, k, alpha, a, ars, acs, b, brs, bcs, beta, c, ldc, bias, mode)
         return
     vl = vector_len(a)
@@ -512,7 +512,8 @@ def _gemm_parallel(ta, tb, alpha, a, b, beta, c, bias, mode):
     k = a.shape[0] if ta else a.shape[1]
     ars, acs, brs, bcs = _steps_of(ta, tb, a, b)
     work = m * n * max(k, 1)
-    if work >= LARGE and m >= 2 * TALL and n >= LARGE_COLUMNS and alpha != 0:
+    ready = mode & PACKED
+    if work >= LARGE and m >= 2 * TALL and n >= LARGE_COLUMNS and alpha != 0 and ready == 0:
         # B is packed once for all chunks: before, each chunk of rows packed it again. Measured on one thread, GFLOP/s:
         # float32, 1024: 219 -> 243, 2048: 190 -> 220; float64, 1024: 82 -> 117.
         # Units and chunks count down the rows first: mostly the thread that has packed columns multiplies with them
@@ -543,11 +544,11 @@ def _gemm_parallel(ta, tb, alpha, a, b, beta, c, bias, mode):
     rows, cols = _grid(ta, m, n, k)
     for chunk in prange(rows * cols):
         r, s = np.intp(chunk) // cols, np.intp(chunk) % cols
-        vl = vector_len(ptr(c, 0))
-        i, j = m * r // rows, _column(n, s, cols, vl)
+        step = vector_len(ptr(c, 0)) * (NV if ready else 1)
+        i, j = m * r // rows, _column(n, s, cols, step)
         gemm_strided(
-            m * (r + 1) // rows - i, _column(n, s + 1, cols, vl) - j, k, alpha, ptr(a, i * ars), ars, acs,
-            ptr(b, j * bcs), brs, bcs, beta, ptr(c, i * n + j), n,
+            m * (r + 1) // rows - i, _column(n, s + 1, cols, step) - j, k, alpha, ptr(a, i * ars), ars, acs,
+            ptr(b, 0 if ready else j * bcs), brs, j if ready else bcs, beta, ptr(c, i * n + j), n,
             ptr(bias, i if mode & 2 else (j if mode & 1 else 0)), mode,
         )  # fmt: skip
 
@@ -566,7 +567,7 @@ def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
     """c (m, n) = f(alpha * op(a) op(b) + beta * c + bias), op(a) (m, k), op(b) (k, n), C-contiguous 2-D arrays.
 
     ``mode``: 0 no bias (pass any array of one element or more), 1 bias (n,) added to each row, 2 bias (m,) added to
-    each column; plus 8 for relu.
+    each column; plus 8 for relu; plus 16 if ``b`` is op(b) as ``gemm_pack`` leaves it (then ``tb`` is False).
     """
     m, n = c.shape
     k = a.shape[0] if ta else a.shape[1]
@@ -574,7 +575,29 @@ def gemm_bias_act(ta, tb, alpha, a, b, beta, c, bias, mode):
         _in_parallel((ta, tb, alpha, a, b, beta, c, bias, mode))
         return
     ars, acs, brs, bcs = _steps_of(ta, tb, a, b)
+    bcs = 0 if mode & PACKED else bcs
     gemm_strided(m, n, k, alpha, ptr(a, 0), ars, acs, ptr(b, 0), brs, bcs, beta, ptr(c, 0), n, ptr(bias, 0), mode)
+
+
+def packed_columns(n, itemsize):
+    """The columns of ``gemm_pack``'s result: whole panels."""
+    width = NV * VECTOR_BYTES // itemsize
+    return -(-n // width) * width
+
+
+@njit(parallel=True, **JIT)
+def gemm_pack(tb, b, packed):
+    """packed (k, ``packed_columns``) = op(b) (k, n), in the order in which products read it; see ``gemm_bias_act``."""
+    k, n = b.shape[1] if tb else b.shape[0], b.shape[0] if tb else b.shape[1]
+    brs, bcs = (1, b.shape[1]) if tb else (b.shape[1], 1)
+    width = NV * vector_len(ptr(b, 0))
+    panels, blocks = packed.shape[1] // width, (k + DEPTH - 1) // DEPTH
+    for unit in prange(blocks * panels):
+        block, j = np.intp(unit) // panels, np.intp(unit) % panels * width
+        p = k * block // blocks
+        kc = k * (block + 1) // blocks - p
+        target = ptr(packed, p * panels * width + j * kc)
+        _pack_panels(kc, min(width, n - j), ptr(b, p * brs + j * bcs), brs, bcs, target, width)
 
 
 @njit(parallel=True, **JIT)

@@ -11,6 +11,7 @@ that were used longest ago go first. Without the compiler there is no pool.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from math import prod
 from operator import index
@@ -169,6 +170,16 @@ def zeros(shape, dtype=_float32) -> np.ndarray:
     x = empty(shape, dtype)
     fill(x, 0)
     return x
+
+
+def pooled(x: np.ndarray) -> bool:
+    """Whether an array lies on a block of its own from the pool."""
+    # others' capsules, of DLPack for one, have names
+    return type(x.base) is Capsule and bool(_is_capsule(x.base, None))
+
+
+_is_capsule = ctypes.pythonapi.PyCapsule_IsValid
+_is_capsule.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
 def clear() -> None:

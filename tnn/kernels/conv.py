@@ -60,6 +60,7 @@ from .conv_slab import (
     OW,
     PD,
     PH,
+    READY,
     SD,
     SH,
     SLAB_H,
@@ -80,7 +81,9 @@ from .conv_slab import (
     share,
 )
 
-__all__ = ["conv_backward_input", "conv_backward_weight", "conv_forward", "geometry", "mirror"]
+__all__ = [
+    "conv_backward_input", "conv_backward_weight", "conv_forward", "conv_pack", "geometry", "mirror", "packed_size",
+]  # fmt: skip
 
 
 @njit(**JIT)
@@ -231,9 +234,10 @@ def conv_forward(x, w, bias, y, geo, mode):
     """y (batch, cout, od, oh, ow) = conv(x (batch, cin, d, h, w), w (cout, cin/groups, kd, kh, kw)) + bias, all flat.
 
     ``mode``: 2 if ``bias`` (cout,) is to be added, else 0 (then ``bias`` is any array of one element); plus 8 for relu;
-    plus 16 if w is the weight (cin, cout/groups, ...) of a convolution whose input gradient this is (``mirrored``).
+    plus 16 if w is the weight (cin, cout/groups, ...) of a convolution whose input gradient this is (``mirrored``);
+    plus 32 if w is the weight as ``conv_pack`` leaves it.
     """
-    groups, mirrored = geo[GROUPS], mode & 16
+    groups, mirrored, ready = geo[GROUPS], mode & 16, mode & READY
     depth = geo[CIN] // groups * geo[KD] * geo[KH] * geo[KW]
     direct = _is_pointwise(geo)
     units = (geo[BATCH] if direct else geo[UNITS_IMAGES]) * groups * geo[UNITS_ROWS] * geo[UNITS_COUT]
@@ -243,7 +247,7 @@ def conv_forward(x, w, bias, y, geo, mode):
         taps = geo[KD] * geo[KH] * geo[KW]
         for c in range(0, depth, taps):
             offsets[c : c + taps] = offsets[c : c + taps][::-1].copy()
-    packs = 0 if direct else groups * ((depth + KC - 1) // KC)
+    packs = 0 if direct or ready else groups * ((depth + KC - 1) // KC)
     packed = np.empty(packs * _stretch(geo[COUT] // groups, depth), w.dtype) if packs else w
     mode &= 15
     if _work(geo) < SERIAL:
@@ -257,6 +261,22 @@ def conv_forward(x, w, bias, y, geo, mode):
         for unit in prange(units):
             forward_unit(ptr(x, 0), ptr(packed, 0), ptr(bias, 0), ptr(y, 0), geo, offsets, mode, np.intp(unit))
     keep(packed)
+
+
+def packed_size(geo, itemsize):
+    """The number of elements that ``conv_pack`` writes; 0 where weights are read as they lie."""
+    if _is_pointwise.py_func(geo):
+        return 0
+    depth = int(geo[CIN] // geo[GROUPS] * geo[KD] * geo[KH] * geo[KW])
+    return int(geo[GROUPS]) * -(-depth // KC) * _stretch.py_func(int(geo[COUT] // geo[GROUPS]), depth)
+
+
+@njit(parallel=True, **JIT)
+def conv_pack(w, packed, geo, mode):
+    """The weights as ``conv_forward`` in the same mode reads them."""
+    depth = geo[CIN] // geo[GROUPS] * geo[KD] * geo[KH] * geo[KW]
+    for unit in prange(geo[GROUPS] * ((depth + KC - 1) // KC)):
+        _pack_block(ptr(w, 0), ptr(packed, 0), geo, mode & 16, np.intp(unit))
 
 
 @functools.lru_cache(4096)

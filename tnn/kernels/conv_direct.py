@@ -50,6 +50,7 @@ from .conv_slab import (
     PD,
     PH,
     PW,
+    READY,
     SD,
     SH,
     SLAB_H,
@@ -381,19 +382,20 @@ forward_unit = share(_forward_unit, 12)
 @njit(parallel=True, **JIT)
 def conv_forward(x, w, bias, y, geo, mode):
     """As ``conv.conv_forward``."""
-    groups, mirrored = geo[GROUPS], mode & 16
+    groups, mirrored, ready = geo[GROUPS], mode & 16, mode & READY
     cin, cout = geo[CIN] // groups, geo[COUT] // groups
     depth = cin * geo[KD] * geo[KH] * geo[KW]
     vl = vector_len(ptr(x, 0))
     width = NV * vl
-    packs = groups * ((cout + width - 1) // width)
+    packs = 0 if ready else groups * ((cout + width - 1) // width)
     units = geo[SETS] * geo[UNITS_ROWS] * groups * geo[CHUNKS]
     offsets = np.empty(depth, np.intp)
     _steps(geo, offsets)
-    storage = np.empty(groups * ((cout + vl - 1) // vl * vl) * depth * (VECTOR_BYTES // vl) + 64, np.uint8)
+    size = 0 if ready else groups * ((cout + vl - 1) // vl * vl) * depth
+    storage = np.empty(size * (VECTOR_BYTES // vl) + 64, np.uint8)
     mode &= 15
     if _work(geo) < SERIAL:
-        packed = scratch(storage, ptr(x, 0))
+        packed = ptr(w, 0) if ready else scratch(storage, ptr(x, 0))
         for unit in range(packs):
             _pack(ptr(w, 0), packed, geo, mirrored, unit)
         for unit in range(units):
@@ -402,6 +404,21 @@ def conv_forward(x, w, bias, y, geo, mode):
         for unit in prange(packs):
             _pack(ptr(w, 0), scratch(storage, ptr(x, 0)), geo, mirrored, np.intp(unit))
         for unit in prange(units):
-            packed_ = scratch(storage, ptr(x, 0))
+            packed_ = ptr(w, 0) if ready else scratch(storage, ptr(x, 0))
             forward_unit(ptr(x, 0), packed_, ptr(bias, 0), ptr(y, 0), geo, offsets, mode, np.intp(unit))
     keep(storage)
+
+
+def packed_size(geo, itemsize):
+    """The number of elements that ``conv_pack`` writes."""
+    groups, vl = int(geo[GROUPS]), VECTOR_BYTES // itemsize
+    depth = int(geo[CIN]) // groups * int(geo[KD] * geo[KH] * geo[KW])
+    return groups * ceil_div(int(geo[COUT]) // groups, vl) * vl * depth
+
+
+@njit(parallel=True, **JIT)
+def conv_pack(w, packed, geo, mode):
+    """The weights as ``conv_forward`` in the same mode reads them."""
+    width = NV * vector_len(ptr(w, 0))
+    for unit in prange(geo[GROUPS] * ((geo[COUT] // geo[GROUPS] + width - 1) // width)):
+        _pack(ptr(w, 0), ptr(packed, 0), geo, mode & 16, np.intp(unit))

@@ -16,8 +16,9 @@ from numba import njit, prange
 from ._gemm import PACKED, SERIAL, _pack_panels, gemm_strided
 from ._jit import JIT
 from ._move import move_rows
-from ._simd import DEPTH, MR, NV, keep, ptr, scratch, shift, vector_len
+from ._simd import DEPTH, MR, NV, VECTOR_BYTES, keep, ptr, scratch, shift, vector_len
 from ._simd_reduce import turn_out
+from .conv_slab import READY, ceil_div
 
 BATCH, CIN, D, H, W, COUT, OD, OH, OW, KD, KH, KW, UNITS = range(13)
 # Elements of a unit's windows.
@@ -83,22 +84,46 @@ def _unit(x, packed, bias, y, geo, first, last, mode):
     keep(buffer)
 
 
+@njit(**JIT)
+def _pack(w, packed, geo, unit):
+    """The weights of one block of a window and some output channels."""
+    cout, depth, width = geo[COUT], geo[CIN] * geo[KD] * geo[KH] * geo[KW], NV * vector_len(w)
+    panels, blocks = (cout + width - 1) // width, (depth + DEPTH - 1) // DEPTH
+    block, j = unit // panels, unit % panels * width
+    p = depth * block // blocks
+    kc = depth * (block + 1) // blocks - p
+    target = shift(packed, p * panels * width + j * kc)
+    _pack_panels(kc, min(width, cout - j), shift(w, j * depth + p), 1, depth, target, width)
+
+
 @njit(parallel=True, **JIT)
 def conv_forward(x, w, bias, y, geo, mode):
     """Writes y; see ``conv.conv_forward``."""
     cout, depth, width = geo[COUT], geo[CIN] * geo[KD] * geo[KH] * geo[KW], NV * vector_len(ptr(x, 0))
     panels, blocks = (cout + width - 1) // width, (depth + DEPTH - 1) // DEPTH
-    room = np.empty(depth * panels * width * x.itemsize + 64, np.uint8)
-    for unit in prange(blocks * panels):
-        block, j = np.intp(unit) // panels, np.intp(unit) % panels * width
-        p = depth * block // blocks
-        kc = depth * (block + 1) // blocks - p
-        target = shift(scratch(room, ptr(x, 0)), p * panels * width + j * kc)
-        _pack_panels(kc, min(width, cout - j), ptr(w, j * depth + p), 1, depth, target, width)
+    ready = mode & READY
+    room = np.empty((0 if ready else depth * panels * width * x.itemsize) + 64, np.uint8)
+    for unit in prange(0 if ready else blocks * panels):
+        _pack(ptr(w, 0), scratch(room, ptr(x, 0)), geo, np.intp(unit))
     total = geo[BATCH] * geo[OD] * geo[OH] * geo[OW]
     tiles, units = (total + MR - 1) // MR, geo[UNITS]
     for unit in prange(units):
         first, last = tiles * np.intp(unit) // units * MR, min(total, tiles * (np.intp(unit) + 1) // units * MR)
         if first < last:
-            _unit(x, scratch(room, ptr(x, 0)), bias, y, geo, first, last, mode)
+            packed = ptr(w, 0) if ready else scratch(room, ptr(x, 0))
+            _unit(x, packed, bias, y, geo, first, last, mode)
     keep(room)
+
+
+def packed_size(geo, itemsize):
+    """The number of elements that ``conv_pack`` writes."""
+    width = NV * VECTOR_BYTES // itemsize
+    return int(geo[CIN] * geo[KD] * geo[KH] * geo[KW]) * ceil_div(int(geo[COUT]), width) * width
+
+
+@njit(parallel=True, **JIT)
+def conv_pack(w, packed, geo, mode):
+    """The weights as ``conv_forward`` reads them."""
+    depth, width = geo[CIN] * geo[KD] * geo[KH] * geo[KW], NV * vector_len(ptr(w, 0))
+    for unit in prange((depth + DEPTH - 1) // DEPTH * ((geo[COUT] + width - 1) // width)):
+        _pack(ptr(w, 0), ptr(packed, 0), geo, np.intp(unit))

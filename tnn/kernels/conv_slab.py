@@ -22,6 +22,8 @@ from ._simd import (
 )
 from ._simd_rows import MASKS, part_rows, part_rows_by_four, put_rows
 
+# Part of ``mode`` that says that the weights are as ``conv_pack`` leaves them.
+READY = 32
 # Elements of a slab that a unit aims at: a quarter of a second-level cache of 1 MiB in float32.
 SLAB = 1 << 16
 # Output positions of one image up to which several images make one unit.

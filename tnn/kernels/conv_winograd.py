@@ -26,7 +26,23 @@ from numba import njit, prange
 
 from ._gemm import SERIAL
 from ._jit import JIT
-from ._simd import MR, NV, VL32, keep, load, number, ptr, scratch, shift, store, tile, turn, turn_exact, vector_len
+from ._simd import (
+    MR,
+    NV,
+    VECTOR_BYTES,
+    VL32,
+    keep,
+    load,
+    number,
+    ptr,
+    scratch,
+    shift,
+    store,
+    tile,
+    turn,
+    turn_exact,
+    vector_len,
+)
 from ._simd_rows import MASKS, part_runs
 from ._simd_winograd import winograd_input, winograd_kernel, winograd_output
 from .conv_slab import (
@@ -40,6 +56,7 @@ from .conv_slab import (
     OW,
     PH,
     PW,
+    READY,
     SLAB_SIZE,
     UNITS,
     UNITS_ROWS,
@@ -266,7 +283,8 @@ def _unit(x, w, packed, bias, y, geo, mode, unit):
     across = q1 - q0
     vl = vector_len(packed)
     vectors = ((last - first) * across + vl - 1) // vl
-    step, wide, stretch, alone = cin * pitch + vl, MR * pitch, cin * MR + vl, geo[UNITS_ROWS] == 1
+    step, wide, stretch = cin * pitch + vl, MR * pitch, cin * MR + vl
+    alone = geo[UNITS_ROWS] == 1 and mode & READY == 0
     need = 16 * (step + wide) + geo[SLAB_SIZE] + 4 * vl
     buffer = np.empty((need + (16 * stretch + vl if alone else 0)) * x.itemsize + 64, np.uint8)
     inputs = scratch(buffer, packed)
@@ -320,11 +338,29 @@ def conv_forward(x, w, bias, y, geo, mode):
     groups, vl = geo[GROUPS], vector_len(ptr(x, 0))
     cin, tiles = geo[CIN] // groups, (geo[COUT] // groups + MR - 1) // MR
     units, stretch = geo[UNITS_ROWS] * groups * geo[CHUNKS], 16 * (cin * MR + vl)
-    packs = groups * tiles if geo[UNITS_ROWS] > 1 else 0
+    ready = mode & READY
+    packs = groups * tiles if geo[UNITS_ROWS] > 1 and ready == 0 else 0
     storage = np.empty(packs * stretch * x.itemsize + 64, np.uint8)
     for unit in prange(packs):
         out = shift(scratch(storage, ptr(x, 0)), np.intp(unit) * stretch)
         _pack(ptr(w, 0), out, geo, mode & 16, np.intp(unit))
     for unit in prange(units):
-        _unit(x, w, scratch(storage, ptr(x, 0)), bias, y, geo, mode, np.intp(unit))
+        packed = ptr(w, 0) if ready else scratch(storage, ptr(x, 0))
+        _unit(x, w, packed, bias, y, geo, mode, np.intp(unit))
     keep(storage)
+
+
+def packed_size(geo, itemsize):
+    """The number of elements that ``conv_pack`` writes."""
+    cin, cout = int(geo[CIN] // geo[GROUPS]), int(geo[COUT] // geo[GROUPS])
+    return int(geo[GROUPS]) * ceil_div(cout, MR) * 16 * (cin * MR + VECTOR_BYTES // itemsize)
+
+
+@njit(parallel=True, **JIT)
+def conv_pack(w, packed, geo, mode):
+    """The weights as ``conv_forward`` in the same mode reads them."""
+    groups, vl = geo[GROUPS], vector_len(ptr(w, 0))
+    cin, tiles = geo[CIN] // groups, (geo[COUT] // groups + MR - 1) // MR
+    for unit in prange(groups * tiles):
+        out = ptr(packed, np.intp(unit) * 16 * (cin * MR + vl))
+        _pack(ptr(w, 0), out, geo, mode & 16, np.intp(unit))

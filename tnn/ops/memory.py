@@ -24,6 +24,7 @@ def untyped_storage(input):
     (24, True)
     """
     d = (input if input._base is None else input._base.base)._data
+    input._hand_out()
     if d.flags.c_contiguous:
         return UntypedStorage(d.reshape(-1).view(np.uint8))
     low, high = np.lib.array_utils.byte_bounds(d)
