@@ -753,3 +753,31 @@ def test_what_is_looked_at_before_a_replay(quick, monkeypatch):
             np.testing.assert_array_equal(a, call(x).numpy())
             for _ in range(5):
                 fast(x)
+
+
+@pytest.mark.parametrize("norm_type", [2.0, math.inf, 3.0])
+def test_clipped_gradients(norm_type):
+    """Whether gradients are scaled depends on the data; it is the kernel that looks."""
+
+    def left(compiled):
+        tnn.manual_seed(5)
+        model = mlp()
+        opt, norms = adamw(model.parameters()), []
+
+        def step(x, y):
+            opt.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5, norm_type)
+            opt.step()
+            return norm
+
+        run = tnn.compile(step) if compiled else step
+        for i in range(8):
+            x, y = batch(i, (6, 8))
+            norms.append(run(x * (0.01, 10.0)[i % 2], y))
+        grads = [p.grad for p in model.parameters()]
+        return [bits(t) for t in (*norms, *model.parameters(), *grads)], [n.item() for n in norms], run
+
+    (mine, norms, run), (theirs, _, _) = left(True), left(False)
+    assert run.reason is None and mine == theirs
+    assert min(norms) < 0.5 < max(norms)

@@ -1,7 +1,8 @@
 r"""Clipping of gradients: the power sums of a norm, and scaling and clamping in place.
 
     power_sum_forward    s = sum_i |x_i|^p, or max_i |x_i|, min_i |x_i|, the number of x_i != 0
-    scale_forward        x_i <- c x_i
+    norm_forward         (sum_j s_j)^(1/p), or max_j s_j, min_j s_j, sum_j s_j
+    clip_forward         x_i <- x_i min(1, m / (norm + 1e-6))
     clamp_forward        x_i <- min(max(x_i, lo), hi)
 
 Sums are taken in float64, in chunks that depend on the size alone.
@@ -50,15 +51,15 @@ def _combine(a, b, kind):
 
 
 @njit(parallel=True, **JIT)
-def power_sum_forward(x, kind, p, partial):
-    """partial[0] = the power sum of x.
+def power_sum_forward(x, kind, p, partial, out):
+    """out[0] = the power sum of x.
 
     x: (n,). kind: ABS, SQUARE, POWER, MAX, MIN or NONZERO. p: float, the exponent of POWER. partial: (chunks,) float64
-    with chunks = max(1, ceil(n / CHUNK)), written.
+    with chunks = max(1, ceil(n / CHUNK)), written. out: float64.
     """
     n = x.size
     if n < GRAIN:
-        partial[0] = _power_sum(x, kind, p)
+        out[0] = _power_sum(x, kind, p)
     else:
         for c in prange(partial.size):
             lo = np.intp(c) * CHUNK
@@ -66,7 +67,20 @@ def power_sum_forward(x, kind, p, partial):
         s = partial[0]
         for c in range(1, partial.size):
             s = _combine(s, partial[c], kind)
-        partial[0] = s
+        out[0] = s
+
+
+@njit(**JIT)
+def norm_forward(sums, kind, p, out):
+    """out[0] = the norm of tensors from their power sums, (k,) float64; kind and p as for ``power_sum_forward``."""
+    s = sums[0]
+    for i in range(1, sums.size):
+        s = _combine(s, sums[i], kind)
+    if kind == SQUARE:
+        s = np.sqrt(s)
+    elif kind == POWER:
+        s = s ** (1.0 / p)
+    out[0] = s
 
 
 @njit(**JIT)
@@ -76,9 +90,14 @@ def _scale(x, c):
 
 
 @njit(parallel=True, **JIT)
-def scale_forward(x, c):
-    """x *= c. x: (n,), changed. c: a scalar of x's dtype."""
-    n = x.size
+def clip_forward(x, norm, most):
+    """x *= most / (norm + 1e-6) where that is not 1 or more. x: (n,), changed. norm: (1,) of a dtype in which the
+    factor is computed. most: float."""
+    n, kind = x.size, norm.dtype.type
+    factor = kind(most) / (norm[0] + kind(1e-6))
+    if factor >= 1:
+        return
+    c = x.dtype.type(factor)
     if n < GRAIN:
         _scale(x, c)
     else:

@@ -36,26 +36,15 @@ def _flat(t):
     return d.reshape(-1) if d.flags.c_contiguous and d.dtype in dtypes.COMPUTE else None
 
 
-def _power_sum(t, kind, p):
+def _power_sum(t, kind, p, out):
     x = _flat(t)
     if x is None:
         x = _flat(t.to(dtypes.promote_types(t.dtype, dtypes.float32)).contiguous())
     if x.size == 0:
-        return 0.0
-    partial = np.empty(max(1, -(-x.size // kernels.CHUNK)), np.float64)
-    kernels.power_sum_forward(x, kind, p, partial)
-    return partial[0]
-
-
-def _combine(sums, norm_type):
-    """The norm of all tensors' norms, from their power sums."""
-    sums = np.array(sums)
-    if norm_type == 0.0:
-        return float(np.count_nonzero(sums))
-    if norm_type in (float("inf"), float("-inf")):
-        return float(sums.max() if norm_type > 0 else sums.min())
-    with np.errstate(all="ignore"):
-        return float(np.float64(sums.sum()) ** (1.0 / norm_type))
+        out[...] = 0.0
+        return
+    partial = np.empty(-(-x.size // kernels.CHUNK), np.float64)
+    kernels.power_sum_forward(x, kind, p, partial, out)
 
 
 @no_grad()
@@ -83,15 +72,20 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     if not tensors:
         return wrap(np.zeros((), np.float32))
     kind = _KINDS.get(norm_type, kernels.POWER)
-    total = _combine([_power_sum(t, kind, norm_type) for t in tensors], norm_type)
-    if error_if_nonfinite and not np.isfinite(total):
+    dtype = functools.reduce(dtypes.promote_types, (t.dtype for t in tensors))
+    sums, total = np.empty(len(tensors), np.float64), np.empty(1, np.float64)
+    for i, t in enumerate(tensors):
+        _power_sum(t, kind, norm_type, sums[i : i + 1])
+    if norm_type == 0.0:
+        sums = (sums != 0).astype(np.float64)
+    kernels.norm_forward(sums, kind, norm_type, total)
+    if error_if_nonfinite and not np.isfinite(total[0]):
         raise RuntimeError(
-            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite ({total}), so it "
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite ({total[0]}), so it "
             "cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
             "`error_if_nonfinite=False`"
         )
-    dtype = functools.reduce(dtypes.promote_types, (t.dtype for t in tensors))
-    return wrap(np.array(total, dtype.np))
+    return wrap(total.astype(dtype.np).reshape(()))
 
 
 @no_grad()
@@ -113,16 +107,15 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     norm = total_norm._data if isinstance(total_norm, Tensor) else np.asarray(total_norm, np.float32)
     if norm.dtype not in dtypes.COMPUTE:
         norm = norm.astype(np.float32)
-    kind = norm.dtype.type
-    coef = kind(float(max_norm)) / (norm[()] + kind(1e-6))
-    if coef >= 1:
-        return
+    norm, most = norm.reshape(1), float(max_norm)
     for g in grads:
         x = _flat(g)
         if x is None:
-            g.mul_(float(coef))
+            work = g.to(dtypes.promote_types(g.dtype, dtypes.float32)).contiguous()
+            kernels.clip_forward(_flat(work), norm, most)
+            g.copy_(work)
         else:
-            kernels.scale_forward(x, x.dtype.type(coef))
+            kernels.clip_forward(x, norm, most)
             g._bump()
 
 
