@@ -781,3 +781,27 @@ def test_clipped_gradients(norm_type):
     (mine, norms, run), (theirs, _, _) = left(True), left(False)
     assert run.reason is None and mine == theirs
     assert min(norms) < 0.5 < max(norms)
+
+
+def test_embeddings():
+    def left(compiled):
+        tnn.manual_seed(5)
+        model = nn.Sequential(nn.Embedding(9, 6), nn.Flatten(), nn.Linear(24, 9))
+        opt = adam(model.parameters())
+
+        def step(x, y):
+            opt.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            opt.step()
+            return loss
+
+        run = tnn.compile(step) if compiled else step
+        losses = [run(tnn.arange(20).reshape(5, 4) * (i + 1) % 9, tnn.arange(5) + i % 3) for i in range(7)]
+        return [bits(t) for t in (*losses, *model.parameters())], run
+
+    (mine, run), (theirs, _) = left(True), left(False)
+    assert run.reason is None and mine == theirs
+    for bad in (9, -1):
+        with pytest.raises(IndexError):
+            run(tnn.full((5, 4), bad), tnn.arange(5))

@@ -370,4 +370,18 @@ def test_kernels_write_what_is_listed(monkeypatch):
     trained(tnn.optim.SGD(image.parameters(), 0.1))
     trained(tnn.optim.SGD(image.parameters(), 0.1, momentum=0.9))
     trained(tnn.optim.Adam(image.parameters(), 0.1))
-    assert len(seen) > 15
+
+    words = nn.Sequential(nn.Embedding(9, 4, scale_grad_by_freq=True), nn.utils.parametrizations.weight_norm(
+        nn.Linear(4, 3)))  # fmt: skip
+    opt = tnn.optim.SGD(words.parameters(), 0.1)
+
+    def read(x, y):
+        opt.zero_grad()
+        F.cross_entropy(words(x), y).backward()
+        nn.utils.clip_grad_norm_(words.parameters(), 0.1)
+        opt.step()
+
+    fast = tnn.compile(read)
+    for _ in range(4):
+        fast(tnn.arange(6), tnn.arange(6) % 3)
+    assert len(seen) > 25

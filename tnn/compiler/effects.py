@@ -16,6 +16,7 @@ WRITES = {
     "max_pool_forward": (1, 2), "max_pool_backward": (2,), "avg_pool_forward": (1,), "avg_pool_backward": (1,),
     "conv_forward": (3,), "conv_backward_input": (3,), "conv_backward_weight": (2,),
     "move": (1,), "copy_turned": (1,), "fill": (0,), "batch_norm_rstd": (1,), "weight_norm_forward": (3, 4, 5),
+    "invalid_index": (), "embedding_forward": (2,), "count_rows": (1,), "add_rows": (5,),
     "power_sum_forward": (3, 4), "norm_forward": (3,), "clip_forward": (0,),
     "gemm_pack": (2,), "conv_pack": (1,),
     "softmax_rows_forward": (1,), "softmax_rows_backward": (2,),
