@@ -87,6 +87,22 @@ def test_bincount():
         tnn.bincount(tnn.tensor([1.0]))
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+@pytest.mark.parametrize(("n", "most"), [(5003, 7), (70001, 100), (70001, 250), (5000, 4000)])
+def test_counts_of_many(n, most, dtype):
+    i = np.random.RandomState(0).randint(3, min(most, 250) if dtype == np.uint8 else most, n).astype(dtype)
+    assert tnn.bincount(tnn.tensor(i), minlength=most).tolist() == np.bincount(i, minlength=most).tolist()
+    for shift in (0, 50) if dtype == np.int64 else (0,):
+        values, inverse, counts = tnn.tensor(i - shift).unique(return_inverse=True, return_counts=True)
+        expected = np.unique(i - shift, return_inverse=True, return_counts=True)
+        for have, want in zip((values, inverse, counts), expected, strict=True):
+            np.testing.assert_array_equal(have.numpy(), want)
+    i = i.astype(np.int64)
+    i[n // 2] = -1
+    with pytest.raises(RuntimeError, match="non-negative"):
+        tnn.bincount(tnn.tensor(i))
+
+
 def test_one_hot():
     one_hot = tnn.nn.functional.one_hot
     assert one_hot(tnn.tensor([[0, 2]])).tolist() == [[[1, 0, 0], [0, 0, 1]]]

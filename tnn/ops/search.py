@@ -225,6 +225,10 @@ WITHIN[masked_scatter] = _masked_scatter_within
 # -- counting
 
 
+# Below this many elements NumPy counts as fast.
+_FEW = 4096
+
+
 def bincount(input, weights=None, minlength=0):
     """How often each value from 0 on occurs in a vector of integers, or the sum of its weights.
 
@@ -245,20 +249,39 @@ def bincount(input, weights=None, minlength=0):
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{input.dtype.torch_name}'")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
-    if d.ndim != 1 or (d.size and d.min() < 0):
+    low, high = (0, -1) if d.ndim != 1 or not d.size else _extent(d)
+    if d.ndim != 1 or low < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
-        return wrap(np.bincount(d, minlength=minlength))
+        return wrap(_counted(d, 0, max(high + 1, minlength)))
     check_tensor("bincount", "weights", weights, 2)
     w = weights._data
     if w.shape != d.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
     w = dense(weights) if w.dtype in dtypes.COMPUTE else w.astype(np.float64)
-    size = max(int(d.max()) + 1 if d.size else 0, minlength)
-    data = zeros((1, size, 1), w.dtype)
+    data = zeros((1, max(high + 1, minlength), 1), w.dtype)
     if d.size:
         indexing_kernels.take_backward(w.reshape(1, -1, 1), np.ascontiguousarray(d, _I64), data)
     return wrap(data.reshape(-1))
+
+
+def _extent(d):
+    """The least and the greatest of a vector of integers, as Python's."""
+    if d.dtype != _I64 or d.size < _FEW:
+        return int(d.min()), int(d.max())
+    return kernels.extent(np.ascontiguousarray(d))
+
+
+def _counted(d, low, size):
+    """How often each of ``size`` numbers from ``low`` on occurs in a vector of integers, none of which lies outside."""
+    if d.size < _FEW:
+        d = d if low == 0 else d.astype(_I64) - low
+        return np.bincount(d, minlength=size) if d.size else zeros((size,), _I64)
+    out = empty((size,), _I64)
+    parts = min(8, d.size // (4 * CHUNK)) if 64 * size <= d.size else 0
+    scratch = empty((parts, 4 if parts else 0, size if parts else 0), _I64)
+    kernels.count_values(np.ascontiguousarray(d, _I64), low, scratch, out)
+    return out
 
 
 def one_hot(tensor, num_classes=-1):
@@ -341,17 +364,16 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 def _unique_of_few(d, inverse):
     """The different integers of a vector, their positions in it and how often each occurs, by counting them: 2^20 of
     100 numbers take 2 ms, sorted 60. None where they lie too far apart."""
-    low, high = int(d.min()), int(d.max())
+    low, high = _extent(d)
     if high - low > 2 * d.size:
         return None
-    offsets = d.astype(_I64) - low
-    every = np.bincount(offsets)
+    every = _counted(d, low, high - low + 1)
     there = np.flatnonzero(every)
     places = None
     if inverse:
         table = np.empty(every.size, _I64)
         table[there] = np.arange(there.size)
-        places = table[offsets]
+        places = table[d.astype(_I64) - low]
     return (there + low).astype(d.dtype), places, every[there]
 
 
