@@ -60,7 +60,7 @@ def _check_shapes(function, input, target, weight):
         if t.ndim > 1 or t.size != 1:
             raise ValueError(f"{function}: for a 1D input a 0D target is expected, got target of shape {list(t.shape)}")
     else:
-        want = x.shape[:1] + x.shape[2:]
+        want = x.shape[:1] + x.shape[2:] if x.ndim > 2 else (x.shape[0],)
         if t.shape != want:
             if t.ndim == 0 or t.shape[0] != x.shape[0]:
                 raise ValueError(
@@ -69,8 +69,8 @@ def _check_shapes(function, input, target, weight):
                 )
             raise RuntimeError(f"Expected target size {list(want)}, got {list(t.shape)}")
     n, c, positions = _positions(x.shape)
-    t = np.ascontiguousarray(t, np.int64).reshape(n, positions)
-    return t, _class_weight(function, weight, c, x.dtype)
+    t = dense(target) if t.dtype == np.int64 else np.ascontiguousarray(t, np.int64)
+    return t.reshape(n, positions), _class_weight(function, weight, c, x.dtype)
 
 
 @functools.lru_cache(64)
