@@ -12,6 +12,7 @@ import pytest
 
 import tnn as T
 from tests.check_layer import LayerCase
+from tnn.ops.cast import convert
 
 # x, y: (4, 6) in [0.1, 0.9]; m: (4, 4); v: (6,); s: (2, 4, 6); im: (2, 4, 6, 6); vo: (1, 2, 4, 4, 4); b: bool (4, 6);
 # k: (4,) indices.
@@ -225,6 +226,19 @@ def test_float16_by_bits():
     np.testing.assert_array_equal(got.view(np.uint16)[kept], expected.view(np.uint16)[kept])
 
 
+def test_bfloat16_is_rounded_to_even():
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 1 << 32, 1 << 18, dtype=np.uint64).astype(np.uint32)
+    small = np.arange(1 << 18, dtype=np.uint32)  # without a leading 1
+    ties = (rng.integers(0, 1 << 16, 1 << 14, dtype=np.int64) << 16 | 0x8000).astype(np.uint32)
+    x = np.concatenate([bits, small, small | np.uint32(1 << 31), ties])
+    got = convert(x.view(np.float32), T.bfloat16.np).view(np.uint16)
+    wide = x.astype(np.uint64)
+    kept = ~np.isnan(x.view(np.float32))
+    np.testing.assert_array_equal(got[kept], ((wide + 0x7FFF + (wide >> 16 & 1)) >> 16)[kept])
+    assert np.isnan(convert(got[~kept].view(T.bfloat16.np), np.dtype(np.float32))).all()
+
+
 @pytest.mark.parametrize("dtype", [T.bfloat16, T.float16], ids=str)
 def test_elementwise_operations_round_once(dtype):
     for shape in ((1,), (7,), (3, 5), (33, 1000)):
@@ -235,7 +249,10 @@ def test_elementwise_operations_round_once(dtype):
             lambda a, b: a.abs(), lambda a, b: a.sqrt(),
             lambda a, b: T.nn.functional.relu(a), lambda a, b: T.nn.functional.gelu(a), lambda a, b: a**2,
             lambda a, b: a.sin(), lambda a, b: a.fmod(b), lambda a, b: T.maximum(a, b), lambda a, b: a + b[..., :1],
-            lambda a, b: a.mT + b.mT if a.ndim > 1 else a,
+            lambda a, b: a.mT + b.mT if a.ndim > 1 else a, lambda a, b: a * b[:1],
+            lambda a, b: a.movedim(-1, 0)[::2] + b.movedim(-1, 0)[::2],
+            lambda a, b: a[..., 1:] - b[..., 1:], lambda a, b: a.clamp(-0.5, 0.25), lambda a, b: a % 0.75,
+            lambda a, b: (a < b).to(a.dtype), lambda a, b: a.isnan().to(a.dtype),
         ):  # fmt: skip
             got, wanted = op(x, y), op(x.float(), y.float()).to(dtype)
             assert got.dtype is dtype

@@ -485,6 +485,10 @@ def test_many_clamped_integers():
         expected = x.numpy().clip(10, 50)
         same(x.clamp(10, 50), tnn.from_numpy(expected))
         same(x.clone().clamp_(10, 50), tnn.from_numpy(expected))
+        same(x.t().clamp(10, 50), tnn.from_numpy(expected.T))
+        same(x.clamp(50, 10), tnn.full_like(x, 10))
+        low = tnn.randint(0, 50, (300,), dtype=dtype)
+        same(x.clamp(low, low + 20), tnn.from_numpy(x.numpy().clip(low.numpy(), low.numpy() + 20)))
         same(x.clamp(max=7), tnn.from_numpy(x.numpy().clip(None, 7)))
 
 

@@ -59,6 +59,8 @@ def test_clamp_with_numbers():
     y.sum().backward()
     assert x.grad.tolist() == [0.0, 1.0, 0.0, 0.0]
     assert x.detach().clamp(2, 1).tolist()[:3] == [1.0, 1.0, 1.0]
+    for limits in ((math.nan, 1.0), (-1.0, math.nan), (math.nan, None), (-math.inf, math.nan)):
+        assert tnn.isnan(x.detach().clamp(*limits)).all() and tnn.isnan(x.detach().clone().clamp_(*limits)).all()
     assert tnn.clamp_min(tnn.tensor([1, 5]), 3).tolist() == [3, 5] and tnn.clip(tnn.tensor([1, 5]), max=3).tolist() == [
         1,
         3,

@@ -165,8 +165,10 @@ def test_nan_to_num():
     assert y.tolist() == [1.0, inf, 2.0, -3.0]
     y.sum().backward()
     assert x.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
-    h = tnn.tensor([inf]).half()
-    assert tnn.nan_to_num(h).tolist() == [65504.0]
+    for n in (1, 2000):
+        h = tnn.tensor([inf, nan, -inf, 0.5] * n).half()
+        assert tnn.nan_to_num(h).tolist() == [65504.0, 0.0, -65504.0, 0.5] * n
+    assert np.signbit(tnn.nan_to_num(x.detach(), nan=-0.0).numpy()[1])
 
 
 def test_predicates():

@@ -23,6 +23,7 @@ import inspect
 import types as pytypes
 from functools import lru_cache
 
+import ml_dtypes
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
@@ -34,7 +35,7 @@ from ._entry import address_for, builtin, decline, due
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import MATH
 from ._words import address
-from .cast import _narrow, _narrow16, _widen, _widen16
+from .cast import brain_of_float, float_of_brain, float_of_half, half_of_float
 
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
@@ -46,6 +47,11 @@ WHOLE = {
     np.dtype(np.bool_): types.uint8,
 }
 ELEMENTS = {F32: types.float32, F64: types.float64, **WHOLE}
+# Half precisions: their loops, over addresses too, take bits, compute in float32 and round. How to do both.
+HALVES = {
+    np.dtype(np.float16): (float_of_half, half_of_float),
+    np.dtype(ml_dtypes.bfloat16): (float_of_brain, brain_of_float),
+}
 
 # Elementwise arithmetic is to give IEEE's results: no reassociation, no reciprocals in place of divisions.
 _LOOP = {"cache": True, "nogil": JIT["nogil"], "error_model": "numpy", "fastmath": {"contract"}}
@@ -88,6 +94,13 @@ _FULL = {
     (3, 1): lambda f: lambda a, b, c, p, q: f(a, b, c, p),
     (3, 2): lambda f: lambda a, b, c, p, q: f(a, b, c, p, q),
 }
+
+
+def _through(f, up, down, first):
+    """The same on elements that `up` makes numbers of; `down` is for the result. first: the first element is one."""
+    if first:
+        return lambda a, b, c, p, q: down(f(a, up(b), up(c), p, q))
+    return lambda a, b, c, p, q: down(f(up(a), up(b), up(c), p, q))
 
 
 def _number_right(f):
@@ -221,57 +234,57 @@ def _own_last(f, kind):
 _OWN = (_own1, _own2, _own3)
 
 
-def _loop_mended(f, rest, kind, limit):
+def _loop_mended(f, rest, up, down, kind, limit):
     limit = kind(limit)
 
     def loop(out, a, b, c, n, sa, sb, sc, p, q):
         beyond = 0
         for i in range(n):
-            beyond += abs(a[i]) > limit
+            beyond += abs(up(a[i])) > limit
         if beyond == 0:
             for i in range(n):
-                out[i] = f(a[i])
+                out[i] = down(f(up(a[i])))
         else:
             for i in range(n):
-                out[i] = rest(a[i])
+                out[i] = down(rest(up(a[i])))
 
     return loop
 
 
-def _loop2_mended(f, rest, holds, kind):
+def _loop2_mended(f, rest, holds, up, down):
     """A loop of two elements whose formula vectorises but holds only for some pairs: a run with another one goes
     through `rest`."""
 
     def loop(out, a, b, c, n, sa, sb, sc, p, q):
         beyond = 0
         if sb == 0:
-            y = b[0]
+            y = up(b[0])
             for i in range(n):
-                beyond += not holds(a[i * sa], y)
+                beyond += not holds(up(a[i * sa]), y)
             if beyond == 0:
                 for i in range(n):
-                    out[i] = f(a[i * sa], y)
+                    out[i] = down(f(up(a[i * sa]), y))
         elif sa == 0:
-            x = a[0]
+            x = up(a[0])
             for i in range(n):
-                beyond += not holds(x, b[i])
+                beyond += not holds(x, up(b[i]))
             if beyond == 0:
                 for i in range(n):
-                    out[i] = f(x, b[i])
+                    out[i] = down(f(x, up(b[i])))
         else:
             for i in range(n):
-                beyond += not holds(a[i], b[i])
+                beyond += not holds(up(a[i]), up(b[i]))
             if beyond == 0:
                 for i in range(n):
-                    out[i] = f(a[i], b[i])
+                    out[i] = down(f(up(a[i]), up(b[i])))
         if beyond:
             for i in range(n):
-                out[i] = rest(a[i * sa], b[i * sb])
+                out[i] = down(rest(up(a[i * sa]), up(b[i * sb])))
 
     return loop
 
 
-def _loop1_mended(f, rest, holds, kind, left):
+def _loop1_mended(f, rest, holds, up, down, kind, left):
     """The same with a number for one of the two."""
 
     def loop(out, a, b, c, n, sa, sb, sc, p, q):
@@ -279,22 +292,22 @@ def _loop1_mended(f, rest, holds, kind, left):
         beyond = 0
         if left:
             for i in range(n):
-                beyond += not holds(y, a[i])
+                beyond += not holds(y, up(a[i]))
             if beyond == 0:
                 for i in range(n):
-                    out[i] = f(y, a[i])
+                    out[i] = down(f(y, up(a[i])))
             else:
                 for i in range(n):
-                    out[i] = rest(y, a[i])
+                    out[i] = down(rest(y, up(a[i])))
         else:
             for i in range(n):
-                beyond += not holds(a[i], y)
+                beyond += not holds(up(a[i]), y)
             if beyond == 0:
                 for i in range(n):
-                    out[i] = f(a[i], y)
+                    out[i] = down(f(up(a[i]), y))
             else:
                 for i in range(n):
-                    out[i] = rest(a[i], y)
+                    out[i] = down(rest(up(a[i]), y))
 
     return loop
 
@@ -396,6 +409,29 @@ def _task(loop, out, a, b, c, dims, row, lo, n, p, q):
     _call(loop, out, a, b, c, (row * dims[last, 0] + lo, x, y, z), n, strides, p, q)
 
 
+@njit(**JIT)
+def _rows_left(dims, row, stop):
+    """How many rows from `row` on, and before `stop`, lie at equal steps from each other."""
+    last = dims.shape[0] - 1
+    return min(stop - row, dims[last - 1, 0] - row % dims[last - 1, 0]) if last > 0 else 1
+
+
+@njit(**JIT)
+def _rows(loop, out, a, b, c, dims, row, stop, p, q):
+    """Innermost rows before `stop`. Their places follow from each other: computed anew, from two divisions for each
+    dimension, they took as long as the work on 512 elements."""
+    last = dims.shape[0] - 1
+    width, above = dims[last, 0], max(last - 1, 0)
+    strides = dims[last, 1], dims[last, 2], dims[last, 3]
+    while row < stop:
+        x, y, z = _offsets(dims, row, 0)
+        count = _rows_left(dims, row, stop)
+        for i in range(count):
+            first = (row + i) * width, x + i * dims[above, 1], y + i * dims[above, 2], z + i * dims[above, 3]
+            _call(loop, out, a, b, c, first, width, strides, p, q)
+        row += count
+
+
 @njit(parallel=True, **JIT)
 def _strided(loop, out, a, b, c, dims, p, q):
     """As _flat3 for operands that are broadcast; dims: rows of (size, stride in a, in b, in c), the innermost last."""
@@ -405,8 +441,7 @@ def _strided(loop, out, a, b, c, dims, p, q):
         return
     rows = total // width
     if total < GRAIN:
-        for row in range(rows):
-            _task(loop, out, a, b, c, dims, row, 0, width, p, q)
+        _rows(loop, out, a, b, c, dims, 0, rows, p, q)
     elif width >= CHUNK:
         pieces = (width + CHUNK - 1) // CHUNK
         for k in prange(rows * pieces):
@@ -417,8 +452,7 @@ def _strided(loop, out, a, b, c, dims, p, q):
         step = CHUNK // width
         for k in prange((rows + step - 1) // step):
             start = np.intp(k) * step
-            for row in range(start, min(rows, start + step)):
-                _task(loop, out, a, b, c, dims, row, 0, width, p, q)
+            _rows(loop, out, a, b, c, dims, start, min(rows, start + step), p, q)
 
 
 @njit(**JIT)
@@ -431,6 +465,23 @@ def _task_at(loop, out, a, b, c, items, dims, row, lo, n, p, q):
                   dims[last, 1], dims[last, 2], dims[last, 3], p, q)  # fmt: skip
 
 
+@njit(**JIT)
+def _rows_at(loop, out, a, b, c, items, dims, row, stop, p, q):
+    """As _rows, for addresses."""
+    last = dims.shape[0] - 1
+    width, above = dims[last, 0], max(last - 1, 0)
+    dx, dy, dz = dims[above, 1] * items[1], dims[above, 2] * items[2], dims[above, 3] * items[2]
+    while row < stop:
+        x, y, z = _offsets(dims, row, 0)
+        x, y, z = a + x * items[1], b + y * items[2], c + z * items[2]
+        count = _rows_left(dims, row, stop)
+        for i in range(count):
+            to = out + (row + i) * width * items[0] if out else 0
+            _small.run_at(loop, to, x + i * dx, y + i * dy, z + i * dz, width,
+                          dims[last, 1], dims[last, 2], dims[last, 3], p, q)  # fmt: skip
+        row += count
+
+
 @njit(parallel=True, **JIT)
 def strided_at(loop, out, a, b, c, items, total, dims, p, q):
     """As _strided, for the addresses of arrays: out, contiguous, of `total` elements, and of operands with any strides,
@@ -439,8 +490,7 @@ def strided_at(loop, out, a, b, c, items, total, dims, p, q):
     width = dims[dims.shape[0] - 1, 0]
     rows = total // width
     if total < GRAIN:
-        for row in range(rows):
-            _task_at(loop, out, a, b, c, items, dims, row, 0, width, p, q)
+        _rows_at(loop, out, a, b, c, items, dims, 0, rows, p, q)
     elif width >= CHUNK:
         pieces = (width + CHUNK - 1) // CHUNK
         for k in prange(rows * pieces):
@@ -451,53 +501,7 @@ def strided_at(loop, out, a, b, c, items, total, dims, p, q):
         step = CHUNK // width
         for k in prange((rows + step - 1) // step):
             start = np.intp(k) * step
-            for row in range(start, min(rows, start + step)):
-                _task_at(loop, out, a, b, c, items, dims, row, 0, width, p, q)
-
-
-# Elements of half precision that are made float32, worked on and rounded at a time: they stay in the level 1 cache.
-_BLOCK = 1024
-
-
-@njit(**JIT)
-def _half_run(loop, out, a, b, step, brain, p, q, u, v, w):
-    """A run of `_flat_half`."""
-    n = out.shape[0]
-    for lo in range(0, n, _BLOCK):
-        m = min(_BLOCK, n - lo)
-        if brain:
-            _widen(a[lo : lo + m], u)
-        else:
-            _widen16(a[lo : lo + m], u)
-        if step:
-            if brain:
-                _widen(b[lo : lo + m], v)
-            else:
-                _widen16(b[lo : lo + m], v)
-        _call(loop, w, u, v, v, (0, 0, 0, 0), m, (1, step, step), p, q)
-        if brain:
-            _narrow(w[:m], out[lo : lo + m])
-        else:
-            _narrow16(w[:m], out[lo : lo + m])
-
-
-@njit(parallel=True, **JIT)
-def _flat_half(loop, out, a, b, step, brain, p, q):
-    """out = f(a, b, p, q) for the bits of half precisions, bfloat16 where `brain` is true and float16 otherwise, flat
-    and of one size; b has one element where step is 0. `loop` is float32's."""
-    n = out.shape[0]
-    for k in prange((n + CHUNK - 1) // CHUNK):
-        lo = np.intp(k) * CHUNK
-        u, v, w = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
-        if step == 0:
-            if brain:
-                _widen(b, v)
-            else:
-                _widen16(b, v)
-            _half_run(loop, out[lo : lo + CHUNK], a[lo : lo + CHUNK], b, step, brain, p, q, u, v, w)
-        else:
-            second = b[lo : lo + CHUNK]
-            _half_run(loop, out[lo : lo + CHUNK], a[lo : lo + CHUNK], second, step, brain, p, q, u, v, w)
+            _rows_at(loop, out, a, b, c, items, dims, start, min(rows, start + step), p, q)
 
 
 def merged(sizes, *columns):
@@ -544,6 +548,43 @@ def plan_at(shape, *operands):
     return np.array(rows, np.int64) if all(s in (0, 1) for s in rows[-1][1:]) else None
 
 
+def _head(loop, *items_and_own):
+    """What `_small.drive` wants to know of a loop."""
+    return np.array([loop, *items_and_own, *[0] * (4 - len(items_and_own))], np.int64)
+
+
+def _arguments(target, a, b, c, head, dims, p, q):
+    """Those of `strided_at`."""
+    loop, *items, own = head.tolist()
+    places = 0 if own else address(target), address(a), address(b), address(c)
+    return loop, *places, tuple(items), target.size, dims, p, q
+
+
+_entry = [decline]
+
+
+def _drive(*args):
+    """`strided_at` on ndarrays, by way of an entry once that is due."""
+    if _entry[0](*args) is None:
+        given = _arguments(*args)
+        strided_at(*given)
+        if _entry[0] is decline and due(_small.drive):
+            _entry[0] = builtin(_small.drive, "drive", [address_for(strided_at, given)])[0]
+
+
+@njit(**MATH)
+def _same(x):
+    return x
+
+
+def _numbers(dtype):
+    """In which type the loop for a dtype computes, and what makes it of an element and an element of it; None where
+    that is the element itself."""
+    if dtype in HALVES:
+        return np.float32, *HALVES[dtype]
+    return np.uint8 if dtype == np.bool_ else dtype.type, None, None
+
+
 class Kernel:
     """An elementwise kernel, called with its arrays (1-D, C-contiguous, one size), the array to write and parameters.
 
@@ -566,7 +607,8 @@ class Kernel:
         self.small, self._words = decline, None
         # the entry that overwrites an operand, see _small.py: within(a, b, c, p, q) returns True where it did
         self.within, self._own = decline, None
-        self._own_loops, self._whole = {}, {}
+        # for each dtype, what `_drive` is to be given: of loops with an array for the result, and of those without
+        self._heads, self._own_heads = {}, {}
         self._keep = []
         self._driven = set(), set()  # for which dtypes the entry knows the driver of flat arrays, of broadcast ones
         KERNELS.append(self)
@@ -581,25 +623,19 @@ class Kernel:
             self._drive(1, kind, _strided, loop, out, a, b, c, dims, p, q)
 
     def _address_of_any(self, dtype):
-        """As `address`, for the types of WHOLE too: their loops run over addresses alone."""
-        if dtype not in WHOLE:
+        """As `address`, for the types of WHOLE and HALVES too: their loops run over addresses alone."""
+        if dtype not in WHOLE and dtype not in HALVES:
             return self.address(dtype)
-        if dtype not in self._whole:
-            element = WHOLE[dtype]
-            self._whole[dtype] = self._compile(np.uint8 if element is types.uint8 else dtype.type, element)
-        return self._whole[dtype]
+        return self._compile(dtype)
 
     def apart(self, out, a, b, c, dims, p=0.0, q=0.0):
         """As `strided`, but the operands are any ndarrays, with the dimensions that `plan_at` gives for them."""
-        loop = self._address_of_any(c.dtype)
-        items = out.itemsize, a.itemsize, c.itemsize
-        strided_at(loop, address(out), address(a), address(b), address(c), items, out.size, dims, p, q)
-
-    def half(self, a, b, out, p=0.0, q=0.0):
-        """out = f(a, b, p, q) for flat arrays of one half precision; b may have a single element."""
-        loop = self.f32 or self.address(F32)
-        bits = (x.view(np.uint16) for x in (out, a, b))
-        _flat_half(loop, *bits, int(b.size > 1 or a.size == 1), out.dtype.kind == "V", p, q)
+        kind = c.dtype
+        head = self._heads.get(kind)
+        if head is None:
+            head = _head(self._address_of_any(kind), out.itemsize, a.itemsize, c.itemsize)
+            self._heads[kind] = head
+        _drive(out, a, b, c, head, dims, p, q)
 
     # Whether there are loops that overwrite an operand, and whether that is the last one.
     overwrites, last = True, False
@@ -608,21 +644,19 @@ class Kernel:
         """As `apart`, into the first operand, or the last where the kernel is made for that."""
         target = c if self.last else a
         kind = target.dtype
-        if kind not in self._own_loops:
-            inline, number = njit(**MATH), np.uint8 if kind == np.bool_ else kind.type
-            formula = inline(self.full(inline(_in_type(self.formula, number))))
-            loop = (_own_last if self.last else _OWN[self.count - 1])(formula, number)
-            self._own_loops[kind] = self._compiled(loop, ELEMENTS[kind])
+        head = self._own_heads.get(kind)
+        if head is None:
+            number, up, down = _numbers(kind)
+            loop = (_own_last if self.last else _OWN[self.count - 1])(self._full_formula(number, up, down), number)
+            made = self._compiled(loop, kind)
+            head = self._own_heads[kind] = _head(made, target.itemsize, a.itemsize, c.itemsize, True)
             if self._own is None:
                 special = 0 if self.first is None else id(np.dtype(self.first))
                 self.within, self._own = builtin(_small.within, self.name, [0, 0, special, 0, 0, 0, self.last])
             if kind is F32 or kind is F64:
-                self._own[_small.LOOP32 + (kind is F64)] = self._own_loops[kind]
-        items = target.itemsize, a.itemsize, c.itemsize
-        args = (self._own_loops[kind], 0, address(a), address(b), address(c), items, target.size, dims, p, q)
-        strided_at(*args)
-        if not self._own[_small.DRIVER]:
-            self._own[_small.DRIVER] = address_for(strided_at, args)
+                self._own[_small.LOOP32 + (kind is F64)] = made
+            self._own[_small.DRIVER] = address_for(strided_at, _arguments(target, a, b, c, head, dims, p, q))
+        _drive(target, a, b, c, head, dims, p, q)
 
     def _drive(self, which, kind, driver, *args):
         """Tell the entry, once it is due, where the driver lies that has just been called: it takes large arrays too
@@ -642,12 +676,12 @@ class Kernel:
         """
         if dtype == F32:
             if not self.f32:
-                self.f32 = self._compile(np.float32, types.float32)
+                self.f32 = self._compile(F32)
                 self._enter()
             return self.f32
         if dtype == F64:
             if not self.f64:
-                self.f64 = self._compile(np.float64, types.float64)
+                self.f64 = self._compile(F64)
                 self._enter()
             return self.f64
         raise TypeError(f"kernel {self.name} works on float32 and float64, not on {dtype}")
@@ -662,20 +696,27 @@ class Kernel:
         self._words[_small.LOOP32], self._words[_small.LOOP64] = self.f32, self.f64
         return True
 
-    def _loop(self, kind):
+    def _full_formula(self, kind, up, down):
         inline = njit(**MATH)
         formula = inline(self.full(inline(_in_type(self.formula, kind))))
-        return _LOOPS[self.count - 1](formula, kind)
+        if up is None:
+            return formula
+        return inline(_through(formula, up, _same if self.result is not None else down, self.first is not None))
 
-    def _compile(self, kind, element):
-        return self._compiled(self._loop(kind), element)
+    def _loop(self, kind, up, down):
+        return _LOOPS[self.count - 1](self._full_formula(kind, up, down), kind)
 
-    def _compiled(self, loop, element):
+    def _compile(self, dtype):
+        return self._compiled(self._loop(*_numbers(dtype)), dtype)
+
+    def _compiled(self, loop, dtype):
         loop.__name__ = loop.__qualname__ = self.name
         compiled = njit(**_LOOP)(loop)
         if config.DISABLE_JIT:
             _plain[id(loop)] = loop
             return id(loop)
+
+        element = types.uint16 if dtype in HALVES else ELEMENTS[dtype]
 
         def pointer(special):
             return types.CPointer(types.uint8 if special is np.bool_ else element)
@@ -714,9 +755,10 @@ class Mended(Unary):
         super().__init__(formula)
         self.rest, self.limit = rest, limit
 
-    def _loop(self, kind):
+    def _loop(self, kind, up, down):
         inline = njit(**MATH)
-        return _loop_mended(inline(_in_type(self.formula, kind)), inline(_in_type(self.rest, kind)), kind, self.limit)
+        parts = (inline(_in_type(f, kind)) for f in (self.formula, self.rest))
+        return _loop_mended(*parts, up or _same, down or _same, kind, self.limit)
 
 
 class WithNumber(Unary):
@@ -755,10 +797,10 @@ class MendedWithNumber(Unary):
         Kernel.__init__(self, formula, full=_number_left if left else _number_right)
         self.rest, self.holds, self.on_left = rest, holds, left
 
-    def _loop(self, kind):
+    def _loop(self, kind, up, down):
         inline = njit(**MATH)
         parts = (inline(_in_type(f, kind)) for f in (self.formula, self.rest, self.holds))
-        return _loop1_mended(*parts, kind, self.on_left)
+        return _loop1_mended(*parts, up or _same, down or _same, kind, self.on_left)
 
 
 class MendedBinary(Binary):
@@ -773,9 +815,10 @@ class MendedBinary(Binary):
         self.right = MendedWithNumber(formula, rest, holds, False)
         self.left = MendedWithNumber(formula, rest, holds, True)
 
-    def _loop(self, kind):
+    def _loop(self, kind, up, down):
         inline = njit(**MATH)
-        return _loop2_mended(*(inline(_in_type(f, kind)) for f in (self.formula, self.rest, self.holds)), kind)
+        parts = (inline(_in_type(f, kind)) for f in (self.formula, self.rest, self.holds))
+        return _loop2_mended(*parts, up or _same, down or _same)
 
 
 class Ternary(Kernel):
@@ -824,7 +867,7 @@ def selection(formula):
 
 @lru_cache(64)
 def _cast_loop(source, target):
-    """The compiled loop that converts elements, and where its code lies; None without the compiler."""
+    """The compiled loop that converts elements, and what `_drive` is given; None without the compiler."""
     if config.DISABLE_JIT:
         return None
     to_bool = target == np.bool_
@@ -840,7 +883,13 @@ def _cast_loop(source, target):
     signature = (types.CPointer(ELEMENTS[target]), *(pointer,) * 3, *(types.intp,) * 4, *(types.float64,) * 2)
     compiled.compile(signature)
     result = compiled.overloads[signature]
-    return compiled, result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    place = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    return compiled, _head(place, target.itemsize, source.itemsize, source.itemsize)
+
+
+@lru_cache(1024)
+def _flat(size):
+    return np.array([[size, 1, 1, 1]], np.int64)
 
 
 def cast_to(a, out):
@@ -851,6 +900,5 @@ def cast_to(a, out):
         found = _cast_loop(a.dtype, out.dtype)
     if found is None:
         return False
-    items, dims = (out.itemsize, a.itemsize, a.itemsize), np.array([[a.size, 1, 1, 1]], np.int64)
-    strided_at(found[1], address(out), address(a), address(a), address(a), items, a.size, dims, 0.0, 0.0)
+    _drive(out, a, a, a, found[1], _flat(a.size), 0.0, 0.0)
     return True

@@ -58,7 +58,8 @@ def prelu_backward_weight(g, x):
 @unary
 def hardtanh_forward(x, low, high):
     """x clamped to [low, high]."""
-    return low if x < low else (high if x > high else x)
+    y = low if low > x else x
+    return high if high < y else y
 
 
 @binary
@@ -71,7 +72,8 @@ def hardtanh_backward(g, x, low, high):
 def hardsigmoid_forward(x):
     """x / 6 + 1/2 clamped to [0, 1]."""
     z = x + 3.0
-    return (0.0 if z < 0.0 else (6.0 if z > 6.0 else z)) / 6.0
+    z = 0.0 if z < 0.0 else z
+    return (6.0 if z > 6.0 else z) / 6.0
 
 
 @binary
@@ -84,7 +86,8 @@ def hardsigmoid_backward(g, x):
 def hardswish_forward(x):
     """x hardsigmoid(x)."""
     z = x + 3.0
-    return x * (0.0 if z < 0.0 else (6.0 if z > 6.0 else z)) / 6.0
+    z = 0.0 if z < 0.0 else z
+    return x * (6.0 if z > 6.0 else z) / 6.0
 
 
 @binary

@@ -1,6 +1,6 @@
-"""Operations of two integers or bools, on arrays that `Kernel.apart` and `Kernel.into` walk through."""
+"""Operations of integers or bools, on arrays that `Kernel.apart` and `Kernel.into` walk through."""
 
-from ._elementwise import binary
+from ._elementwise import binary, ternary
 
 
 @binary
@@ -31,3 +31,10 @@ def larger_forward(x, y):
 def smaller_forward(x, y):
     """The smaller one."""
     return x if x < y else y
+
+
+@ternary
+def between_forward(x, low, high):
+    """x within [low, high], high where low > high."""
+    y = low if x < low else x
+    return high if y > high else y

@@ -128,6 +128,18 @@ def binary_within(kernel, integer):
     return within
 
 
+def integers_between(d, low, high):
+    """d within [low, high] for integers, the limits ints that it can hold: returns whether it could."""
+    if config.DISABLE_JIT or d.dtype not in WHOLE or d.size < GRAIN or type(d) is not np.ndarray:
+        return False
+    if not d.flags.c_contiguous or not d.flags.writeable:
+        return False
+    low, high = np.asarray(low, d.dtype), np.asarray(high, d.dtype)
+    dims = plan_at(d.shape, *((x.shape, x.strides, x.itemsize) for x in (d, low, high)))
+    integer_kernels.between_forward.into(d, low, high, dims)
+    return True
+
+
 def integers_within(function, d, y):
     """d = function(d, y) for integers, y an ndarray of the same dtype or an int that it can hold."""
     if type(d) is not np.ndarray or d.dtype.kind not in "iu" or 0 in d.strides:

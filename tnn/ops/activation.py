@@ -14,7 +14,7 @@ from ..kernels.random import slopes_forward
 from ..random import current_generator
 from ..tensor import Tensor, wrap, wrap_zeros
 from ._common import F32, HALF, check_tensor, dense, half_as_float32, inplace, recording
-from ._elementwise import Rule, run1, run2, run3, run_half, unary_op
+from ._elementwise import Rule, run1, run2, run3, run_float, unary_op
 from .cast import convert
 from .pointwise_select import where
 
@@ -101,16 +101,13 @@ def _apply(node, kernel, input, p=0.0, q=0.0, integer=None):
 def _any_type(name, kernel, input, p, q, integer):
     check_tensor(name, "input", input, 1)
     x = input._data
-    if x.dtype in HALF:
-        data = run_half(kernel, x, x, p, q)
-        return convert(run1(kernel, convert(x, F32), p, q), x.dtype) if data is None else data
     if x.dtype.kind in "biu":
         if integer == "float":
             return run1(kernel, convert(x, dtypes.get_default_dtype().np), p, q)
         if integer is None or x.dtype.kind == "b":
             raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.torch_name}'")
         return np.asarray(integer(x), x.dtype)
-    return run1(kernel, x, p, q)
+    return run_float(kernel, x, p, q)
 
 
 # ---------------------------------------------------------------------------------------------- sigmoid, tanh, relu

@@ -7,11 +7,24 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import pointwise_select as kernels
 from ..kernels import pointwise_unary as unary_kernels
+from ..kernels.pointwise_integer import between_forward
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, WITHIN, as_number, check_tensor, into, recording
-from ._elementwise import as_array, broadcast, finite_float, is_number, promoted, reduced, run1, run3, whole, working
+from ._elementwise import (
+    as_array,
+    broadcast,
+    finite_float,
+    is_number,
+    promoted,
+    reduced,
+    run3,
+    run_float,
+    whole,
+    whole3,
+    working,
+)
 from ._old_order import in_new_order
-from ._within import integers_within, open_array, run_within
+from ._within import integers_between, integers_within, open_array, run_within
 from .cast import convert
 
 
@@ -217,6 +230,16 @@ class Clamp(Node):
         return tuple(None if g is None else reduced(g, t) for g, t in zip(outs, self.targets, strict=True))
 
 
+def _between(x, low, high):
+    """An ndarray of integers within limits, ndarrays of its dtype or None."""
+    if low is None or high is None:
+        limit, other = (np.maximum, low) if high is None else (np.minimum, high)
+        found = whole(limit, x, other)
+        return limit(x, other) if found is None else found
+    found = whole3(between_forward, x, low, high)
+    return np.minimum(np.maximum(x, low), high) if found is None else found
+
+
 def clamp(input, min=None, max=None, *, out=None):
     """min(max(input, min), max), element by element: ``max`` where min > max; NaN stays NaN.
 
@@ -249,19 +272,13 @@ def _clamp(name, input, min, max, out, labels):
     else:
         dtype = promoted(*(v for v in (input, min, max) if v is not None))
         work = working(dtype.np)
-        x = as_array(input, work)
+        x = as_array(input, work) if tensors or work.kind in "biu" else as_array(input, dtype.np)
     if work.kind in "biu":
-        data = x
-        for limit, value in ((np.maximum, min), (np.minimum, max)):
-            if value is not None:
-                value = as_array(value, work)
-                found = whole(limit, data, value)
-                data = limit(data, value) if found is None else found
+        data = _between(x, None if min is None else as_array(min, work), None if max is None else as_array(max, work))
     elif not tensors:
         low = -np.inf if min is None else finite_float(min)
         high = np.inf if max is None else finite_float(max)
-        # A limit that is NaN makes everything NaN.
-        data = run1(unary_kernels.clamp_forward, x, low, high)
+        data = run_float(unary_kernels.clamp_forward, x, low, high)
     else:
         low = as_array(-np.inf if min is None else min, work)
         data = run3(kernels.clamp_forward, x, low, as_array(np.inf if max is None else max, work))
@@ -289,6 +306,9 @@ def _clamp_within(self, min=None, max=None):
         given = [(f, v) for f, v in ((np.maximum, min), (np.minimum, max)) if v is not None]
         if not given or not all(type(v) is int and info.min <= v <= info.max for _, v in given):
             return False
+        if len(given) == 2 and integers_between(d, min, max):
+            self._bump()
+            return True
         if not all(integers_within(function, d, limit) for function, limit in given):
             return False
         self._bump()

@@ -15,8 +15,8 @@ from ._elementwise import (
     finite_float,
     predicate_op,
     record1,
-    run1,
     run3,
+    run_float,
     to_float,
     unary_node,
     unary_op,
@@ -212,8 +212,7 @@ polygamma_ = inplace(polygamma_method)
 def _with_parameters(name, kernel, node, input, out, p, q=0.0, **context):
     """A one-operand operation with numbers as parameters; ``context`` goes into the node's slots."""
     dtype = to_float(input.dtype)
-    data = run1(kernel, as_array(input, working(dtype.np)), p, q)
-    result = wrap(data if data.dtype == dtype.np else convert(data, dtype.np))
+    result = wrap(run_float(kernel, as_array(input, dtype.np), p, q))
     if mode.grad and input._rg:
         record1(node, input, result)
         for slot, value in context.items():
@@ -456,14 +455,17 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
         data = np.array(input._data)
     else:
         info = dtypes.finfo(input.dtype)
-        x = as_array(input, working(input._data.dtype))
         nan = 0.0 if nan is None else finite_float(nan)
         low, high = (
-            np.asarray(limit if given is None else finite_float(given), x.dtype)
+            limit if given is None else finite_float(given)
             for limit, given in ((info.min, neginf), (info.max, posinf))
         )
-        data = run3(nan_to_num_forward, x, low, high, nan)
-        data = data if data.dtype == input._data.dtype else convert(data, input._data.dtype)
+        if low == info.min and high == info.max and nan == 0.0 and math.copysign(1.0, nan) > 0:
+            data = run_float(kernels.to_finite_forward, input._data, low, high)
+        else:
+            x = as_array(input, working(input._data.dtype))
+            data = run3(nan_to_num_forward, x, np.asarray(low, x.dtype), np.asarray(high, x.dtype), nan)
+            data = data if data.dtype == input._data.dtype else convert(data, input._data.dtype)
     result = wrap(data)
     if mode.grad and input._rg:
         record1(_NanToNum, input, result)
