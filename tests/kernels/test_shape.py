@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tnn.kernels import shape as kernels
-from tnn.kernels._copy import contiguous_copy, fill
+from tnn.kernels._copy import contiguous_copy, fill, flipped_rows, in_zeros, repeated, rolled
 
 pytestmark = [pytest.mark.boundscheck, pytest.mark.nojit]
 
@@ -31,12 +31,41 @@ def test_place(shape):
     np.testing.assert_array_equal(y, np.pad(x, ((0, 0), (4, 3))))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 120)])
-def test_reverse_rows(shape):
-    x = bits(*shape)
-    y = np.zeros_like(x)
-    kernels.reverse_rows(x, y)
-    np.testing.assert_array_equal(y, x[:, ::-1])
+DTYPES = [np.uint8, np.float16, np.float32, np.float64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 121), (2, 3, 21, 34), (2, 40001)])
+def test_reversed_and_turned_rows(shape, dtype):
+    x = (bits(*shape) % 1000).astype(dtype)
+    np.testing.assert_array_equal(flipped_rows(x), x[..., ::-1])
+    for dim in range(len(shape)):
+        for turn in (0, 1, -2, shape[dim] + 3):
+            np.testing.assert_array_equal(rolled(x, turn, dim), np.roll(x, turn, dim))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 121), (2, 3, 21, 34), (2, 40001)])
+def test_a_part_in_zeros(shape, dtype):
+    x = (bits(*shape) % 1000).astype(dtype)
+    for dim, n in enumerate(shape):
+        for start, stop in ((0, 1), (n - 1, n), (n // 3, n), (0, n), (n // 2, n // 2 + 1)):
+            key = (slice(None),) * dim + (slice(start, stop),)
+            expected = np.zeros_like(x)
+            expected[key] = x[key]
+            result = in_zeros(np.ascontiguousarray(x[key]), shape, dim, start)
+            assert result.dtype == dtype
+            np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("repeats", [(3,), (1, 2), (2, 1, 2), (2, 3, 1)])
+@pytest.mark.parametrize("shape", [(5,), (7, 1), (1, 9), (50, 200), (33000,)])
+def test_repeated(shape, repeats, dtype):
+    repeats = (1,) * (len(shape) - len(repeats)) + repeats
+    x = (bits(*shape) % 1000).astype(dtype)
+    expected = np.tile(x, repeats)
+    np.testing.assert_array_equal(repeated(x, repeats, expected.shape), expected)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from numba.core import config
 from . import shape as kernels
 from ._elementwise import merged
 from ._move import move
-from ._pool import empty
+from ._pool import empty, zeros
 from ._turn import copy_turned
 from ._words import address
 
@@ -19,6 +19,8 @@ _LARGE = 1 << 17
 # With fewer elements side by side, rows with steps are faster than tiles: 8 x 16 images of 64 x 64 unshuffled by 2 took
 # 670 us in tiles and 135 in rows, 40960 x 2 transposed 110 and 19.
 _NARROW = 17
+# From this many bytes on, a row takes longer than the way into its loop.
+_LONG = 1024
 BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -49,6 +51,76 @@ def assign(target, source):
         np.copyto(target, source)
     else:
         move(address(source), address(target), target.itemsize, *plan)
+
+
+def repeated(d, repeats, shape):
+    """A C-contiguous ndarray repeated ``repeats[i]`` times along dimension i, as an ndarray of ``shape``; repeats may
+    have dimensions in front."""
+    out = empty(shape, d.dtype)
+    if out.size:
+        plan = _repeats(d.shape, repeats, d.itemsize) if out.size >= _FEW and not config.DISABLE_JIT else None
+        if plan is None:
+            split = [n for pair in zip(repeats, (1,) * (len(repeats) - d.ndim) + d.shape, strict=True) for n in pair]
+            np.copyto(out.reshape(split), d.reshape([n if i % 2 else 1 for i, n in enumerate(split)]))
+        else:
+            move(address(d), address(out), d.itemsize, *plan)
+    return out
+
+
+def flipped_rows(d):
+    """A C-contiguous ndarray copied with its last dimension reversed."""
+    out = empty(d.shape, d.dtype)
+    if d.size < _FEW or d.itemsize not in BITS or config.DISABLE_JIT:
+        np.copyto(out, d[..., ::-1])
+    else:
+        n = d.shape[-1]
+        kernels.reverse_rows(address(d), address(out), d.itemsize, d.size // n, n)
+    return out
+
+
+def rolled(d, shift, dim):
+    """A C-contiguous ndarray copied with its elements moved on by ``shift`` along a dimension, round its end."""
+    out = empty(d.shape, d.dtype)
+    if d.size:
+        n = d.shape[dim]
+        shift %= n
+        if d.size < _FEW or config.DISABLE_JIT:
+            lead = (slice(None),) * dim
+            out[(*lead, slice(shift, None))] = d[(*lead, slice(0, n - shift))]
+            out[(*lead, slice(0, shift))] = d[(*lead, slice(n - shift, None))]
+        else:
+            step = d.strides[dim]
+            kernels.roll_rows(address(d), address(out), d.nbytes // (n * step), n * step, shift * step)
+    return out
+
+
+def in_zeros(d, shape, dim, start):
+    """Zeros of ``shape`` that hold an ndarray from ``start`` on along a dimension; it has the shape but for that
+    dimension, and need not have that one if it is of size 1."""
+    if d.size < _FEW or not d.flags.c_contiguous or config.DISABLE_JIT:
+        out = zeros(shape, d.dtype)
+        part = out[(*(slice(None),) * dim, slice(start, start + d.size * shape[dim] // max(out.size, 1)))]
+        assign(part, d.reshape(part.shape))
+        return out
+    out = empty(shape, d.dtype)
+    step = out.strides[dim]
+    rows = out.nbytes // (step * shape[dim])
+    kernels.place_in_zeros(address(d), address(out), rows, d.nbytes // rows, step * shape[dim], step * start)
+    return out
+
+
+@lru_cache(1024)
+def _repeats(shape, repeats, itemsize):
+    """What `move` needs for `repeated`."""
+    if itemsize not in BITS:
+        return None
+    split, source, target, step, apart = [], [], [], itemsize, itemsize
+    for n, r in zip(reversed((1,) * (len(repeats) - len(shape)) + shape), reversed(repeats), strict=True):
+        split += [n, r]
+        source += [step, 0]
+        target += [apart, apart * n]
+        step, apart = step * n, apart * n * r
+    return _rows(tuple(split[::-1]), tuple(source[::-1]), tuple(target[::-1]), itemsize)
 
 
 def copy_into(target, source):
@@ -93,6 +165,8 @@ def _rows(shape, source, target, itemsize):
         return None
     dims = merged(shape, [s // itemsize for s in source], [s // itemsize for s in target])
     row = dims.pop() if dims else [1, 1, 1]
+    if row[0] * itemsize >= _LONG:
+        dims.sort(key=lambda d: d[1] == 0)  # a row that repeats is in the cache the second time
     return np.array(dims or [[1, 0, 0]], np.int64), *row
 
 

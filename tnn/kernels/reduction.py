@@ -222,6 +222,37 @@ def _sum_few_columns(x, y, scale, root):
             y[o, j] = _finish(acc[j], scale, root)
 
 
+@njit(**JIT)
+def _add_few(x, y, scale, lo, hi):
+    """Columns lo to hi of x (n, inner), n from 2 to 4."""
+    n = x.shape[0]
+    a, b, c, d = x[0, lo:hi], x[1, lo:hi], x[min(2, n - 1), lo:hi], x[n - 1, lo:hi]
+    out = y[lo:hi]
+    if n == 2:
+        for j in range(out.size):
+            out[j] = (np.float64(a[j]) + np.float64(b[j])) * scale
+    elif n == 3:
+        for j in range(out.size):
+            out[j] = (np.float64(a[j]) + np.float64(b[j]) + np.float64(c[j])) * scale
+    else:
+        for j in range(out.size):
+            out[j] = (np.float64(a[j]) + np.float64(b[j]) + np.float64(c[j]) + np.float64(d[j])) * scale
+
+
+@njit(parallel=True, **JIT)
+def add_few(x, y, scale):
+    """y[o, i] = scale * sum_k x[o, k, i] over n from 2 to 4. x: (outer, n, inner). y: (outer, inner), written.
+
+    In one pass: sum_columns keeps the sums of a tile in memory, 3 x 512 x 1024 took 150 us on two threads.
+    """
+    outer, n, inner = x.shape
+    per, parts = max(1, CHUNK // inner), (inner + CHUNK - 1) // CHUNK
+    for t in prange((outer + per - 1) // per * parts):
+        first, lo = np.intp(t) // parts * per, np.intp(t) % parts * CHUNK
+        for o in range(first, min(outer, first + per)):
+            _add_few(x[o], y[o], scale, lo, min(inner, lo + CHUNK))
+
+
 def _arguments(real):
     matrix, number = types.Array(real, 2, "C"), types.float64
     return types.Array(real, 3, "C"), matrix, types.intp, number, matrix, number, number

@@ -5,6 +5,7 @@ r"""Running reductions along the middle axis of arrays (outer, n, inner).
     cumprod_backward      dx_k = (prod_{j < k} x_j) * r_k with r_k = g_k + x_{k+1} r_{k+1}: no division by x
     logcumsumexp_backward dx_k = exp(x_k - y_k) * t_k with t_k = g_k + exp(y_k - y_{k+1}) t_{k+1}: exponents never > 0
     cumextreme_backward   dx_j = sum of g_k over the k whose index is j
+    diff_forward          y_k = x_{k+1} - x_k; diff_backward: dx_k = g_{k-1} - g_k
 
 Sums and products run in float64 and are rounded as they are stored.
 """
@@ -259,3 +260,57 @@ def logcumsumexp_backward(g, x, y, dx):
                 t[j] += np.float64(g[o, k, j])
                 share = 0.0 if x[o, k, j] == -np.inf else math.exp(np.float64(x[o, k, j]) - here)
                 dx[o, k, j] = share * t[j]
+
+
+@njit(**JIT)
+def _subtract(a, b, y):
+    for i in range(y.shape[0]):
+        y[i] = a[i] - b[i]
+
+
+@njit(parallel=True, **JIT)
+def diff_forward(x, y, inner):
+    """y[o, k * inner + i] = x[o, (k + 1) * inner + i] - x[o, k * inner + i].
+
+    x: (outer, n * inner). y: (outer, (n - 1) * inner), written.
+    """
+    outer, m = y.shape
+    if outer * m < GRAIN:
+        for o in range(outer):
+            _subtract(x[o, inner:], x[o, :m], y[o])
+    else:
+        per, parts = max(1, CHUNK // m), (m + CHUNK - 1) // CHUNK
+        for t in prange((outer + per - 1) // per * parts):
+            first, low = np.intp(t) // parts * per, np.intp(t) % parts * CHUNK
+            high = min(m, low + CHUNK)
+            for o in range(first, min(outer, first + per)):
+                _subtract(x[o, low + inner : high + inner], x[o, low:high], y[o, low:high])
+
+
+@njit(**JIT)
+def _diff_backward(g, dx, inner, low, high):
+    """Elements low to high of a row."""
+    m = g.shape[0]
+    stop = min(high, inner)
+    for i in range(low, stop):
+        dx[np.uint64(i)] = -g[np.uint64(i)]
+    start, stop = max(low, inner), min(high, m)
+    if start < stop:
+        _subtract(g[start - inner : stop - inner], g[start:stop], dx[start:stop])
+    for i in range(max(low, m), high):
+        dx[np.uint64(i)] = g[np.uint64(i - inner)]
+
+
+@njit(parallel=True, **JIT)
+def diff_backward(g, dx, inner):
+    """The gradient of diff_forward: g (outer, (n - 1) * inner), n at least 2, dx (written): (outer, n * inner)."""
+    outer, n = dx.shape
+    if outer * n < GRAIN:
+        for o in range(outer):
+            _diff_backward(g[o], dx[o], inner, 0, n)
+    else:
+        per, parts = max(1, CHUNK // n), (n + CHUNK - 1) // CHUNK
+        for t in prange((outer + per - 1) // per * parts):
+            first, low = np.intp(t) // parts * per, np.intp(t) % parts * CHUNK
+            for o in range(first, min(outer, first + per)):
+                _diff_backward(g[o], dx[o], inner, low, min(n, low + CHUNK))

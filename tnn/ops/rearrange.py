@@ -9,13 +9,13 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import shape as kernels
-from ..kernels._copy import BITS, assign, contiguous_copy
+from ..kernels._copy import BITS, assign, contiguous_copy, flipped_rows, repeated, rolled
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import WITHIN, check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
 from ._within import open_array
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
-from .shape import clone, dims_of, expand, flatten, reshape, sizes_of, transpose, unsqueeze
+from .shape import clone, dims_of, reshape, sizes_of, transpose
 
 
 def as_bits(d):
@@ -52,9 +52,14 @@ def flip(input, *args, dims=None):
         RuntimeError: a dimension appears twice.
         IndexError: there is no such dimension.
     """
-    check_tensor("flip", "input", input, 1)
-    dims = dims_of(sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims"), input._data.ndim)
-    out = wrap(_flipped(input._data, dims))
+    if not isinstance(input, Tensor):
+        check_tensor("flip", "input", input, 1)
+    d = input._data
+    if dims is None and len(args) == 1 and type(args[0]) is int and -d.ndim <= args[0] < d.ndim:
+        dims = (args[0] % d.ndim,)
+    else:
+        dims = dims_of(sizes_of(args, "dims") if dims is None else sizes_of((dims,), "dims"), d.ndim)
+    out = wrap(_flipped(d, dims))
     if input._rg and mode.grad:
         node = Flip(input)
         node.dims = dims
@@ -64,14 +69,12 @@ def flip(input, *args, dims=None):
 
 def _flipped(d, dims):
     last = d.ndim - 1
+    if dims == (last,) and d.flags.c_contiguous:
+        return flipped_rows(d)
     if last not in dims or d.size < _SMALL:
         return contiguous_copy(np.flip(d, dims if d.ndim else ()))
     d = np.flip(d, [i for i in dims if i != last])
-    d = d if d.flags.c_contiguous else contiguous_copy(d)
-    out = empty(d.shape, d.dtype)
-    rows = (-1, d.shape[-1])
-    kernels.reverse_rows(as_bits(d).reshape(rows), as_bits(out).reshape(rows))
-    return out
+    return flipped_rows(d if d.flags.c_contiguous else contiguous_copy(d))
 
 
 def fliplr(input):
@@ -169,22 +172,29 @@ def roll(input, shifts, dims=None):
         IndexError: there is no such dimension.
         RuntimeError: ``shifts`` and ``dims`` differ in length.
     """
-    check_tensor("roll", "input", input, 1)
-    shifts = sizes_of((shifts,), "shifts")
-    dims = () if dims is None else sizes_of((dims,), "dims")
+    if not isinstance(input, Tensor):
+        check_tensor("roll", "input", input, 1)
     d = input._data
-    if not dims and len(shifts) == 1:
-        return reshape(roll(reshape(input, (-1,)), shifts, 0), d.shape) if d.size else clone(input)
-    if not shifts:
-        raise RuntimeError("`shifts` required")
-    if len(shifts) != len(dims):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
-    if d.ndim == 0:
-        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
-    dims = tuple(wrap_dim(i, d.ndim) for i in dims)
-    data = empty(d.shape, d.dtype)
-    if d.size:
-        _roll_into(d, data, shifts, dims)
+    if type(shifts) is int and type(dims) is int and -d.ndim <= dims < d.ndim:
+        shifts, dims = (shifts,), (dims % d.ndim,)
+    else:
+        shifts = sizes_of((shifts,), "shifts")
+        dims = () if dims is None else sizes_of((dims,), "dims")
+        if not dims and len(shifts) == 1:
+            return reshape(roll(reshape(input, (-1,)), shifts, 0), d.shape) if d.size else clone(input)
+        if not shifts:
+            raise RuntimeError("`shifts` required")
+        if len(shifts) != len(dims):
+            raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+        if d.ndim == 0:
+            raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+        dims = tuple(wrap_dim(i, d.ndim) for i in dims)
+    if len(dims) == 1 and d.flags.c_contiguous:
+        data = rolled(d, shifts[0], dims[0])
+    else:
+        data = empty(d.shape, d.dtype)
+        if d.size:
+            _roll_into(d, data, shifts, dims)
     out = wrap(data)
     if input._rg and mode.grad:
         node = Roll(input)
@@ -240,20 +250,17 @@ def repeat(input, *args, repeats=None):
     Raises:
         RuntimeError: fewer repeats than dimensions, or a negative one.
     """
-    check_tensor("repeat", "input", input, 1)
+    if not isinstance(input, Tensor):
+        check_tensor("repeat", "input", input, 1)
     repeats = sizes_of(args, "repeats") if repeats is None else sizes_of((repeats,), "repeats")
     d = input._data
     if len(repeats) < d.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    shape = (1,) * (len(repeats) - d.ndim) + d.shape
-    full = tuple(r * n for r, n in zip(repeats, shape, strict=True))
-    if min(repeats, default=0) < 0:
+    shape = d.shape if len(repeats) == d.ndim else (1,) * (len(repeats) - d.ndim) + d.shape
+    full = tuple([r * n for r, n in zip(repeats, shape, strict=True)])
+    if repeats and min(repeats) < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(full)}: {list(full)}")
-    data = empty(full, d.dtype)
-    if data.size:
-        split = [n for pair in zip(repeats, shape, strict=True) for n in pair]
-        assign(data.reshape(split), np.broadcast_to(d.reshape([n for s in shape for n in (1, s)]), split))
-    out = wrap(data)
+    out = wrap(repeated(dense(input), repeats, full))
     if input._rg and mode.grad:
         node = Repeat(input)
         node.repeats, node.shape = repeats, d.shape
@@ -300,7 +307,11 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         NotImplementedError: ``repeats`` is of another dtype than int32 and int64.
         RuntimeError: a number is negative, there are too few of them, or ``output_size`` is another number.
     """
-    check_tensor("repeat_interleave", "input", input, 1)
+    if not isinstance(input, Tensor):
+        check_tensor("repeat_interleave", "input", input, 1)
+    if type(repeats) is int and type(dim) is int and output_size is None and repeats > 0:
+        if -input._data.ndim <= dim < input._data.ndim:
+            return _each_repeated(input, repeats, dim % input._data.ndim)
     if repeats is None:
         check_tensor("repeat_interleave", "repeats", input, 1)
         return wrap(np.repeat(np.arange(input._data.size), _counts(input)).astype(input._data.dtype))
@@ -325,8 +336,34 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
     _check_total(output_size, repeats * shape[dim])
-    grown = expand(unsqueeze(x, dim + 1), (*shape[: dim + 1], repeats, *shape[dim + 1 :]))
-    return clone(flatten(grown, dim, dim + 1)) if repeats == 1 else flatten(grown, dim, dim + 1)
+    return _each_repeated(x, repeats, dim)
+
+
+class RepeatEach(Node):
+    __slots__ = ("dim", "repeats", "shape")
+
+    def backward(self, grad):
+        shape, dim = self.shape, self.dim + 1
+        grad = reshape(grad, (*shape[:dim], self.repeats, *shape[dim:]))
+        return grad.sum(dim) if self.repeats != 1 else reshape(grad, shape)
+
+    def name(self):
+        """PyTorch's name of the last of its steps."""
+        return "CloneBackward0" if self.repeats == 1 else "ViewBackward0"
+
+
+def _each_repeated(input, repeats, dim):
+    """``repeat_interleave`` by one number along a good dimension."""
+    d, shape = dense(input), input._data.shape
+    n = prod(shape[: dim + 1])
+    full = (*shape[:dim], shape[dim] * repeats, *shape[dim + 1 :])
+    inner = d.size // max(n, 1)
+    out = wrap(repeated(d.reshape(n, 1, inner), (1, repeats, 1), (n, repeats, inner)).reshape(full))
+    if input._rg and mode.grad:
+        node = RepeatEach(input)
+        node.repeats, node.dim, node.shape = repeats, dim, shape
+        node.attach(out)
+    return out
 
 
 def _counts(repeats):

@@ -12,6 +12,7 @@ from ..autograd.node import Node
 from ..kernels import _small_products as small
 from ..kernels import reduction as kernels
 from ..kernels import softmax as softmax_kernels
+from ..kernels._jit import GRAIN
 from ..kernels._pool import empty
 from ..kernels.pointwise_select import nan_to_num_forward
 from ..tensor import wrap
@@ -32,6 +33,8 @@ from ._elementwise import run3
 from .cast import cast
 from .shape import dims_of
 
+# Elements side by side from which on sums over two to four are taken in one pass.
+_WIDE = 64
 _NONE = {(k, n): np.empty((0,) * n, k) for k in (F32, F64) for n in (1, 2)}
 
 
@@ -98,6 +101,8 @@ def sum_array(d, dims, kind=kernels.SUM, p=1.0, scale=1.0, root=1.0):
         end = (scale, root) if last else (1.0, 1.0)
         if inner == 1:
             kernels.sum_rows(d.reshape(outer, n), y.reshape(outer), kind, p, _NONE[d.dtype, 1], *end)
+        elif kind == kernels.SUM and 2 <= n <= 4 and inner >= _WIDE and d.size >= GRAIN and end[1] == 1.0:
+            kernels.add_few(d.reshape(outer, n, inner), y.reshape(outer, inner), end[0])
         else:
             kernels.sum_columns(d.reshape(outer, n, inner), y.reshape(outer, inner), kind, p, _NONE[d.dtype, 2], *end)
         d, kind = y, kernels.SUM

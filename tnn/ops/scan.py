@@ -272,6 +272,55 @@ def cummin(input, dim, *, out=None):
     return into(out, _cumextreme("cummin", input, dim, -1.0, Cummin, _cummin), "cummin")
 
 
+class Diff(Node):
+    __slots__ = ("dim",)
+
+    def name(self):
+        return "SubBackward0"
+
+    def backward(self, grad):
+        return _undiff(grad, self.dim)
+
+
+class DiffBackward(Node):
+    __slots__ = ("dim",)
+
+    def backward(self, grad):
+        return _diff(grad, self.dim)
+
+
+def _diff(input, dim):
+    """The first difference of float32 or float64, of a size of at least 2 along the dimension."""
+    d = dense(input)
+    shape = d.shape
+    outer, n, inner = as_three(shape, dim, dim + 1)
+    data = empty((*shape[:dim], n - 1, *shape[dim + 1 :]), d.dtype)
+    if data.size:
+        kernels.diff_forward(d.reshape(outer, n * inner), data.reshape(outer, (n - 1) * inner), inner)
+    out = wrap(data)
+    if input._rg and mode.grad:
+        node = Diff(input)
+        node.dim = dim
+        node.attach(out)
+    return out
+
+
+def _undiff(grad, dim):
+    """The gradient of :func:`_diff`."""
+    g = dense(grad)
+    shape = g.shape
+    outer, m, inner = as_three(shape, dim, dim + 1)
+    data = empty((*shape[:dim], m + 1, *shape[dim + 1 :]), g.dtype)
+    if data.size:
+        kernels.diff_backward(g.reshape(outer, m * inner), data.reshape(outer, (m + 1) * inner), inner)
+    out = wrap(data)
+    if grad._rg and mode.grad:
+        node = DiffBackward(grad)
+        node.dim = dim
+        node.attach(out)
+    return out
+
+
 @numpy_names
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """The n-th forward difference along ``dim``: ``y_k = x_{k+1} - x_k``, n times.
@@ -291,7 +340,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         IndexError: no such dimension.
         RuntimeError: the input is 0-d, n is negative, or the shapes do not fit, or ``out`` cannot hold the result.
     """
-    check_tensor("diff", "input", input, 1)
+    if not isinstance(input, Tensor):
+        check_tensor("diff", "input", input, 1)
     if not input._data.ndim:
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
@@ -302,8 +352,11 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         from .joining import cat
 
         input = cat(parts, dim)
-    for _ in range(min(n, input.shape[dim])):
-        size = input.shape[dim] - 1
+    for _ in range(min(n, input._data.shape[dim])):
+        size = input._data.shape[dim] - 1
+        if size > 0 and (input._data.dtype is F32 or input._data.dtype is F64):
+            input = _diff(input, dim)
+            continue
         after, before = input.narrow(dim, 1, size), input.narrow(dim, 0, size)
         input = after.logical_xor(before) if input.dtype is dtypes.bool else after - before
     return into(out, input, "diff") if n else into(out, input.clone(), "diff.clone")
