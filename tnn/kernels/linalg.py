@@ -542,40 +542,6 @@ def triangular_solve(t, x, upper, unit, transposed):
 
 
 @njit(**JIT)
-def _householder(a, tau, q, dots):
-    """The first columns of the product of the reflections 1 - tau v v^T that stand in a's columns."""
-    m, n = q.shape
-    for i in range(m):
-        for j in range(n):
-            q[i, j] = 1.0 if i == j else 0.0
-    for k in range(tau.shape[0] - 1, -1, -1):
-        # q is the unit matrix in the columns before k: only those from k on change
-        row, sums = q[k, k:], dots[k:]
-        for j in range(n - k):
-            sums[j] = row[j]
-        for i in range(k + 1, m):
-            v, row = a[i, k], q[i, k:]
-            for j in range(n - k):
-                sums[j] += v * row[j]
-        t, row = tau[k], q[k, k:]
-        for j in range(n - k):
-            sums[j] *= t
-            row[j] -= sums[j]
-        for i in range(k + 1, m):
-            v, row = a[i, k], q[i, k:]
-            for j in range(n - k):
-                row[j] -= v * sums[j]
-
-
-@njit(parallel=True, **JIT)
-def householder(a, tau, q):
-    """Writes q (batch, m, n): the first n columns of the product of the reflections below the diagonal of a (batch, m,
-    n) with the factors tau (batch, k)."""
-    for b in prange(q.shape[0]):
-        _householder(a[b], tau[b], q[b], np.empty(q.shape[2], q.dtype))
-
-
-@njit(**JIT)
 def _multiply_row(a, b, out):
     """out (n,) = a (k,) times b (k, n); four rows of b at a time, which spares three of four times reading out."""
     n, depth = out.shape[0], a.shape[0]

@@ -13,7 +13,7 @@ from .. import return_types
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels import linalg as kernels
+from ..kernels import factor, linalg as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, check_tensors, dense, into, recording
@@ -235,6 +235,19 @@ def _qr_backward(q, r, gq, gr):
     return _solve(transposed(r), gq + q.matmul(m), left=False)
 
 
+def qr_arrays(function, a, mode):
+    """Q, or None where ``mode`` is ``'r'``, and R of matrices a (*, m, n)."""
+    if a.size == 0 or a.dtype not in (F32, F64):
+        found = computed(function, lambda a: np.linalg.qr(a, mode=mode), a)
+        return (None, found) if mode == "r" else found
+    m, n = a.shape[-2:]
+    k = m if mode == "complete" else min(m, n)
+    given = batched(np.ascontiguousarray(a))
+    q, r = empty((*a.shape[:-1], 0 if mode == "r" else k), a.dtype), empty((*a.shape[:-2], k, n), a.dtype)
+    factor.qr_forward(given, q.reshape(len(given), m, q.shape[-1]), r.reshape(len(given), k, n))
+    return (None if mode == "r" else q), r
+
+
 @casts("float32")
 def linalg_qr(A, mode="reduced", *, out=None):
     """``linalg.qr``: ``A = Q R`` with orthonormal columns Q and upper triangular R, as ``(Q, R)``.
@@ -258,9 +271,9 @@ def linalg_qr(A, mode="reduced", *, out=None):
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
     if mode == "r":
-        r = wrap(computed("linalg.qr", lambda a: np.linalg.qr(a, mode="r"), A._data))
+        r = wrap(qr_arrays("linalg.qr", A._data, mode)[1])
         return into(out, _QR(wrap(np.empty(0, A._data.dtype)), r), "linalg_qr")
-    q, r = (wrap(x) for x in computed("linalg.qr", lambda a: np.linalg.qr(a, mode=mode), A._data))
+    q, r = (wrap(x) for x in qr_arrays("linalg.qr", A._data, mode))
     if recording(A):
         node = LinalgQr(A)
         node.mode = mode
@@ -705,7 +718,7 @@ def householder_product(input, tau, *, out=None):
     if not recording(input, tau):
         q = empty(input._data.shape, input._data.dtype)
         three = (prod(q.shape[:-2]), m, n)
-        kernels.householder(dense(input).reshape(three), dense(tau).reshape(three[0], k), q.reshape(three))
+        factor.householder(dense(input).reshape(three), dense(tau).reshape(three[0], k), q.reshape(three))
         return into(out, wrap(q), "linalg_householder_product")
     v = input.narrow(-1, 0, k).tril(-1) + wrap(np.eye(m, k, dtype=input._data.dtype))
     q = wrap(np.broadcast_to(np.eye(m, n, dtype=input._data.dtype), input._data.shape).copy())

@@ -39,6 +39,7 @@ from .factor import (
     computed,
     factored,
     linalg_qr,
+    qr_arrays,
     lu_unpack,
     solved,
     svd,
@@ -699,7 +700,7 @@ def cond(input, p=None, *, out=None):
 def _by_qr(input, b):
     """The solution of least squares with at least as many rows as columns by Q and R, in a fourth of the time that
     singular values take; None unless all of R's diagonal is far from 0 (then R tells the rank)."""
-    q, r = computed("linalg.lstsq", lambda a: tuple(np.linalg.qr(a)), input._data)
+    q, r = qr_arrays("linalg.lstsq", input._data, "reduced")
     diagonal = abs(np.diagonal(r, axis1=-2, axis2=-1))
     if not diagonal.size or not (diagonal.min(-1) > 1e-3 * diagonal.max(-1)).all():
         return None
