@@ -13,7 +13,8 @@ from .. import return_types
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels import factor, linalg as kernels
+from ..kernels import factor
+from ..kernels import linalg as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, check_tensors, dense, into, recording
