@@ -74,3 +74,38 @@ def test_gradients():
 )
 def test_memory_order(shape, strides, order):
     assert memory_order(shape, *strides) == order
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (80, 70)])
+def test_gradients_of_turned_operands(shape):
+    x = tnn.randn(*shape, requires_grad=True)
+    seed = tnn.randn(*shape[::-1])
+    kept = seed.clone()
+    for turn in (lambda x: x.t(), lambda x: x.permute(1, 0)):
+        x.grad = None
+        F.relu6(turn(x)).backward(seed)
+        assert x.grad.is_contiguous() and tnn.equal(x.grad, seed.t() * ((x > 0) & (x < 6)))
+        x.grad = None
+        F.relu6(x).t().backward(seed)
+        assert x.grad.is_contiguous() and tnn.equal(x.grad, seed.t() * ((x > 0) & (x < 6)))
+        x.grad = None
+        turn(x).backward(seed)
+        x.grad.zero_()
+        assert tnn.equal(seed, kept)  # a leaf takes over no gradient that others have
+
+
+def test_a_gradient_kept_on_the_way_stays():
+    x = tnn.randn(3, 4, requires_grad=True)
+    y = x * 1
+    for view in (y.t(), y.permute(1, 0), y.reshape(4, 3)):
+        view.retain_grad()
+        x.grad = None
+        (view * 2).sum().backward(retain_graph=True)
+        x.grad.zero_()
+        assert tnn.equal(view.grad, tnn.full((4, 3), 2.0))
+    z = x.t()
+    z.retain_grad()
+    x.grad = None
+    (z * 2).sum().backward()
+    x.grad.zero_()
+    assert tnn.equal(z.grad, tnn.full((4, 3), 2.0))

@@ -194,6 +194,18 @@ def _turned(shape, *operands):
     return *(d.transpose(order[0]) for d in full), order[1]
 
 
+def in_order_of(g, s):
+    """An ndarray with its elements in the order in memory that those of another one of its shape have, a copy where it
+    has another order: a gradient is wanted as its leaf lies, and would be copied after the kernel has run through both
+    out of step (relu6 of 1000 x 1000 transposed floats, forward and backward, on one thread: 440 us, 307 with this and the leaf taking it over)."""
+    if g.strides == s.strides or g.size < 4096 or g.shape != s.shape:
+        return g
+    order = memory_order(s.shape, s.strides)
+    if memory_order(g.shape, g.strides, s.strides) == order:
+        return g
+    return row_major(g) if order is None else row_major(g.transpose(order[0])).transpose(order[1])
+
+
 def run1(kernel, x, p=0.0, q=0.0):
     """A kernel of one array on an ndarray. As run2 and run3, it gives the result the order of dimensions in memory that
     the operands have (:func:`memory_order`)."""

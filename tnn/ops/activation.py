@@ -14,7 +14,7 @@ from ..kernels.random import slopes_forward
 from ..random import current_generator
 from ..tensor import Tensor, wrap, wrap_zeros
 from ._common import F32, HALF, check_tensor, dense, half_as_float32, inplace, recording
-from ._elementwise import Rule, run1, run2, run3, run_float, unary_op
+from ._elementwise import Rule, in_order_of, run1, run2, run3, run_float, unary_op
 from .cast import convert
 from .pointwise_select import where
 
@@ -42,7 +42,7 @@ class Slope:
             if kind in HALF:
                 data = convert(run2(self.kernel, convert(g, F32), convert(x, F32), p, q), kind)
             else:
-                data = run2(self.kernel, g, x, p, q)
+                data = run2(self.kernel, in_order_of(g, x), x, p, q)
         result = wrap(data)
         if (grad._rg or s._rg) and mode.grad:
             node = _Slope(grad, s)

@@ -60,10 +60,18 @@ def _check_shape(shape, numel):
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 
+def _bare(data):
+    """A gradient that is a view of another one, as a tensor that does not keep that one: a leaf can then take it over
+    without a copy, where nobody else has it."""
+    return wrap(data)
+
+
 class View(Node):
     __slots__ = ("shape",)
 
     def backward(self, grad):
+        if not mode.grad and grad._data.flags.c_contiguous:
+            return _bare(grad._data.reshape(self.shape))
         return reshape(grad, self.shape)
 
 
@@ -367,7 +375,7 @@ class Permute(Node):
         back = [0] * len(self.dims)
         for i, d in enumerate(self.dims):
             back[d] = i
-        return permute(grad, tuple(back))
+        return permute(grad, tuple(back)) if mode.grad else _bare(grad._data.transpose(back))
 
 
 def permute(input, *args, dims=None):
@@ -411,6 +419,8 @@ class Transpose(Node):
     __slots__ = ("dim0", "dim1")
 
     def backward(self, grad):
+        if not mode.grad and grad._data.ndim:
+            return _bare(grad._data.swapaxes(self.dim0, self.dim1))
         return transpose(grad, self.dim0, self.dim1)
 
 
