@@ -197,7 +197,8 @@ def _turned(shape, *operands):
 def in_order_of(g, s):
     """An ndarray with its elements in the order in memory that those of another one of its shape have, a copy where it
     has another order: a gradient is wanted as its leaf lies, and would be copied after the kernel has run through both
-    out of step (relu6 of 1000 x 1000 transposed floats, forward and backward, on one thread: 440 us, 307 with this and the leaf taking it over)."""
+    out of step. (relu6 of 1000 x 1000 transposed floats, forward and backward on one thread, took 440 us and takes 307
+    since that and the leaf's copy are spared.)"""
     if g.strides == s.strides or g.size < 4096 or g.shape != s.shape:
         return g
     order = memory_order(s.shape, s.strides)
