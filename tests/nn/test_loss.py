@@ -365,3 +365,35 @@ def test_nll_loss_names_a_target_that_is_no_class():
 def test_multi_margin_loss_of_no_class(target):
     with pytest.raises(RuntimeError, match="target out of range: expected 0 <= target < 3"):
         F.multi_margin_loss(tnn.zeros(2, 3), tnn.tensor([0, target]))
+
+
+def test_hinges_of_infinities_are_zero():
+    inf = float("inf")
+    x, zero, one = tnn.tensor([inf, 3.0]), tnn.zeros(2), tnn.ones(2)
+    for loss in (
+        F.margin_ranking_loss(x, zero, one, reduction="none"),
+        F.hinge_embedding_loss(x, -one, reduction="none"),
+        F.triplet_margin_with_distance_loss(
+            zero, zero, x, distance_function=lambda a, b: (a - b).abs(), reduction="none"
+        ),
+    ):
+        assert loss.tolist() == [0.0, 0.0]
+        assert not np.signbit(loss.numpy()).any()
+
+
+@pytest.mark.parametrize("n", [3, 64])
+def test_triplet_margin_loss_keeps_the_margin_beside_large_distances(n):
+    far = tnn.full((n,), 1e8, requires_grad=True)
+    loss = F.triplet_margin_with_distance_loss(
+        far, far, far.detach(), distance_function=lambda a, b: (a + b) / 2, margin=1.0, reduction="none"
+    )
+    assert loss.tolist() == [1.0] * n
+    loss.sum().backward()
+    assert far.grad.tolist() == [0.5] * n
+
+
+@pytest.mark.boundscheck
+def test_cross_entropy_of_no_classes():
+    x = tnn.zeros(2, 0, 3, requires_grad=True)
+    F.cross_entropy(x, tnn.full((2, 3), -100)).backward()
+    assert x.grad.shape == (2, 0, 3)

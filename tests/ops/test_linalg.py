@@ -411,3 +411,12 @@ def test_reflections_and_least_squares():
         np.testing.assert_allclose(tnn.linalg.svdvals(a).numpy(), tnn.linalg.svd(a)[1].numpy(), atol=1e-12)
         s = a.mT @ a
         np.testing.assert_allclose(tnn.linalg.eigvalsh(s).numpy(), tnn.linalg.eigh(s)[0].numpy(), atol=1e-12)
+
+
+def test_lstsq_leaves_out_what_rcond_says():
+    a, b = tnn.eye(4, 3, dtype=tnn.float64) * tnn.tensor([1.0, 0.5, 0.1], dtype=tnn.float64), tnn.ones(4, 1).double()
+    for driver in (None, "gelsy", "gelsd"):
+        found = linalg.lstsq(a, b, 0.3, driver=driver)
+        assert found.rank == 2
+        np.testing.assert_allclose(found.solution[:, 0].numpy(), [1.0, 2.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(linalg.lstsq(a, b, 0.3, driver="gels").solution[:, 0].numpy(), [1.0, 2.0, 10.0])

@@ -181,6 +181,9 @@ def test_what_does_not_fit():
         x[:1].expand(3, 4).add_(1.0)
     with pytest.raises(TypeError):
         x.add_("1")
+    for name in ("atan2_", "hypot_"):  # numbers are no operands of theirs
+        with pytest.raises(TypeError, match="must be Tensor"):
+            getattr(positive(3, 4), name)(2.0)
     empty = positive(0, 4)
     assert empty.add_(1.0) is empty
 

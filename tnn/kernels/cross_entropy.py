@@ -352,6 +352,8 @@ _large_backward = shared_kernel(32, _backward_in_parallel, _backward_arguments)
 @njit(**JIT)
 def cross_entropy_backward(g, x, lse, target, w, total, ignore, smooth, scale, gx):
     """Writes gx (N, C, L). g: (N, L), or (1, 1) for one gradient of all; total: the sum of w."""
+    if not x.size:  # w[0] is read for positions that do not count
+        return
     if x.shape[2] == 1 and x.size < GRAIN // 4:
         _row_slopes(g, x, 0, x.shape[0], lse, target, w, total, ignore, smooth, scale, gx)
     else:

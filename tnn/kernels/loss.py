@@ -34,9 +34,15 @@ def in_unit(x):
 
 
 @njit(**JIT)
-def _above(z):
+def _above(z, zero):
     """max(0, z); NaN stays."""
-    return z * 0 if z < 0 else z
+    return zero if z < zero else z
+
+
+@njit(**m.MATH)
+def _behind(x, t, p):
+    """x - t + p, in this order: reassociated, p is lost beside a large t."""
+    return (x - t) + p
 
 
 @njit(**JIT)
@@ -83,16 +89,16 @@ def _value(kind, x, t, p, y):
             y[i] = m.exp(x[i]) - t[i] * x[i]
     elif kind == RANKING:
         for i in range(y.size):
-            y[i] = _above(p - t[i] * x[i])
+            y[i] = _above(p - t[i] * x[i], zero)
     elif kind == HINGE:
         for i in range(y.size):
-            y[i] = (x[i] if t[i] != -one else zero) + (_above(p - x[i]) if t[i] != one else zero)
+            y[i] = (x[i] if t[i] != -one else zero) + (_above(p - x[i], zero) if t[i] != one else zero)
     elif kind == COSINE:
         for i in range(y.size):
-            y[i] = (one - x[i] if t[i] == one else zero) + (_above(x[i] - p) if t[i] == -one else zero)
+            y[i] = (one - x[i] if t[i] == one else zero) + (_above(x[i] - p, zero) if t[i] == -one else zero)
     elif kind == TRIPLET:
         for i in range(y.size):
-            y[i] = _above(x[i] - t[i] + p)
+            y[i] = _above(_behind(x[i], t[i], p), zero)
     else:
         for i in range(y.size):
             y[i] = m.softplus(-t[i] * x[i])
@@ -150,7 +156,7 @@ def _slope(kind, x, t, p, y):
             y[i] = far - (one if t[i] == one else zero)
     elif kind == TRIPLET:
         for i in range(y.size):
-            y[i] = one if x[i] - t[i] + p >= zero else zero
+            y[i] = one if _behind(x[i], t[i], p) >= zero else zero
     else:
         for i in range(y.size):
             y[i] = -t[i] * m.sigmoid(-t[i] * x[i])

@@ -693,7 +693,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
             node(a, b).record(input, other, result)
         return result if out is None else into(out, result, name, input, other)
 
-    WITHIN[op] = binary_within(kernel, integer)
+    WITHIN[op] = binary_within(kernel, integer, numbers)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = binary_doc(doc, numbers, always_float, integer is None and not always_float, result)

@@ -102,7 +102,7 @@ def unary_within(kernel):
     return within
 
 
-def binary_within(kernel, integer):
+def binary_within(kernel, integer, numbers):
     """The short way of a two-operand operation: see :func:`tnn.ops._elementwise.binary_op` for the arguments."""
     right = kernel.right
 
@@ -115,7 +115,7 @@ def binary_within(kernel, integer):
                 return False
             y = other._data
             done = run_within(kernel, d, y, y) or (integer in _SAFE and integers_within(integer, d, y))
-        elif not is_number(other):
+        elif not numbers or not is_number(other):
             return False
         elif d.dtype is F32 or d.dtype is F64:
             done = run_within(right, d, d, d, finite_float(other))

@@ -736,11 +736,13 @@ def lstsq(input, b, rcond=None, *, driver=None):
     m, n = input._data.shape[-2:]
     if b._data.shape[-2] != m:
         raise RuntimeError(f"linalg.lstsq: input {list(input.shape)} and b {list(b.shape)} do not fit")
-    rcond = np.finfo(input._data.dtype).eps * max(m, n) if rcond is None else rcond
+    least = np.finfo(input._data.dtype).eps * max(m, n)
+    rcond = least if rcond is None else rcond
+    whole = driver == "gels" or (driver in (None, "gelsy") and rcond <= least)
     if recording(input, b) or b._data.dtype != input._data.dtype:
         x = pinv(input, rcond).matmul(b)
         s = np.linalg.svd(input._data, compute_uv=False)
-    elif driver in (None, "gels", "gelsy") and m >= n and (found := _by_qr(input, b)) is not None:
+    elif whole and m >= n and (found := _by_qr(input, b)) is not None:
         rank = np.full(input._data.shape[:-2], n)
         rest = wrap(np.empty(0, input._data.dtype))
         if m > n and driver == "gels":
