@@ -203,3 +203,14 @@ def test_names_of_nodes():
     }  # fmt: skip
     for name, y in names.items():
         assert y.grad_fn.name() == name
+
+
+def test_gradients_in_another_shape_are_taken_over():
+    for make in (lambda x: x.repeat(2, 1, 1), lambda x: x.expand(2, 3, 200, 300), lambda x: (x * 2).reshape(-1, 300)):
+        x = tnn.ones(3, 200, 300, requires_grad=True)
+        make(x).backward(tnn.ones_like(make(x).detach()))
+        assert x.grad._base is None and x.grad.tolist() == np.full(x.shape, 2.0).tolist()
+    x, g = tnn.ones(4, 3, requires_grad=True), tnn.ones(12)
+    x.reshape(-1).backward(g)
+    g.zero_()
+    assert x.grad.tolist() == np.ones((4, 3)).tolist()

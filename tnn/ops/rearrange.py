@@ -15,7 +15,7 @@ from ..tensor import Tensor, wrap
 from ._common import WITHIN, check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
 from ._within import open_array
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
-from .shape import clone, dims_of, reshape, sizes_of, transpose
+from .shape import clone, dims_of, reshape, reshaped_gradient, sizes_of, transpose
 
 
 def as_bits(d):
@@ -234,7 +234,7 @@ class Repeat(Node):
         parts = [n for pair in zip(self.repeats, shape, strict=True) for n in pair]
         dims = tuple(2 * i for i, r in enumerate(self.repeats) if r != 1)
         grad = reshape(grad, tuple(parts))
-        return reshape(grad.sum(dims) if dims else grad, self.shape)
+        return reshaped_gradient(grad.sum(dims), self.shape) if dims else reshape(grad, self.shape)
 
 
 def repeat(input, *args, repeats=None):

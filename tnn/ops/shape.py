@@ -70,9 +70,15 @@ class View(Node):
     __slots__ = ("shape",)
 
     def backward(self, grad):
-        if not mode.grad and grad._data.flags.c_contiguous:
-            return _bare(grad._data.reshape(self.shape))
-        return reshape(grad, self.shape)
+        return reshaped_gradient(grad, self.shape)
+
+
+def reshaped_gradient(grad, shape):
+    """A gradient in another shape; see :func:`_bare`."""
+    d = grad._data
+    if grad._rg or mode.grad or not d.flags.c_contiguous:
+        return reshape(grad, shape)
+    return _bare(d.reshape(shape))
 
 
 def _reshaped(input, data):
@@ -655,7 +661,7 @@ def sum_to_size(input, *size):
         raise RuntimeError(f"size {list(shape)} is not expandable to size {list(full)}.")
     dims = (*range(lead), *(i + lead for i, s in enumerate(shape) if s == 1 and full[i + lead] != 1))
     if dims:
-        input = input.sum(dims, keepdim=True)
+        return reshaped_gradient(input.sum(dims, keepdim=True), shape)
     return reshape(input, shape)
 
 
@@ -679,6 +685,8 @@ def expand(input, *args, size=None, implicit=False):
     given = sizes_of(args, "size") if size is None else sizes_of((size,), "size")
     d = input._data
     shape, lead = d.shape, len(given) - d.ndim
+    if lead >= 0 and shape == given[lead:] and (not lead or min(given) > 0):
+        return _expanded(input, given)
     if lead < 0:
         raise RuntimeError(
             f"expand(tnn.{input.dtype.torch_name}Tensor{{{list(shape)}}}, size={list(given)}): the number of sizes "
@@ -702,11 +710,14 @@ def expand(input, *args, size=None, implicit=False):
                 f"dimension {i}."
                 f"  Target sizes: {list(given)}.  Tensor sizes: {list(shape)}"
             )
-    full = tuple(full)
-    out = view_of(input, _broadcast(d, full))
+    return _expanded(input, tuple(full))
+
+
+def _expanded(input, shape):
+    out = view_of(input, _broadcast(input._data, shape))
     if input._rg and mode.grad:
         node = Expand(input)
-        node.shape = shape
+        node.shape = input._data.shape
         node.attach(out)
     return out
 
