@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tnn.kernels import _entry
 from tnn.kernels import shape as kernels
 from tnn.kernels._copy import contiguous_copy, fill, flipped_rows, in_zeros, repeated, rolled
 
@@ -108,3 +109,14 @@ def test_fill(dtype, value, n):
     expected = np.ones(n + 2, dtype)
     expected[1:-1] = value
     assert y.tobytes() == expected.tobytes()
+
+
+def test_fill_without_a_dispatcher(monkeypatch):
+    monkeypatch.setattr(_entry, "PATIENCE", 0)
+    for dtype in (np.float32, np.float64, np.int64, np.uint8, np.float16):
+        x = np.zeros((130, 1100), dtype)
+        for value in (3, 0, 2.5 if x.dtype.kind == "f" else 7, -1 if dtype != np.uint8 else 255, -0.0):
+            fill(x, value)
+            expected = np.full(x.shape, value).astype(dtype)
+            np.testing.assert_array_equal(x, expected)
+            assert x.dtype.kind != "f" or (np.signbit(x) == np.signbit(expected)).all()

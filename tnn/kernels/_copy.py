@@ -3,14 +3,17 @@
 from functools import lru_cache
 
 import numpy as np
+from numba import njit
 from numba.core import config
 
 from . import shape as kernels
 from ._elementwise import merged
+from ._entry import OWN, address_for, builtin, declined, due, enter, held, invoke, is_array, leave, own_words, size
+from ._jit import PLAIN
 from ._move import move
 from ._pool import empty, zeros
 from ._turn import copy_turned
-from ._words import address
+from ._words import BYTES, DATA, DTYPE, TYPE, address, call, function_of_python, word
 
 # Below this many elements NumPy's copy is faster than a call of a kernel.
 _FEW = 4096
@@ -144,7 +147,35 @@ def fill(d, value):
         # 0.0 equals -0.0, which has other bits.
         known = value != 0 or type(value) is int
         pattern = _pattern(value, d.dtype) if known else _bits(value, d.dtype)
-        kernels.fill(address(d), d.nbytes, pattern)
+        if _fill_entry(d, pattern) is None:
+            kernels.fill(address(d), d.nbytes, pattern)
+
+
+# Own words of the entry below: the type of an integer, the function that reads one, the kernel.
+_INTEGER, _READ, _KERNEL = range(OWN, OWN + 3)
+
+
+@njit(**PLAIN)
+def _fill_all(own, args, count):
+    """An entry, (array, pattern): fills it and returns it. 2 MiB of zeros, all told: 18 us on two threads by way of the
+    dispatcher, PyTorch 17."""
+    words = own_words(own)
+    x, number = word(args), word(args + 8)
+    if not is_array(words, x) or word(number + TYPE) != word(words + 8 * _INTEGER):
+        return declined(words)
+    nbytes, pattern = size(x) * word(word(x + DTYPE) + BYTES), call(word(words + 8 * _READ), (number,))
+    thread = leave(words)
+    invoke(word(words + 8 * _KERNEL), (word(x + DATA), nbytes, pattern))
+    enter(words, thread)
+    return held(words, x)
+
+
+def _fill_entry(d, pattern):
+    """What the entry takes the place of, once it is due."""
+    global _fill_entry
+    if not config.DISABLE_JIT and due(_fill_all):
+        words = [id(int), function_of_python("PyLong_AsSsize_t"), address_for(kernels.fill, (0, 0, 0))]
+        _fill_entry = builtin(_fill_all, "fill", words)[0]
 
 
 def _bits(value, dtype):
@@ -177,9 +208,9 @@ def _turned(shape, strides, itemsize):
     if any(s < 0 or s % itemsize for s in strides):
         return None
     steps, step = [], 1
-    for size in reversed(shape):
+    for n in reversed(shape):
         steps.append(step)
-        step *= size
+        step *= n
     dims = merged(shape, [s // itemsize for s in strides], steps[::-1])[::-1]
     unit = next((d for d in dims[1:] if d[1] == 1), None)
     if unit is None or dims[0][1] in (0, 1) or unit[0] < _NARROW:

@@ -165,11 +165,18 @@ def zeros(shape, dtype=_float32) -> np.ndarray:
     n = prod(shape) if type(shape) is tuple else FEW
     if n < FEW:
         return np.zeros(shape, dtype)
+    x = empty(shape, dtype)
+    _fill(x, 0)
+    return x
+
+
+def _fill(x, value):
+    """The function of _copy.py, which imports this file, from the first call on."""
+    global _fill
     from ._copy import fill
 
-    x = empty(shape, dtype)
-    fill(x, 0)
-    return x
+    _fill = fill
+    fill(x, value)
 
 
 def pooled(x: np.ndarray) -> bool:

@@ -33,6 +33,8 @@ def shape_of(function, size, keyword=None):
         size = size[0]
     elif not size:
         raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
+    if all([type(n) is int and n >= 0 for n in size]):
+        return tuple(size)
     shape = []
     for i, n in enumerate(size):
         if type(n) is not int:
@@ -64,6 +66,8 @@ def finish(data, requires_grad=False, out=None, function=""):
     """A factory's result: ``data`` as a Tensor, as a leaf that requires gradients, or copied to ``out`` (then with the
     factory's name)."""
     t = wrap(data)
+    if out is None and not requires_grad:
+        return t
     if out is not None:
         t = into(out, t, function)
     if requires_grad:
@@ -101,8 +105,11 @@ def filled(shape, value, dtype):
     if value == 0 and dtype is not dtypes.bool:
         return _zeros(shape, dtype.np)
     data = _empty(shape, dtype.np)
-    with np.errstate(over="ignore"):
+    if dtype.np in dtypes.COMPUTE and -1e38 < value < 1e38:
         fill(data, value)
+    else:
+        with np.errstate(over="ignore"):
+            fill(data, value)
     return data
 
 
