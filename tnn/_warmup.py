@@ -90,6 +90,7 @@ ROWS: dict[str, list[tuple]] = {
             ("nn.Conv2d(3, 4, 3)", (2, 3, 8, 8)), ("nn.Conv2d(16, 16, 3, groups=2)", (1, 16, 12, 12)),
             ("nn.Conv2d(32, 32, 3, padding=1)", (1, 32, 24, 24)), ("nn.Conv2d(3, 32, 16, 16)", (2, 3, 64, 64)),
         )],
+        ("nn.Conv1d(32, 32, 9, padding=4)", (1, 32, 1024)),
     ],
     "conv_transpose": [
         ("nn.ConvTranspose1d(4, 6, 3, stride=2)", (2, 4, 7)),

@@ -13,7 +13,7 @@ from tnn.kernels import conv, conv_direct, conv_patches, conv_slab, conv_winogra
 RUN = """
 import numpy as np
 import tnn
-from tnn.kernels import _simd
+from tnn.kernels import _simd, conv_winograd_nested as nested
 from tnn.nn import functional as F
 assert _simd.PATH == PATH, _simd.PATH
 rng = np.random.default_rng(0)
@@ -46,6 +46,12 @@ for shape, stride, groups, cout in (
     one[1, 2, -1, -1] = 1
     z = F.conv2d(tnn.tensor(one), b.detach(), None, stride, 1, 1, groups).numpy()
     assert abs(float((z * g).sum()) - a.grad.numpy()[1, 2, -1, -1]) < 1e-4
+geo = nested.geometry(2, 12, (1, 25, 40), 41, (1, 12, 20), (1, 4, 4), (1, 2, 2), (1, 1, 1), (0, 1, 1), 1, least=0)
+x, w = rng.standard_normal((2, 12, 25, 40)).astype("float32"), rng.standard_normal((41, 12, 4, 4)).astype("float32")
+y = np.full((2, 41, 12, 20), np.nan, "float32")
+nested.conv_forward(x.ravel(), w.ravel(), np.ones(41, "float32"), y.ravel(), geo, 2)
+want = F.conv2d(tnn.tensor(x).double(), tnn.tensor(w).double(), None, 2, 1).numpy() + 1
+assert abs(y - want).max() < 1e-4
 """
 
 

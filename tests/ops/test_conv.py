@@ -7,7 +7,7 @@ import pytest
 
 import tnn
 from tnn.autograd import gradcheck, gradgradcheck
-from tnn.kernels import _jit, conv_winograd, conv_winograd_weight
+from tnn.kernels import _jit, conv_winograd, conv_winograd_nested, conv_winograd_weight
 from tnn.nn import functional as F
 from tnn.ops import conv as ops
 
@@ -310,6 +310,76 @@ def test_winograds_filtering_dilated(size, dilation, padding, groups):
     front = tuple(2 * d - p for d, p in zip(dilation, padding, strict=True))
     want = plain_conv(wide[3], turned, ones, front, dilation, groups, size)
     np.testing.assert_allclose(x.grad.numpy(), want, rtol=0, atol=5e-7 * abs(want).max())
+
+
+# input, output channels, kernel, stride, padding, groups
+NESTED = [
+    # lines of three images, one row each, cut and whole; the last tile has one output
+    ((3, 64, 301), 64, (9,), (1,), (4,), 1),
+    ((2, 16, 2501), 30, (3,), (1,), (0,), 1),
+    ((1, 48, 1203), 70, (3,), (2,), (1,), 1),
+    ((2, 5, 3000), 32, (24,), (4,), (10,), 1),
+    # rows of one tap
+    ((2, 24, 9, 33), 96, (1, 7), (1, 1), (0, 3), 1),
+    ((2, 32, 10, 33), 64, (5, 5), (1, 1), (2, 1), 2),
+    ((3, 16, 27, 28), 35, (3, 3), (2, 2), (1, 1), 1),
+    ((2, 16, 35, 33), 32, (3, 4), (1, 2), (1, 2), 1),
+    ((3, 64, 17, 18), 32, (4, 4), (2, 2), (1, 1), 1),
+    ((2, 3, 51, 63), 40, (7, 7), (2, 2), (3, 3), 1),
+    ((4, 4, 44, 43), 46, (8, 8), (4, 4), (0, 3), 1),
+    # windows that do not overlap from row to row, and a single row of them
+    ((2, 16, 24, 130), 48, (2, 3), (2, 1), (0, 1), 1),
+    ((4, 32, 3, 130), 48, (3, 3), (1, 1), (0, 1), 1),
+]
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_nested_filtering(case):
+    """Nearly as exact as a direct sum, the same for any number of threads; relu is applied; NaN goes where a kernel can
+    reach it."""
+    xs, o, kernel, stride, padding, groups = case
+    nd, lead = len(kernel), (1,) * (3 - len(kernel))
+    ws, out = (o, xs[1] // groups, *kernel), out_sizes(xs[2:], kernel, stride, padding, (1,) * nd)
+    front, size = (0,) * (3 - nd) + padding, lead + xs[2:]
+    geo = conv_winograd_nested.geometry(
+        *xs[:2], size, o, (*lead, *out), lead + kernel, lead + stride, (1, 1, 1), front, groups, least=0
+    )
+    x, w, b = (t.numpy() for t in tensors(xs, ws, (o,), dtype=np.float32))
+
+    def run(x, mode):
+        y = np.full((xs[0], o, *out), np.nan, np.float32)
+        conv_winograd_nested.conv_forward(x.ravel(), w.ravel(), b, y.ravel(), geo, mode)
+        return y
+
+    want = plain_conv(x.astype(np.float64), w.astype(np.float64), stride, padding, (1,) * nd, groups, out)
+    want += b.astype(np.float64).reshape(-1, *(1,) * nd)
+    y = run(x, 2)
+    assert abs(y - want).max() < 1e-6 * abs(want).max()
+    assert np.square(y - want).mean() < 4.5e-7**2 * np.square(want).mean()
+    np.testing.assert_array_equal(run(x, 2 + 8), np.maximum(y, 0))
+    before = _jit.get_num_threads()
+    try:
+        for threads in (1, 3):
+            _jit.set_num_threads(threads)
+            np.testing.assert_array_equal(run(x, 2), y)
+    finally:
+        _jit.set_num_threads(before)
+    x[-1, 1, ..., 11] = np.nan
+    reached = plain_conv(np.isnan(x).astype(float), np.ones(ws), stride, padding, (1,) * nd, groups, out) > 0
+    np.testing.assert_array_equal(np.isnan(run(x, 0)), reached)
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(np.float32, 8e-7), (np.float64, 2e-15)])
+def test_nested_filtering_of_gradients(dtype, tolerance):
+    """The input gradient with stride 1 is such a convolution too, with the weight as it lies."""
+    w, g = (t.numpy() for t in tensors((48, 32, 5, 5), (2, 48, 18, 31), dtype=dtype))
+    numbers = (2, 64, (1, 20, 33), 48, (1, 18, 31), (1, 5, 5), (1, 1, 1), (1, 1, 1), (0, 1, 1), 2)
+    geo = conv_winograd_nested.mirror(*numbers, least=0)
+    dx = np.full((2, 64, 20, 33), np.nan, dtype)
+    conv_winograd_nested.conv_forward(g.ravel(), w.ravel(), w[0, 0, 0], dx.ravel(), geo, 16)
+    turned = w.astype(np.float64).reshape(2, 24, 32, 5, 5).swapaxes(1, 2).reshape(64, 24, 5, 5)[..., ::-1, ::-1]
+    want = plain_conv(g.astype(np.float64), turned, (1, 1), (3, 3), (1, 1), 2, (20, 33))
+    np.testing.assert_allclose(dx, want, rtol=0, atol=tolerance * abs(want).max())
 
 
 def test_padding_by_name():

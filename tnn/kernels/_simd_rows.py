@@ -238,11 +238,12 @@ def _emit_put(module, scalar):
     lanes = ir.Constant(I64, e.lanes)
     with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
         at = b.mul(i.index, lanes)
-        inside = b.and_(e.lanes_below(b.sub(hi, at)), b.not_(e.lanes_below(b.sub(lo, at))))
-        mask = e.lanes_below(b.sub(n, at))
-        with cgutils.for_range(b, rows) as row:
-            x = e.masked_load(src, inside, b.add(at, b.mul(row.index, lds)))
-            e.masked_store(x, dst, mask, b.add(at, b.mul(row.index, ldd)))
+        free = b.and_(b.icmp_signed(">=", at, lo), b.icmp_signed("<=", b.add(at, lanes), hi))
+        free = b.and_(free, b.icmp_signed("<=", b.add(at, lanes), n))
+        with b.if_else(free) as (whole, part):
+            for masked, side in ((False, whole), (True, part)):
+                with side:
+                    _emit_part_rows(e, rows, src, lds, lo, hi, dst, ldd, n, at, [at], masked, 1)
     b.ret_void()
     return fn
 
@@ -288,19 +289,37 @@ def _emit_part(module, scalar, width, ways=2):
     lanes = ir.Constant(I64, e.lanes)
     with cgutils.for_range(b, b.sdiv(b.add(n, ir.Constant(I64, e.lanes - 1)), lanes)) as i:
         at = b.mul(i.index, lanes)
-        mask = e.lanes_below(b.sub(n, at))
-        places, insides = [], []
-        for part in range(ways):
-            place = b.add(b.mul(at, ir.Constant(I64, ways)), ir.Constant(I64, part * e.lanes))
-            places.append(place)
-            insides.append(b.and_(e.lanes_below(b.sub(hi, place)), b.not_(e.lanes_below(b.sub(lo, place)))))
-        with cgutils.for_range(b, rows) as row:
-            far, near = b.mul(row.index, lds), b.add(at, b.mul(row.index, ldd))
-            found = [e.masked_load(src, m, b.add(far, place)) for m, place in zip(insides, places, strict=True)]
-            for phase, x in enumerate(_parts(e, found, width)):
-                e.masked_store(x, dst, mask, b.add(near, b.mul(n, ir.Constant(I64, phase))) if phase else near)
+        places = [b.add(b.mul(at, ir.Constant(I64, ways)), ir.Constant(I64, p * e.lanes)) for p in range(ways)]
+        # Where all of it lies inside there are no masks to make: a row of 3000, by two, takes half the time.
+        after = b.add(places[-1], lanes)
+        free = b.and_(b.icmp_signed(">=", places[0], lo), b.icmp_signed("<=", after, hi))
+        free = b.and_(free, b.icmp_signed("<=", b.add(at, lanes), n))
+        with b.if_else(free) as (whole, part):
+            for masked, side in ((False, whole), (True, part)):
+                with side:
+                    _emit_part_rows(e, rows, src, lds, lo, hi, dst, ldd, n, at, places, masked, width)
     b.ret_void()
     return fn
+
+
+def _emit_part_rows(e, rows, src, lds, lo, hi, dst, ldd, n, at, places, masked, width):
+    """One vector of each part, in all rows."""
+    b = e.builder
+    if masked:
+        mask = e.lanes_below(b.sub(n, at))
+        insides = [b.and_(e.lanes_below(b.sub(hi, p)), b.not_(e.lanes_below(b.sub(lo, p)))) for p in places]
+    with cgutils.for_range(b, rows) as row:
+        far, near = b.mul(row.index, lds), b.add(at, b.mul(row.index, ldd))
+        if masked:
+            found = [e.masked_load(src, m, b.add(far, place)) for m, place in zip(insides, places, strict=True)]
+        else:
+            found = [e.load(src, b.add(far, place)) for place in places]
+        for phase, x in enumerate(_parts(e, found, width)):
+            to = b.add(near, b.mul(n, ir.Constant(I64, phase))) if phase else near
+            if masked:
+                e.masked_store(x, dst, mask, to)
+            else:
+                e.store(x, dst, to)
 
 
 def by_width(builder, module, scalar, width, emit, args):
@@ -340,6 +359,18 @@ def part_rows_by_four(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
 
     def codegen(context, builder, sig, args):
         builder.call(_emit_part(builder.module, context.get_value_type(src.dtype), 1, 4), args)
+        return context.get_dummy_value()
+
+    return types.void(number, pointer, number, number, number, pointer, number, number), codegen
+
+
+@intrinsic
+def part_rows_by_eight(typingctx, rows, src, lds, lo, hi, dst, ldd, n):
+    """As ``part_rows``, by remainders modulo eight."""
+    number, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_part(builder.module, context.get_value_type(src.dtype), 1, 8), args)
         return context.get_dummy_value()
 
     return types.void(number, pointer, number, number, number, pointer, number, number), codegen

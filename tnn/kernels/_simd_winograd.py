@@ -5,6 +5,7 @@ Each is Y = L X L^T with one of the matrices below; an element of X or Y is a ve
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._simd import I64, PATH, Emit, new_function
@@ -91,16 +92,21 @@ winograd_gradient = _intrinsic("gradient", GRADIENT, "2 x 2 gradients to 4 x 4")
 winograd_taps = _intrinsic("taps", TAPS, "4 x 4 sums to 3 x 3")
 
 
-def _emit_output(module, scalar, width):
+def _emit_output(module, scalar, width, high=2):
+    """``high`` 1: of 4 products only, to outputs of a single row."""
     e = Emit(module, scalar)
     p = scalar.as_pointer()
     parts = [p, I64, p, I64, I64, I64, scalar, I64]
-    fn, new = new_function(module, f"tnn_winograd_output{width}_{PATH}_{e.suffix}", ir.VoidType(), parts)
+    fn, new = new_function(module, f"tnn_winograd_output{width}_{high}_{PATH}_{e.suffix}", ir.VoidType(), parts)
     if not new:
         return fn
     src, step, dst, ldd, columns, rows, bias, relu = fn.args
     b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
-    y = _transform(e, OUTPUT, _read(e, 4, src, b.mul(step, ir.Constant(I64, 4)), step, b.add(step, step)))
+    if high == 2:
+        y = _transform(e, OUTPUT, _read(e, 4, src, b.mul(step, ir.Constant(I64, 4)), step, b.add(step, step)))
+    else:
+        x = [e.load(src, b.mul(step, ir.Constant(I64, i))) for i in range(4)]
+        y = [[_combine(e, row, x) for row in OUTPUT]]
     extra, flag = e.splat(bias), e.splat(b.icmp_signed("!=", relu, ir.Constant(I64, 0)))
     n = e.lanes
     masks = [e.lanes_below(columns), e.lanes_below(b.sub(columns, ir.Constant(I64, n)))]
@@ -117,8 +123,9 @@ def _emit_output(module, scalar, width):
             e.masked_store(e.shuffle(*sides, lanes), out, mask, half * n)
 
     line(y[0], dst)
-    with b.if_then(b.icmp_signed(">", rows, ir.Constant(I64, 1))):
-        line(y[1], e.at(dst, ldd))
+    if high == 2:
+        with b.if_then(b.icmp_signed(">", rows, ir.Constant(I64, 1))):
+            line(y[1], e.at(dst, ldd))
     b.ret_void()
     return fn
 
@@ -138,3 +145,124 @@ def winograd_output(typingctx, src, step, dst, ldd, columns, rows, bias, relu, w
         return context.get_dummy_value()
 
     return types.void(pointer, k, pointer, k, k, k, src.dtype, k, k), codegen
+
+
+@intrinsic
+def winograd_tiles(typingctx, high, src, step, dst, ldd, columns, rows, bias, relu):
+    """``winograd_output`` with a width of 1; if ``high`` is 1, of a single row: dst[2*lane + j] = Y[j] + bias,
+    X[j] = src[j*step]."""
+    k, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        scalar = context.get_value_type(src.dtype)
+        one = builder.icmp_signed("==", args[0], ir.Constant(I64, 1))
+        with builder.if_else(one) as (line, square):
+            for side, height in ((line, 1), (square, 2)):
+                with side:
+                    builder.call(_emit_output(builder.module, scalar, 1, height), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(k, pointer, k, pointer, k, k, k, src.dtype, k), codegen
+
+
+# ---------------------------------------------------------------- transforms by tables
+
+
+def _emit_pairs(module, scalar):
+    """Function (table, src, dst, channel, lines, src_step, dst_step, vectors)."""
+    e = Emit(module, scalar)
+    p, words = scalar.as_pointer(), I64.as_pointer()
+    name = f"tnn_winograd_pairs_{PATH}_{e.suffix}"
+    fn, new = new_function(module, name, ir.VoidType(), [words, p, p, I64, I64, I64, I64, I64])
+    if not new:
+        return fn
+    table, src, dst, channel, lines, src_step, dst_step, vectors = fn.args
+    b = e.builder = ir.IRBuilder(fn.append_basic_block("entry"))
+    start = b.gep(table, [ir.Constant(I64, 3)])
+    for kind in range(3):
+        count = b.load(b.gep(table, [ir.Constant(I64, kind)]))
+        with cgutils.for_range(b, count) as i:
+            entry = b.gep(start, [b.mul(i.index, ir.Constant(I64, 4))])
+            first, second, to, each = (b.load(b.gep(entry, [ir.Constant(I64, j)])) for j in range(4))
+            left, right, out = e.at(src, first), e.at(src, second), e.at(dst, b.add(to, b.mul(each, channel)))
+            with cgutils.for_range(b, lines) as j:
+                near, far = b.mul(j.index, dst_step), b.mul(j.index, src_step)
+                with cgutils.for_range(b, vectors) as v:
+                    skip = b.mul(v.index, ir.Constant(I64, e.lanes))
+                    x = e.load(left, b.add(far, skip))
+                    if kind:
+                        x = (b.fadd, b.fsub)[kind - 1](x, e.load(right, b.add(far, skip)))
+                    e.store(x, out, b.add(near, skip))
+        start = b.gep(start, [b.mul(count, ir.Constant(I64, 4))])
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def winograd_pairs(typingctx, table, src, dst, channel, lines, src_step, dst_step, vectors):
+    """Sums of two vectors, dst[c + channel*d] = src[a] (+ or - src[b]), for entries (a, b, c, d) of ``table``.
+
+    The same for the next vectors, and for ``lines`` lines, ``src_step`` and ``dst_step`` apart. The table begins with
+    the numbers of entries that copy, add and subtract, and has them in this order.
+    """
+    k, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_pairs(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(k), pointer, pointer, k, k, k, k, k), codegen
+
+
+def _emit_weights(module, scalar):
+    """Function (table, factors, sums, src, dst, step)."""
+    e = Emit(module, scalar)
+    p, table = scalar.as_pointer(), I64.as_pointer()
+    name = f"tnn_winograd_weights_{PATH}_{e.suffix}"
+    fn, new = new_function(module, name, ir.VoidType(), [table, p, I64, p, p, I64])
+    if not new:
+        return fn
+    places, factors, sums, src, dst, step = fn.args
+    entry, outer, loop, done, end = (fn.append_basic_block(x) for x in "entry outer loop done end".split())
+    b = e.builder = ir.IRBuilder(entry)
+    one = ir.Constant(I64, 1)
+    b.branch(outer)
+    b.position_at_end(outer)
+    left, line, factor1, out = b.phi(I64), b.phi(places.type), b.phi(p), b.phi(p)
+    count, first = b.load(line), b.gep(line, [one])
+    b.branch(loop)
+    b.position_at_end(loop)
+    todo, place, factor, total = b.phi(I64), b.phi(places.type), b.phi(p), b.phi(e.vec)
+    x = e.load(src, b.mul(b.load(place), ir.Constant(I64, e.lanes)))
+    added = e.fma(x, e.splat(e.scalar_at(factor)), total)
+    fewer, place2, factor2 = b.sub(todo, one), b.gep(place, [one]), b.gep(factor, [one])
+    b.cbranch(b.icmp_signed(">", fewer, ir.Constant(I64, 0)), loop, done)
+    inner = [(todo, count, fewer), (place, first, place2), (factor, factor1, factor2), (total, e.zero(), added)]
+    for phi, a, c in inner:
+        phi.add_incoming(a, outer)
+        phi.add_incoming(c, loop)
+    b.position_at_end(done)
+    e.store(added, out)
+    left2, out2 = b.sub(left, one), b.gep(out, [step])
+    b.cbranch(b.icmp_signed(">", left2, ir.Constant(I64, 0)), outer, end)
+    for phi, a, c in [(left, sums, left2), (line, places, place2), (factor1, factors, factor2), (out, dst, out2)]:
+        phi.add_incoming(a, entry)
+        phi.add_incoming(c, done)
+    b.position_at_end(end)
+    b.ret_void()
+    return fn
+
+
+@intrinsic
+def winograd_weights(typingctx, table, factors, sums, src, dst, step):
+    """dst[i*step] = sum_j factors[.. + j] * src[table[.. + 1 + j] * vector_len] for i < sums, vectors.
+
+    ``table``: for each sum the number of its terms and then their places; ``factors``: one for each term.
+    """
+    k, pointer = types.intp, types.CPointer(src.dtype)
+
+    def codegen(context, builder, sig, args):
+        builder.call(_emit_weights(builder.module, context.get_value_type(src.dtype)), args)
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(k), pointer, k, pointer, pointer, k), codegen

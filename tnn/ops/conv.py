@@ -21,6 +21,7 @@ from ..kernels import conv_lanes as lanes
 from ..kernels import conv_patches as patches
 from ..kernels import conv_subpixel as subpixel
 from ..kernels import conv_winograd as winograd
+from ..kernels import conv_winograd_nested as nested
 from ..kernels import conv_winograd_weight as winograd_weight
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
@@ -54,12 +55,12 @@ class Plan:
             self.kernels = lanes
         weight = depthwise if self.kernels is kernels and depthwise.suits_weight(self.geo) else self.kernels
         own = self.kernels.conv_forward, weight.conv_backward_weight, self.kernels.conv_backward_input
-        self.forward = _first((patches, grouped, winograd, direct), "conv_forward", numbers, (own[0], self.geo))
+        self.forward = _first((patches, grouped, winograd, nested, direct), "conv_forward", numbers, (own[0], self.geo))
         weights = grouped, winograd_weight, direct_weight
         self.weight = _first(weights, "conv_backward_weight", numbers, (own[1], self.geo))
         self.input = _first((subpixel,), "conv_backward_input", numbers, (own[2], self.geo))
         # The input gradient as a convolution, if there is one.
-        self.mirror = _first((grouped, winograd, direct), "conv_forward", numbers, geometry="mirror")
+        self.mirror = _first((grouped, winograd, nested, direct), "conv_forward", numbers, geometry="mirror")
         if self.mirror is None and (self.kernels is kernels or depthwise.mirrors(self.geo)):
             geo = kernels.mirror(*numbers)
             if geo is not None and (self.kernels is not lanes or lanes.suits(geo)):
