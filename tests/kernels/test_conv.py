@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.kernels.test_gemm import FORCED, HOST
-from tnn.kernels import conv, conv_direct, conv_patches, conv_slab, conv_winograd
+from tnn.kernels import conv, conv_direct, conv_patches, conv_slab, conv_winograd, conv_winograd_nested
 
 RUN = """
 import numpy as np
@@ -65,7 +65,7 @@ def test_every_simd_path(path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("module", [conv, conv_direct, conv_winograd, conv_patches])
+@pytest.mark.parametrize("module", [conv, conv_direct, conv_winograd, conv_winograd_nested, conv_patches])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_weights_packed_beforehand(module, dtype, mirrored):
     """Packed once and for several calls: the same bits, and nothing written past the end."""
@@ -74,6 +74,7 @@ def test_weights_packed_beforehand(module, dtype, mirrored):
         (1, 3, 9, 5, 3, 1, 1, 1), (2, 40, 12, 35, 3, 1, 1, 1), (3, 32, 30, 48, 3, 1, 1, 1), (1, 64, 16, 65, 3, 1, 1, 1),
         (9, 32, 4, 128, 3, 1, 1, 1), (2, 64, 10, 64, 3, 1, 1, 2), (2, 100, 9, 30, 2, 1, 0, 1), (2, 6, 9, 9, 3, 2, 1, 3),
         (1, 300, 5, 17, 3, 1, 1, 1), (4, 5, 48, 40, 16, 16, 0, 1),
+        (2, 32, 34, 48, 5, 1, 2, 1),
     ):  # fmt: skip
         out = (size + 2 * padding - kernel) // stride + 1
         numbers = (

@@ -17,7 +17,7 @@ import weakref
 
 import numpy as np
 
-from ..kernels import _gemm, _guards, conv, conv_direct, conv_patches, conv_slab, conv_winograd
+from ..kernels import _gemm, _guards, conv, conv_direct, conv_patches, conv_slab, conv_winograd, conv_winograd_nested
 from ..kernels._pool import pooled
 from ..tensor import Tensor
 from . import effects
@@ -27,7 +27,7 @@ from .records import Buffer, Call, Fill, KernelCall, Ref
 
 # Bytes of packed weights that one plan may keep; what does not fit is packed at every call.
 MOST = 1 << 28
-_CONVOLUTIONS = {m.conv_forward: m for m in (conv, conv_direct, conv_patches, conv_winograd)}
+_CONVOLUTIONS = {m.conv_forward: m for m in (conv, conv_direct, conv_patches, conv_winograd, conv_winograd_nested)}
 _data = Tensor.__dict__["_data"]
 _plans: weakref.WeakSet = weakref.WeakSet()
 

@@ -32,10 +32,26 @@ from numba import njit, prange
 
 from ._gemm import SERIAL
 from ._jit import JIT
-from ._simd import MR, NV, VL32, keep, load, number, ptr, scratch, shift, store, tile, turn, turn_exact, vector_len
+from ._simd import (
+    MR,
+    NV,
+    VECTOR_BYTES,
+    VL32,
+    keep,
+    load,
+    number,
+    ptr,
+    scratch,
+    shift,
+    store,
+    tile,
+    turn,
+    turn_exact,
+    vector_len,
+)
 from ._simd_rows import MASKS, part_rows, part_rows_by_eight, part_rows_by_four
 from ._simd_winograd import winograd_pairs, winograd_tiles, winograd_weights
-from .conv_slab import BATCH, CIN, COUT, GROUPS, OH, OW, PH, PW, H, W, ceil_div
+from .conv_slab import BATCH, CIN, COUT, GROUPS, OH, OW, PH, PW, READY, H, W, ceil_div
 
 # Elements of the inputs and sums of a unit that are aimed at, and that there are at most: as in ``conv_winograd``.
 WANTED, MOST = 13 << 14, 1 << 18
@@ -364,26 +380,49 @@ def _unit(x, packed, bias, y, geo, mode, unit):
     keep(buffer)
 
 
+@njit(**JIT)
+def _factors(geo, like):
+    """What the terms of the transformed weights are multiplied with."""
+    factors = np.empty(geo[TERMS], like.dtype)
+    for i in range(geo[TERMS]):
+        factors[i] = geo[geo[AT_FACTORS] + i] * like.dtype.type(0.25)
+    return factors
+
+
 @njit(parallel=True, **JIT)
 def conv_forward(x, w, bias, y, geo, mode):
     """Writes y; as ``conv.conv_forward``."""
     groups, vl = geo[GROUPS], vector_len(ptr(x, 0))
     cin, tiles = geo[CIN] // groups, (geo[COUT] // groups + MR - 1) // MR
-    stretch = geo[ELEMENTS] * cin * MR + vl
-    factors = np.empty(geo[TERMS], x.dtype)
-    for i in range(geo[TERMS]):
-        factors[i] = geo[geo[AT_FACTORS] + i] * x.dtype.type(0.25)
+    stretch, ready = geo[ELEMENTS] * cin * MR + vl, mode & READY
+    factors = _factors(geo, x)
     # Two copies, each for one half of the units: mostly a thread reads weights that it has packed itself, as they are
     # slow to come from another core. (Two threads, 64 channels, 1000 positions, three taps: 0.174 ms, with two copies
     # 0.139; 16 images of 64 channels, 32 x 32, 4 x 4 of stride 2: 3.7 to 5.1 ms, 3.4.)
     each, units = groups * tiles, geo[PARTS] * groups * geo[CHUNKS]
-    copies = 2 if geo[PARTS] > 1 and groups * geo[CHUNKS] == 1 else 1
+    copies = 0 if ready else 2 if geo[PARTS] > 1 and groups * geo[CHUNKS] == 1 else 1
     storage = np.empty(copies * each * stretch * x.itemsize + 64, np.uint8)
     for unit in prange(copies * each):
         out = shift(scratch(storage, ptr(x, 0)), np.intp(unit) * stretch)
         _pack(ptr(w, 0), out, geo, factors, mode & 16, np.intp(unit) % each)
     for unit in prange(units):
         copy = np.intp(unit) * copies // units
-        packed = shift(scratch(storage, ptr(x, 0)), copy * each * stretch)
+        packed = ptr(w, 0) if ready else shift(scratch(storage, ptr(x, 0)), copy * each * stretch)
         _unit(x, packed, bias, y, geo, mode, np.intp(unit))
     keep(storage)
+
+
+def packed_size(geo, itemsize):
+    """The number of elements that ``conv_pack`` writes."""
+    groups = int(geo[GROUPS])
+    stretch = int(geo[ELEMENTS] * geo[CIN]) // groups * MR + VECTOR_BYTES // itemsize
+    return groups * ceil_div(int(geo[COUT]) // groups, MR) * stretch
+
+
+@njit(parallel=True, **JIT)
+def conv_pack(w, packed, geo, mode):
+    """The weights as ``conv_forward`` in the same mode reads them."""
+    cin, tiles = geo[CIN] // geo[GROUPS], (geo[COUT] // geo[GROUPS] + MR - 1) // MR
+    stretch, factors = geo[ELEMENTS] * cin * MR + vector_len(ptr(w, 0)), _factors(geo, w)
+    for unit in prange(geo[GROUPS] * tiles):
+        _pack(ptr(w, 0), ptr(packed, np.intp(unit) * stretch), geo, factors, mode & 16, np.intp(unit))
