@@ -156,6 +156,25 @@ def test_grid_sample_at_nan():
     assert F.grid_sample(volume, grid, align_corners=True).flatten().tolist()[:3] == [0.0, 0.0, 0.0]
 
 
+def test_bicubic_grid_sample_far_away():
+    inf, nan = float("inf"), float("nan")
+    image = tnn.arange(1.0, 13.0).view(1, 1, 3, 4)
+    grid = tnn.tensor([[[[1e10, 0.0], [-1e10, 0.0], [1e20, 0.0], [nan, 0.0], [inf, 0.0], [-inf, 0.0]]]])
+    for padding, first in (("zeros", [0.0, 0.0, 0.0]), ("border", [8.0, 5.0, 8.0])):
+        out = F.grid_sample(image, grid, "bicubic", padding, align_corners=False)
+        np.testing.assert_allclose(out.flatten().tolist(), [*first, nan, nan, nan], atol=1e-6)
+
+
+def test_antialiasing_spreads_no_infinity():
+    x = tnn.ones(1, 1, 4, 6)
+    x[0, 0, 0, 0], x[0, 0, 2, 0] = float("inf"), float("nan")
+    plain = tnn.ones(1, 1, 4, 6)
+    for size in ((8, 12), (8, 5), (2, 3)):
+        for mode in ("bilinear", "bicubic"):
+            out, expected = (F.interpolate(t, size, mode=mode, antialias=True) for t in (x, plain))
+            assert tnn.equal(out[..., -1], expected[..., -1])
+
+
 def test_the_sides_on_which_an_identity_grid_lies():
     """The signs are PyTorch 2.13's: points at pixels' centers, between which rounding decides."""
     sides = {

@@ -290,9 +290,10 @@ def _cubic_axis(g, n, pad, align, at, w, d):
     k = kind((n - 1) / 2 if align else n / 2)
     for p in range(g.size):
         u, _ = _pixel(g, p, n, align)
-        u = u if (u > -2147483648.0) & (u < 2147483646.0) else -100.0
         first = np.floor(u)
-        t = kind(u - first)
+        t = kind(u - first)  # NaN for an infinity, and so are the weights
+        first = first if first > -2147483000.0 else -2147483000.0
+        first = first if first < 2147483000.0 else 2147483000.0
         x, s, y = t + one, one - t, two - t
         w[0, p] = ((a * x - five * a) * x + eight * a) * x - four * a
         d[0, p] = ((three * a * x - ten * a) * x + eight * a) * k

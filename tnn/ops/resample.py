@@ -117,7 +117,8 @@ def _antialias_taps(n, m, scale, align_corners, kind, cubic):
     else:
         weight = np.where(x < 1, 1 - x, 0)
     weight = np.where(inside, weight, 0)
-    return np.where(inside, index, 0), weight / weight.sum(1, keepdims=True)
+    # taps that count 0 are at an element that counts: elsewhere a NaN or an infinity would make them NaN
+    return np.minimum(index, hi[:, None] - 1), weight / weight.sum(1, keepdims=True)
 
 
 @lru_cache(64)
