@@ -254,7 +254,9 @@ def cross_entropy_forward(x, target, w, ignore, smooth, loss, lse):
     """Writes loss and lse, both (N, L), from x (N, C, L), target (N, L) of classes, w (C,)."""
     # A few samples of one position each are apart, since the first call of the other takes a second to compile.
     if x.shape[2] == 1 and x.size < GRAIN // 8:
-        _row_losses(x, 0, x.shape[0], target, w, ignore, smooth, loss, lse)
+        for n in range(x.shape[0]):
+            lse[n, 0] = _lse_row(x[n].reshape(x.shape[1]))
+            _class_loss(x[n], 0, target[n], w, ignore, smooth, loss[n], lse[n])
     else:
         _large_forward((x, target, w, ignore, smooth, loss, lse))
 
@@ -355,7 +357,16 @@ def cross_entropy_backward(g, x, lse, target, w, total, ignore, smooth, scale, g
     if not x.size:  # w[0] is read for positions that do not count
         return
     if x.shape[2] == 1 and x.size < GRAIN // 4:
-        _row_slopes(g, x, 0, x.shape[0], lse, target, w, total, ignore, smooth, scale, gx)
+        classes, keep = x.shape[1], x.dtype.type(1 - smooth)
+        share = x.dtype.type(smooth / classes)
+        for n in range(x.shape[0]):
+            row, out, t = x[n].reshape(classes), gx[n].reshape(classes), target[n, 0]
+            if t == ignore:
+                for c in range(classes):
+                    out[c] = 0
+            else:
+                a = (g[0, 0] if g.size == 1 else g[n, 0]) * x.dtype.type(scale)
+                _class_slope_row(a, row, lse[n, 0], t, w, x.dtype.type(total), keep, share, out)
     else:
         _large_backward((g, x, lse, target, w, total, ignore, smooth, scale, gx))
 
