@@ -9,7 +9,7 @@ from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
 from ._move import offsets
-from ._simd import load, shift, stack_panel, store, turn, turn_exact, vector_len
+from ._simd import load, number, shift, stack_panel, store, turn, turn_exact, vector_len
 from ._words import pointer8, pointer16, pointer32, pointer64
 
 # Sides of a tile: of elements of four and eight bytes, which are turned in registers, and of shorter ones. In tiles of
@@ -101,3 +101,44 @@ def copy_turned(x, y, item, outer, m, n, sx, sy):
         for c in prange((parts + block - 1) // block):
             first = np.intp(c) * block
             _task(x, y, item, outer, m, n, sx, sy, high, wide, first, min(parts, first + block))
+
+
+# -- planes to vectors of a pixel of each, and back
+
+
+@njit(**JIT)
+def clear(p, count):
+    """Sets count elements to 0."""
+    zero = number(p, 0)
+    for i in range(count):
+        store(p, i, zero)
+
+
+@njit(**JIT)
+def turn_in(src, size, channels, dst, count):
+    """dst[i, c] = src[c, i] for i < count and c < channels, in vectors with zeros behind; src's rows are ``size``
+    apart."""
+    vl = vector_len(src)
+    i = 0
+    if channels == vl:
+        while i + vl <= count:
+            turn(shift(src, i), size, vl - 1, shift(dst, i * vl), vl)
+            i += vl
+    clear(shift(dst, i * vl), (count - i) * vl if channels < vl else 0)
+    while i < count:
+        turn_exact(shift(src, i), size, channels - 1, shift(dst, i * vl), vl, min(vl, count - i))
+        i += vl
+
+
+@njit(**JIT)
+def turn_out(src, dst, size, channels, count):
+    """dst[c, i] = src[i, c] for i < count and c < channels; dst's rows are ``size`` apart."""
+    vl = vector_len(src)
+    i = 0
+    if channels == vl:
+        while i + vl <= count:
+            turn(shift(src, i * vl), vl, vl - 1, shift(dst, i), size)
+            i += vl
+    while i < count:
+        turn_exact(shift(src, i * vl), vl, min(vl, count - i) - 1, shift(dst, i), size, channels)
+        i += vl

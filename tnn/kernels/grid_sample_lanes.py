@@ -10,8 +10,9 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import JIT
-from ._simd import VL32, VL64, keep, number, ptr, shift, store, turn, turn_exact, vector_len
+from ._simd import VL32, VL64, keep, ptr, shift
 from ._simd_taps import add_taps, slope_taps, take_taps
+from ._turn import clear, turn_in, turn_out
 from .grid_sample import CHUNK_POINTS, _table, taps
 
 # With fewer channels the kernels of grid_sample.py are as fast, and need less memory.
@@ -26,43 +27,6 @@ def vectors(x, count):
     return x.shape[0], -(-x.shape[1] // lanes), count, lanes
 
 
-@njit(**JIT)
-def _clear(p, count):
-    zero = number(p, 0)
-    for i in range(count):
-        store(p, i, zero)
-
-
-@njit(**JIT)
-def _turn_in(src, size, channels, dst, count):
-    """dst[i, c] = src[c, i] for i < count and c < channels, in vectors with zeros behind; src's rows are ``size``
-    apart."""
-    vl = vector_len(src)
-    i = 0
-    if channels == vl:
-        while i + vl <= count:
-            turn(shift(src, i), size, vl - 1, shift(dst, i * vl), vl)
-            i += vl
-    _clear(shift(dst, i * vl), (count - i) * vl if channels < vl else 0)
-    while i < count:
-        turn_exact(shift(src, i), size, channels - 1, shift(dst, i * vl), vl, min(vl, count - i))
-        i += vl
-
-
-@njit(**JIT)
-def _turn_out(src, dst, size, channels, count):
-    """dst[c, i] = src[i, c] for i < count and c < channels; dst's rows are ``size`` apart."""
-    vl = vector_len(src)
-    i = 0
-    if channels == vl:
-        while i + vl <= count:
-            turn(shift(src, i * vl), vl, vl - 1, shift(dst, i), size)
-            i += vl
-    while i < count:
-        turn_exact(shift(src, i * vl), vl, min(vl, count - i) - 1, shift(dst, i), size, channels)
-        i += vl
-
-
 @njit(parallel=True, **JIT)
 def _turn_images(x, image):
     """The pixels of x (N, C, H, W) to image (N, blocks, H W + SPARE, lanes), the spare ones zero."""
@@ -74,9 +38,9 @@ def _turn_images(x, image):
         n, c = plane // blocks, plane % blocks * vl
         target = ptr(image, plane * (size + SPARE) * vl)
         count = min(CHUNK_POINTS, size - lo)
-        _turn_in(ptr(x, (n * channels + c) * size + lo), size, min(vl, channels - c), shift(target, lo * vl), count)
+        turn_in(ptr(x, (n * channels + c) * size + lo), size, min(vl, channels - c), shift(target, lo * vl), count)
         if lo == 0:
-            _clear(shift(target, size * vl), SPARE * vl)
+            clear(shift(target, size * vl), SPARE * vl)
 
 
 @njit(parallel=True, **JIT)
@@ -100,7 +64,7 @@ def lanes_forward(x, grid, pad, align, image, y):
             c = block * vl
             plane = ptr(image, (n * blocks + block) * (h * w + SPARE) * vl)
             take_taps(m, plane, ptr(at, 0), ptr(weight, 0), m, ptr(sums, 0))
-            _turn_out(ptr(sums, 0), ptr(y, (n * channels + c) * points + lo), points, min(vl, channels - c), m)
+            turn_out(ptr(sums, 0), ptr(y, (n * channels + c) * points + lo), points, min(vl, channels - c), m)
         keep(at)
         keep(weight)
         keep(sums)
@@ -127,7 +91,7 @@ def lanes_backward(g, x, grid, pad, align, image, turned, at, weight, gx, ggrid)
         for block in range(blocks):
             c = block * vl
             mine = ptr(turned, ((n * blocks + block) * points + lo) * vl)
-            _turn_in(ptr(g, (n * channels + c) * points + lo), points, min(vl, channels - c), mine, m)
+            turn_in(ptr(g, (n * channels + c) * points + lo), points, min(vl, channels - c), mine, m)
             if ggrid.size > 0:
                 plane = ptr(image, (n * blocks + block) * (size + SPARE) * vl)
                 mine_at = ptr(at, n * 4 * points + lo)
@@ -142,10 +106,10 @@ def lanes_backward(g, x, grid, pad, align, image, turned, at, weight, gx, ggrid)
         for k in prange(x.shape[0] * blocks):
             n, c = np.intp(k) // blocks, np.intp(k) % blocks * vl
             plane = ptr(image, np.intp(k) * (size + SPARE) * vl)
-            _clear(plane, (size + SPARE) * vl)
+            clear(plane, (size + SPARE) * vl)
             mine = ptr(turned, np.intp(k) * points * vl)
             add_taps(points, mine, plane, ptr(at, n * 4 * points), ptr(weight, n * 4 * points), points)
-            _turn_out(plane, ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
+            turn_out(plane, ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
 
 
 # -- any number of taps, four at a time. Cubic, 8 x 16 x 24 x 24 on one thread: 1050 us channel by channel, 330 us so.
@@ -186,7 +150,7 @@ def taps_forward(x, grid, mode, pad, align, count, image, y):
         for block in range(blocks):
             c = block * vl
             _taken(m, ptr(image, (n * blocks + block) * (size + SPARE) * vl), at, weight, part, sums)
-            _turn_out(ptr(sums, 0), ptr(y, (n * channels + c) * points + lo), points, min(vl, channels - c), m)
+            turn_out(ptr(sums, 0), ptr(y, (n * channels + c) * points + lo), points, min(vl, channels - c), m)
         keep(sums)
 
 
@@ -197,7 +161,7 @@ def _taps_backward(g, x, grid, mode, pad, align, count, n, image, total, gx, ggr
     blocks, vl = image.shape[1], image.shape[3]
     axes = grid.shape[1] if ggrid.size > 0 else 0
     if gx.size > 0:
-        _clear(ptr(total, n * blocks * (size + SPARE) * vl), blocks * (size + SPARE) * vl)
+        clear(ptr(total, n * blocks * (size + SPARE) * vl), blocks * (size + SPARE) * vl)
     for lo in range(0, points, CHUNK_POINTS):
         m = min(points, lo + CHUNK_POINTS) - lo
         at, weight = np.empty((count, m), np.int32), np.empty((count, m), x.dtype)
@@ -209,7 +173,7 @@ def _taps_backward(g, x, grid, mode, pad, align, count, n, image, total, gx, ggr
                 ggrid[n, lo + i, axis] = 0
         for block in range(blocks):
             c, plane = block * vl, (n * blocks + block) * (size + SPARE) * vl
-            _turn_in(ptr(g, (n * channels + c) * points + lo), points, min(vl, channels - c), ptr(mine, 0), m)
+            turn_in(ptr(g, (n * channels + c) * points + lo), points, min(vl, channels - c), ptr(mine, 0), m)
             for axis in range(axes):
                 _taken(m, ptr(image, plane), at, slopes[axis], part, sums)
                 for i in range(m):
@@ -227,7 +191,7 @@ def _taps_backward(g, x, grid, mode, pad, align, count, n, image, total, gx, ggr
     if gx.size > 0:
         for block in range(blocks):
             c, plane = block * vl, (n * blocks + block) * (size + SPARE) * vl
-            _turn_out(ptr(total, plane), ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
+            turn_out(ptr(total, plane), ptr(gx, (n * channels + c) * size), size, min(vl, channels - c), size)
 
 
 @njit(parallel=True, **JIT)

@@ -11,6 +11,7 @@ from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..dtypes import uint8
 from ..kernels import resample as kernels
+from ..kernels import resample_lanes as lanes
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import wrap
@@ -24,7 +25,7 @@ _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 class Taps:
     """The tables of one resampling: for three dimensions an index array and a weight array, and the sizes."""
 
-    __slots__ = ("tables", "size", "out")
+    __slots__ = ("tables", "size", "out", "count")
 
     def __init__(self, size, out, tables, np_dtype):
         self.size, self.out = tuple(size), tuple(out)
@@ -34,6 +35,7 @@ class Taps:
         first = {1: np.arange(m) // 2, 2: np.maximum(np.arange(m) - 1, 0) // 2}.get(columns.shape[1])
         twice = len(columns) == m > 2 and first is not None and bool((columns[:, 0] == first).all())
         self.tables = [*(a for pair in full for a in pair), twice]
+        self.count = prod(index.shape[1] for index, _ in full)
 
 
 def _nearest_taps(n, m, scale, exact):
@@ -158,7 +160,11 @@ class UpsampleBackward(Node):
 def _resample(input, taps, label="UpsampleBackward0"):
     x = dense(input)
     y = empty(x.shape[:2] + taps.out, x.dtype)
-    kernels.resample_forward(as_planes(x, taps.size), as_planes(y, taps.out), *taps.tables)
+    planes, out = as_planes(x, taps.size), as_planes(y, taps.out)
+    if lanes.suits(planes, taps.count, taps.out[-1]):
+        lanes.lanes_forward(planes, out, *taps.tables[:6], lanes.strips(planes, out.shape[1] * out.shape[2]))
+    else:
+        kernels.resample_forward(planes, out, *taps.tables)
     out = wrap(y)
     if input._rg and grad_mode.grad:
         node = Upsample(input)
@@ -170,7 +176,11 @@ def _resample(input, taps, label="UpsampleBackward0"):
 def _shrink(grad, taps):
     g = dense(grad)
     gx = empty(g.shape[:2] + taps.size, g.dtype)
-    kernels.resample_backward(as_planes(g, taps.out), as_planes(gx, taps.size), *taps.tables)
+    planes = as_planes(gx, taps.size)
+    if lanes.suits(planes, taps.count, taps.out[-1]):
+        lanes.lanes_backward(as_planes(g, taps.out), planes, *taps.tables[:6])
+    else:
+        kernels.resample_backward(as_planes(g, taps.out), planes, *taps.tables)
     out = wrap(gx)
     if grad._rg and grad_mode.grad:
         node = UpsampleBackward(grad)
