@@ -126,6 +126,8 @@ for name, function, shapes in (
     ("halves", lambda x: x[:, :512] * x[:, 512:], ((512, 1024),)),
     ("nan_to_num", lambda x: x.nan_to_num(), ((512, 1024),)),
     ("clamp", lambda x: x.clamp(-1, 1), ((512, 1024),)),
+    ("add row of 4", lambda x, y: x + y, ((131072, 4), (4,))),
+    ("mul 256x1x4 by", lambda x, y: x * y, ((256, 64, 1), (256, 1, 4))),
 ):
     layer(f"{name} " + "x".join(map(str, shapes[0])), "pointwise", lambda lib, function=function: function, *shapes)
 
@@ -141,6 +143,7 @@ for name, function, count in (
     ("to float32 int64", lambda x: x.float(), 1),
 ):
     only(f"{name} 512x1024", "pointwise", whole(function, count), moves=(count * 2**22, 2**22))
+only("add out 512x1024", "pointwise", lambda lib: lambda x, y, z: lib.add(x, y, out=z), *((512, 1024),) * 3)
 for kind in ("float16", "bfloat16"):
     only(f"to {kind} 512x1024", "pointwise",
          lambda lib, kind=kind: lambda x: x.to(getattr(lib, kind)), (512, 1024), moves=(2**21, 2**20))  # fmt: skip

@@ -655,3 +655,41 @@ def test_max_of_two_writes_to_out():
     out = tnn.empty(0)
     assert tnn.max(tnn.tensor([1.0, 5.0]), tnn.tensor([2.0, 3.0]), out=out) is out
     assert out.tolist() == [2.0, 5.0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8"])
+def test_large_results_are_written_where_they_belong(dtype):
+    dtype = getattr(tnn, dtype)
+    x, y = ((tnn.randn(200, 300) * 20).abs().to(dtype) for _ in range(2))
+    z, mask = x + 1, x < y
+    for op in (
+        lambda out: tnn.add(x, y, out=out), lambda out: tnn.mul(x, y[:1], out=out),
+        lambda out: tnn.maximum(x, y, out=out),
+        lambda out: tnn.add(x[:, :1], y, out=out), lambda out: tnn.clamp(x, 2, 5, out=out),
+        lambda out: tnn.abs(x, out=out), lambda out: tnn.where(mask, x, y, out=out), lambda out: tnn.mul(x, 3, out=out),
+        lambda out: tnn.addcmul(x, y, z, value=2, out=out), lambda out: tnn.add(x.t(), y.t(), out=out),
+    ):  # fmt: skip
+        want = op(tnn.empty(0, dtype=dtype))
+        for out in (tnn.empty(want.shape, dtype=dtype), tnn.empty(*want.shape[::-1], dtype=dtype).t()):
+            assert op(out) is out and tnn.equal(out, want)
+    truth = tnn.empty(200, 300, dtype=tnn.bool)
+    assert tnn.equal(tnn.lt(x, y, out=truth), mask) and tnn.equal(truth, mask)
+
+
+def test_a_result_over_an_operand():
+    x, y = tnn.randn(200, 300), tnn.randn(200, 300)
+    want = x + y
+    assert tnn.equal(tnn.add(x, y, out=x), want) and tnn.equal(x, want)
+    want = y - x
+    assert tnn.equal(tnn.sub(y, x, out=x), want)
+    want = tnn.exp(y)
+    assert tnn.equal(tnn.exp(y, out=y), want)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        tnn.add(x[:-1], 1.0, out=x[1:])
+    w = tnn.randn(200, 300, requires_grad=True)
+    product = w * y
+    tnn.add(x, x, out=y)
+    with pytest.raises(RuntimeError, match="modified by an in-?place operation"):
+        product.sum().backward()
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        tnn.add(w, y, out=y)

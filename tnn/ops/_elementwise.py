@@ -11,6 +11,7 @@ import numpy as np
 from numba.core import config
 
 from .. import dtypes
+from ..autograd.autocast import active
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels._elementwise import WHOLE, plan, plan_at
@@ -35,6 +36,7 @@ from ._within import binary_within, unary_within, whole_kernel
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
+_FLOATING = frozenset((F32, F64, *HALF))
 # From so many elements on, half precisions have loops of their own.
 _HALVES = 1024
 # Runs of fewer elements are worth a copy without the gaps first.
@@ -229,7 +231,8 @@ def _layout(*operands):
 
     Returns:
         The shape of the result as it lies in memory, the axes that turn it back (None where there is nothing to turn),
-        and the dimensions (:func:`plan_at`); None instead of all where copies without the gaps have to be made first.
+        the dimensions (:func:`plan_at`) and whether the innermost one is short; None instead of all where copies
+        without the gaps have to be made first.
     """
     shape = broadcast(*(sizes for sizes, _, _ in operands))
     ndim = len(shape)
@@ -247,9 +250,9 @@ def _layout(*operands):
         full = [([sizes[i] for i in turn], [strides[i] for i in turn], item) for sizes, strides, item in full]
     dims = plan_at(shape, *((tuple(sizes), tuple(strides), item) for sizes, strides, item in full))
     # a loop over one operand has no way to read one element again and again
-    if dims is None or (dims[-1, 0] < _SHORT and len(dims) > 1) or (len(operands) == 1 and dims[-1, 1] == 0):
+    if dims is None or (len(operands) == 1 and dims[-1, 1] == 0):
         return None
-    return shape, turned, dims
+    return shape, turned, dims, len(dims) > 1 and dims[-1, 0] < _SHORT
 
 
 def _over_gaps(kernel, p, q, *operands):
@@ -260,9 +263,9 @@ def _over_gaps(kernel, p, q, *operands):
         if type(x) is not np.ndarray:
             return None
     found = _layout(*[(x.shape, x.strides, x.itemsize) for x in operands])
-    if found is None:
+    if found is None or found[3]:
         return None
-    shape, turned, dims = found
+    shape, turned, dims, _ = found
     out = empty(shape, kernel.result or operands[-1].dtype)
     kernel.apart(out, operands[0], operands[-2 if len(operands) == 3 else -1], operands[-1], dims, p, q)
     return out if turned is None else out.transpose(turned)
@@ -335,6 +338,57 @@ def run_half(kernel, *operands, p=0.0, q=0.0):
     return _over_gaps(kernel, p, q, *operands)
 
 
+def straight(kernel, out, tensors, p=0.0, q=0.0):
+    """Writes the result of a kernel into ``out``, the tensor that an operation was given for it; returns whether it
+    could: nothing is to be recorded, cast, resized, turned, warned of or refused. (add of 2^19 floats and a copy of the
+    result: 110 us, straight into ``out`` 36.)"""
+    if not isinstance(out, Tensor) or config.DISABLE_JIT or active.n or (mode.grad and out._rg):
+        return False
+    d = out._data
+    if type(d) is not np.ndarray or not d.flags.c_contiguous or not d.flags.writeable or not d.size:
+        return False
+    arrays = []
+    for t in tensors:
+        x = t._data
+        if (mode.grad and t._rg) or type(x) is not np.ndarray or np.may_share_memory(d, x):
+            return False
+        arrays.append(x)
+    kind = arrays[-1].dtype
+    if kind not in _FLOATING and kind not in WHOLE:
+        return False
+    if d.dtype != (kernel.result or kind) or any(x.dtype is not kind for x in arrays[1 if kernel.first else 0 :]):
+        return False
+    if kernel.first is not None and arrays[0].dtype != kernel.first:
+        return False
+    found = _layout(*[(x.shape, x.strides, x.itemsize) for x in arrays])
+    if found is None or found[1] is not None or found[0] != d.shape:
+        return False
+    kernel.apart(d, arrays[0], arrays[-2 if len(arrays) == 3 else -1], arrays[-1], found[2], p, q)
+    out._bump()
+    return True
+
+
+def straight1(kernel, out, input, p=0.0, q=0.0):
+    """The same for one tensor of a floating-point dtype."""
+    return isinstance(input, Tensor) and input._data.dtype in _FLOATING and straight(kernel, out, (input,), p, q)
+
+
+def _straight2(op, kernel, integer, input, other, out):
+    """The same for an operation of two operands, see :func:`binary_op`."""
+    if not isinstance(input, Tensor) or input is other:
+        return False
+    if out is input:
+        return op in WITHIN and WITHIN[op](input, other)
+    kind = input._data.dtype
+    floating = kind in _FLOATING
+    if isinstance(other, Tensor):
+        if not floating and integer in _PLAIN and isinstance(out, Tensor):
+            kernel = whole_kernel(integer, kind, out._data.size)
+            return kernel is not None and straight(kernel, out, (input, other))
+        return floating and straight(kernel, out, (input, other))
+    return floating and is_number(other) and straight(kernel.right, out, (input,), finite_float(other))
+
+
 def run_float(kernel, x, p=0.0, q=0.0):
     """A kernel of one array on an ndarray of any floating-point dtype, which the result has too."""
     if x.dtype not in HALF:
@@ -405,6 +459,8 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
     node = unary_node(name, uses, derivative)
 
     def op(input, *, out=None):
+        if out is not None and straight1(kernel, out, input):
+            return out
         data = kernel.small(input._data) if isinstance(input, Tensor) else None
         if data is None:
             data = unary_data(name, kernel, integer, input)
@@ -434,6 +490,8 @@ def predicate_op(name, kernel, integer, doc, with_out=False):
         return wrap(unary_data(name, kernel, integer, input))
 
     def op_with_out(input, *, out=None):
+        if out is not None and straight1(kernel, out, input):
+            return out
         result = wrap(unary_data(name, kernel, integer, input))
         return result if out is None else into(out, result, name, input)
 
@@ -620,31 +678,22 @@ def whole(function, x, y):
     elif type(y) is not np.ndarray or y.dtype is not kind:
         return None
     shape = broadcast(x.shape, y.shape)
+    kernel = whole_kernel(function, kind, math.prod(shape))
+    if kernel is not None:
+        found = _over_gaps(kernel, 0.0, 0.0, x, y)
+        if found is not None:
+            return found
     if not (x.flags.c_contiguous and y.flags.c_contiguous):
         return np.asarray(function(x, y))
-    out = empty(shape, BOOL if function in _TESTS else kind)
-    kernel = whole_kernel(function, kind, out.size)
-    dims = kernel and plan_at(shape, *((v.shape, v.strides, v.itemsize) for v in (x, y)))
-    if dims is None:
-        return function(x, y, out=out)
-    kernel.apart(out, x, y, y, dims)
-    return out
+    return function(x, y, out=empty(shape, BOOL if function in _TESTS else kind))
 
 
 def whole3(kernel, x, y, z):
-    """A kernel of three arrays on ndarrays of integers or bools of one dtype that broadcast; None where they are few or
-    have gaps: then NumPy's functions do."""
-    shape = broadcast(x.shape, y.shape, z.shape)
-    if config.DISABLE_JIT or x.dtype not in WHOLE or math.prod(shape) < GRAIN:
+    """A kernel of three arrays on ndarrays of integers or bools of one dtype that broadcast; None where they are few:
+    then NumPy's functions do."""
+    if x.dtype not in WHOLE or math.prod(broadcast(x.shape, y.shape, z.shape)) < GRAIN:
         return None
-    if not all(type(d) is np.ndarray and d.dtype is x.dtype and d.flags.c_contiguous for d in (x, y, z)):
-        return None
-    dims = plan_at(shape, *((d.shape, d.strides, d.itemsize) for d in (x, y, z)))
-    if dims is None:
-        return None
-    out = empty(shape, x.dtype)
-    kernel.apart(out, x, y, z, dims)
-    return out
+    return _over_gaps(kernel, 0.0, 0.0, x, y, z) if x.dtype is y.dtype is z.dtype else None
 
 
 def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="both", result=None):
@@ -663,6 +712,8 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
     right, left = kernel.right, kernel.left
 
     def op(input, other, *, out=None):
+        if out is not None and _straight2(op, kernel, integer, input, other, out):
+            return out
         a = input if isinstance(input, Tensor) else None
         b = other if isinstance(other, Tensor) else None
         data = None
@@ -706,8 +757,13 @@ def by_numpy(name, function, input, other, out, kinds):
     Args:
         kinds: of which kinds that dtype may be (0 bool, 1 integer, 2 floating point).
     """
-    if out is None and function in _PLAIN and isinstance(input, Tensor) and isinstance(other, Tensor):
-        if input.dtype.kind in kinds:
+    if function in _PLAIN and isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype.kind in kinds:
+        if out is not None:
+            kind = input._data.dtype
+            kernel = whole_kernel(function, kind, out._data.size) if isinstance(out, Tensor) else None
+            if kernel is not None and straight(kernel, out, (input, other)):
+                return out
+        else:
             data = whole(function, input._data, other._data)
             if data is not None:
                 return wrap(data)

@@ -19,6 +19,8 @@ from ._elementwise import (
     reduced,
     run3,
     run_float,
+    straight,
+    straight1,
     whole,
     whole3,
     working,
@@ -78,6 +80,9 @@ def where(condition, input=None, other=None, *, out=None):
     for argument, value in (("input", input), ("other", other)):
         if not isinstance(value, Tensor) and not is_number(value):
             raise TypeError(f"where(): argument '{argument}' must be Tensor or Number, not {type(value).__name__}")
+    if out is not None and isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype.kind == 2:
+        if straight(kernels.where_forward, out, (condition, input, other)):
+            return out
     kind = promoted(input, other).np
     x, y = as_array(input, kind), as_array(other, kind)
     if kind is F32 or kind is F64:
@@ -278,6 +283,8 @@ def _clamp(name, input, min, max, out, labels):
     elif not tensors:
         low = -np.inf if min is None else finite_float(min)
         high = np.inf if max is None else finite_float(max)
+        if out is not None and dtype is input.dtype and straight1(unary_kernels.clamp_forward, out, input, low, high):
+            return out
         data = run_float(unary_kernels.clamp_forward, x, low, high)
     else:
         low = as_array(-np.inf if min is None else min, work)
@@ -447,6 +454,8 @@ def lerp(input, end, weight, *, out=None):
         )
     if input.dtype.kind < 2:
         raise NotImplementedError(f"\"lerp\" not implemented for '{input.dtype.torch_name}'")
+    if out is not None and isinstance(weight, Tensor) and straight(kernels.lerp_forward, out, (input, end, weight)):
+        return out
     data = _three(kernels.lerp_forward, None, (input, end, weight), input.dtype, 0.0)
     result = wrap(data)
     w = _tensor(weight)
@@ -497,6 +506,9 @@ def _addc(name, kernel, integer, node_class, input, tensor1, tensor2, value, out
     dtype = input.dtype if alike else promoted(input, tensor1, tensor2)
     if isinstance(value, float) and dtype.kind < 2:
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
+    if out is not None and alike and dtype.kind == 2:
+        if straight(kernel, out, (input, tensor1, tensor2), finite_float(value)):
+            return out
     data = _three(
         kernel, lambda x, y, z: integer(x, y, z, value), (input, tensor1, tensor2), dtype, finite_float(value)
     )

@@ -17,6 +17,7 @@ from ._elementwise import (
     record1,
     run3,
     run_float,
+    straight1,
     to_float,
     unary_node,
     unary_op,
@@ -212,6 +213,8 @@ polygamma_ = inplace(polygamma_method)
 def _with_parameters(name, kernel, node, input, out, p, q=0.0, **context):
     """A one-operand operation with numbers as parameters; ``context`` goes into the node's slots."""
     dtype = to_float(input.dtype)
+    if out is not None and straight1(kernel, out, input, p, q):
+        return out
     result = wrap(run_float(kernel, as_array(input, dtype.np), p, q))
     if mode.grad and input._rg:
         record1(node, input, result)
@@ -461,6 +464,8 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
             for limit, given in ((info.min, neginf), (info.max, posinf))
         )
         if low == info.min and high == info.max and nan == 0.0 and math.copysign(1.0, nan) > 0:
+            if out is not None and straight1(kernels.to_finite_forward, out, input, low, high):
+                return out
             data = run_float(kernels.to_finite_forward, input._data, low, high)
         else:
             x = as_array(input, working(input._data.dtype))
