@@ -370,21 +370,6 @@ def gather_forward(x, index, y):
             _gather(x[o], index[o, low : low + step], y[o, low : low + step])
 
 
-@njit(**JIT)
-def _gather_rows(x, index, y, kept, keeps, low, high):
-    """Rows low to high of y[o, j] = x[o, index[o, j]]; returns in how many an index is out of range."""
-    bad = 0
-    for o in range(low, high):
-        places = index[o]
-        if _outside(places, 0, x.shape[1]):
-            bad += 1
-            continue
-        _take_elements(x[o], places, y[o])
-        if keeps:
-            _copy(places, kept[o])
-    return bad
-
-
 @njit(parallel=True, **JIT)
 def gather_checked_forward(x, index, kept, y):
     """As gather_forward, if all indices lie in [0, k); returns whether one does not, and y is then not whole.
@@ -395,13 +380,20 @@ def gather_checked_forward(x, index, kept, y):
     outer, n, inner = y.shape
     bad = 0
     if inner == 1 and n <= CHUNK:
-        # as a matrix: reshaping in each row takes as long as the row
-        rows = x.reshape(outer, x.shape[1]), index.reshape(outer, n), y.reshape(outer, n)
-        copies = kept.reshape(outer, n) if kept.size > 0 else rows[1]
+        # as matrices: reshaping in each row takes as long as the row
+        table, places, taken = x.reshape(outer, x.shape[1]), index.reshape(outer, n), y.reshape(outer, n)
+        keeps = kept.size > 0
+        copies = kept.reshape(outer, n) if keeps else places
         some = max(1, CHUNK // n)
         for c in prange((outer + some - 1) // some):
             low = np.intp(c) * some
-            bad += _gather_rows(*rows, copies, kept.size > 0, low, min(outer, low + some))
+            for o in range(low, min(outer, low + some)):
+                if _outside(places[o], 0, table.shape[1]):
+                    bad += 1
+                else:
+                    _take_elements(table[o], places[o], taken[o])
+                    if keeps:
+                        _copy(places[o], copies[o])
         return bad > 0
     step = max(1, CHUNK // inner)
     parts = (n + step - 1) // step
