@@ -574,6 +574,7 @@ only("matmul int64 128", "linalg", lambda lib: Given(lib.matmul, *lib.randint(0,
 for name in ("zeros", "ones", "empty"):
     only(f"{name} 512x1024", "creation", lambda lib, name=name: lambda: getattr(lib, name)(512, 1024),
          moves=(0, 0 if name == "empty" else 512 * 1024 * 4))  # fmt: skip
+only("tril_indices 512x512", "creation", lambda lib: lambda: lib.tril_indices(512, 512))
 only("zeros 8", "creation", lambda lib: lambda: lib.zeros(8))
 only("arange 524288", "creation", lambda lib: lambda: lib.arange(524288))
 only("full 512x1024 float64", "creation", lambda lib: lambda: lib.full((512, 1024), 0.5, dtype=lib.float64))

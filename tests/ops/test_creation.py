@@ -241,3 +241,14 @@ def test_long_ranges(dtype):
             assert got[0] == -1 and got[-1] == 2
     assert tnn.zeros_like(tnn.ones(300, 300, dtype=dtype)).sum() == 0
     assert (tnn.full_like(tnn.ones(300, 300, dtype=dtype), 3) == 3).all()
+
+
+@pytest.mark.parametrize(("row", "col"), [(0, 3), (3, 0), (1, 1), (4, 7), (7, 4), (300, 200)])
+def test_indices_of_triangles(row, col):
+    for offset in (0, 1, -1, 3, -4, 50, -1000, 1000, 2**40, -(2**40)):
+        near = min(max(offset, -2000), 2000)
+        for made, expected in ((tnn.tril_indices, np.tril_indices), (tnn.triu_indices, np.triu_indices)):
+            result = made(row, col, offset)
+            assert result.dtype is tnn.int64
+            np.testing.assert_array_equal(result.numpy(), np.stack(expected(row, near, col)))
+    assert tnn.triu_indices(3, 3, 1, dtype=tnn.int32).tolist() == [[0, 0, 1], [1, 2, 2]]

@@ -375,7 +375,8 @@ def gather_checked_forward(x, index, kept, y):
     """As gather_forward, if all indices lie in [0, k); returns whether one does not, and y is then not whole.
 
     The indices are copied to ``kept``, of the index's shape, unless it is empty. One pass over them instead of a check,
-    a copy and the gathering: 512 x 1024, 256 a row: 49 us on two threads, 67 us before.
+    a copy and the gathering: 512 x 1024, 256 a row: 49 us on two threads, 67 us before. A function for each block of
+    rows took 20 ns a row: 0.97 of PyTorch's speed on one thread, 1.11 without.
     """
     outer, n, inner = y.shape
     bad = 0

@@ -252,12 +252,19 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
     return finish(data, requires_grad, out, "eye")
 
 
-def _triangle(function, choose, row, col, offset, dtype, device):
+def _triangle(function, upper, row, col, offset, dtype, device):
     for name, value in (("row", row), ("col", col)):
         if value < 0:
             raise RuntimeError(f"{name} must be non-negative, got {value}")
     d = dtype_for(function, dtype, None, device, dtypes.int64)
-    return wrap(np.stack(choose(row, offset, col)).astype(d.np))
+    row, col, offset = map(operator.index, (row, col, offset))
+    offset = min(max(offset, -row - 1), col + 1)
+    edges = np.clip(np.arange(row, dtype=np.int64) + (offset if upper else offset + 1), 0, col)
+    ends = np.cumsum(col - edges if upper else edges)
+    data = _empty((2, int(ends[-1]) if row else 0), dtypes.int64.np)
+    if data.size:
+        kernels.triangle_forward(ends, offset if upper else 0, 1 if upper else 0, data)
+    return wrap(data if d is dtypes.int64 else convert(data, d.np))
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
@@ -276,7 +283,7 @@ def tril_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pi
     Raises:
         RuntimeError: a size is negative.
     """
-    return _triangle("tril_indices", np.tril_indices, row, col, offset, dtype, device)
+    return _triangle("tril_indices", False, row, col, offset, dtype, device)
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
@@ -295,4 +302,4 @@ def triu_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pi
     Raises:
         RuntimeError: a size is negative.
     """
-    return _triangle("triu_indices", np.triu_indices, row, col, offset, dtype, device)
+    return _triangle("triu_indices", True, row, col, offset, dtype, device)
