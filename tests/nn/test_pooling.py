@@ -1,5 +1,8 @@
 """Pooling layers: the checks of every layer, plain references, and errors."""
 
+import subprocess
+import sys
+
 import naive
 import numpy as np
 import pytest
@@ -337,3 +340,35 @@ def test_maxima_of_signals_three_apart(n):
             wide = np.pad(x, ((0, 0), (0, 0), (p, p)), constant_values=-np.inf)
             expected = [np.max(wide[..., i : i + k], -1) for i in range(0, wide.shape[-1] - k + 1, 3)]
             np.testing.assert_array_equal(y, np.stack(expected, -1))
+
+
+# An image that ends where the memory does: reading one element more ends the process.
+AT_THE_END = """
+import ctypes, mmap
+import subprocess
+import sys
+
+import numpy as np
+import tnn
+from tnn.nn import functional as F
+
+size = mmap.PAGESIZE
+room = mmap.mmap(-1, 2 * size)
+start = ctypes.addressof(ctypes.c_char.from_buffer(room))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + size), ctypes.c_size_t(size), 0) == 0
+for shape in ((9, 1, 2, 2), (1, 5, 3, 1), (2, 3, 1, 5), (1, 2, 9, 7)):
+    count = int(np.prod(shape))
+    x = np.frombuffer(room, np.float32, count, size - 4 * count).reshape(shape)
+    x[...] = np.arange(count).reshape(shape)
+    image = tnn.from_numpy(x).requires_grad_()
+    for m in (1, 2, 3, 7):
+        y = F.adaptive_max_pool2d(image, m)
+        assert y.max().item() == count - 1
+        y.sum().backward()
+        F.adaptive_max_pool2d(image.detach(), m), F.adaptive_avg_pool2d(image, m).sum().backward()
+    F.max_pool2d(image, 3, 3, 1).sum().backward()
+"""
+
+
+def test_nothing_behind_an_image_is_read():
+    assert subprocess.run([sys.executable, "-c", AT_THE_END], timeout=300).returncode == 0

@@ -225,8 +225,8 @@ def _max_planes(x, y, index, lo, hi, each):
     for i in range(x.shape[0]):
         k = i if each else 0
         plane, source = x[i].reshape(size), ptr(x, i * size)
-        if i == x.shape[0] - 1:
-            # Loads go up to a vector past a row's end.
+        if (x.shape[0] - 1 - i) * size < vl:
+            # Loads go up to a vector past a row's end: small planes are less, and then not only the last one is copied.
             for j in range(size):
                 padded[j] = plane[j]
             source = ptr(padded, 0)
