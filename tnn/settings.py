@@ -128,6 +128,11 @@ def compile(
     of optimizers, and the variables and attributes that the function reads, are what they were when it was recorded;
     otherwise the call is recorded again.
 
+    What depends on nothing but parameters and buffers that the call does not write is done once, and again after one of
+    them was written: products and convolutions get their weights packed beforehand (``source()`` shows how many bytes
+    that takes, at most 256 MiB for each kind of arguments). Every write through tensors or arrays counts; one through
+    the bare address that ``data_ptr()`` gives is not seen.
+
     Args:
         model: a module or function; without it, the result is a decorator.
         disable: return ``model`` as it is.

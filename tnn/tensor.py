@@ -99,6 +99,7 @@ class Tensor:
         np_dtype = dtypes.get_default_dtype().np
         if len(args) == 1 and isinstance(args[0], Tensor):
             t._data = args[0]._data
+            args[0]._hand_out()
         elif len(args) == 1 and isinstance(args[0], list | tuple | np.ndarray) and not isinstance(args[0], Size):
             t._data = np.array(args[0], dtype=np_dtype).view(np_dtype)  # see _rebuild
         else:

@@ -276,3 +276,48 @@ def test_a_copy_of_a_model_has_weights_of_its_own():
         twin[0].weight.zero_()
     assert runs.packed(2) == 0
     assert len(Runs(twin, runs.x).plan.once) == 2
+
+
+# Functions that are no methods too; the rest of tnn's are settings, constructors and the like.
+FUNCTIONS = {
+    "Tensor", "as_tensor", "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "cat",
+    "from_dlpack", "meshgrid", "stack", "tensor",
+}  # fmt: skip
+ARGUMENTS = [
+    (), (0,), (1,), (0, 1), ((0, 1),), ((4, 6),), (4, 6), (tnn.float32,), (tnn.int32,), (2, 0), (0, 0, 2), (0, 2, 1),
+    ([1, 2],), (24,), ((24,),), ((6, 4), (1, 6)),
+]  # fmt: skip
+
+
+def tensors_in(value):
+    if isinstance(value, tnn.Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for v in value:
+            yield from tensors_in(v)
+
+
+@pytest.mark.parametrize("space", [tnn.Tensor, tnn])
+@pytest.mark.filterwarnings("ignore")
+def test_nobody_gets_memory_unseen(space):
+    """What shares a tensor's memory shares its version counter, or the counter says that it was handed out."""
+    views, unseen = set(), set()
+    with tnn.no_grad():
+        for name in dir(space):
+            if name.startswith("__") or (space is tnn and name not in FUNCTIONS and not hasattr(tnn.Tensor, name)):
+                continue
+            for rest in ARGUMENTS:
+                p = nn.Parameter(tnn.ones(4, 6))
+                try:
+                    member = getattr(space, name)
+                    out = member(p, *rest) if callable(member) else getattr(p, name)
+                except Exception:
+                    continue  # not what it takes
+                for t in tensors_in(out):
+                    d = getattr(t, "_data", None)
+                    if t is not p and isinstance(d, np.ndarray) and np.shares_memory(d, settled._data.__get__(p)):
+                        views.add(name)
+                        if t._version is not p._version and not p._version.loose:
+                            unseen.add((name, rest))
+    assert not unseen
+    assert len(views) > (30 if space is tnn.Tensor else 20)
