@@ -492,6 +492,33 @@ def test_many_clamped_integers():
         same(x.clamp(max=7), tnn.from_numpy(x.numpy().clip(None, 7)))
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
+def test_many_integers_of_one_operand(dtype):
+    x = tnn.randint(0, 100, (200, 300), dtype=getattr(tnn, dtype)) - 50
+    x[0, 0] = np.iinfo(dtype).min
+    for turn in (lambda x: x, lambda x: x.t(), lambda x: x[:, ::2]):
+        a = turn(x).numpy()
+        np.testing.assert_array_equal(turn(x).abs().numpy(), np.abs(a))
+        np.testing.assert_array_equal((-turn(x)).numpy(), np.negative(a))
+        np.testing.assert_array_equal((turn(x) - turn(x).flip(0)).numpy(), np.subtract(a, a[::-1]))
+        assert (-turn(x)).dtype is x.dtype
+
+
+def test_bools_in_place():
+    a, b = (np.random.default_rng(i).random((20, 30)) < 0.5 for i in range(2))
+    for name, function in (("eq", np.equal), ("ne", np.not_equal), ("lt", np.less), ("ge", np.greater_equal)):
+        for other in (b, b[0], b[:, :1]):
+            x = tnn.tensor(a)
+            assert getattr(x, name + "_")(tnn.tensor(other)) is x
+            np.testing.assert_array_equal(x.numpy(), function(a, other))
+    x = tnn.tensor(a)
+    assert x.logical_not_() is x and tnn.equal(x, tnn.tensor(~a))
+    with pytest.raises(RuntimeError, match="single memory location"):
+        tnn.tensor([True]).expand(3).logical_not_()
+    y = tnn.tensor([1.5, 0.0]).logical_not_()
+    assert y.dtype is tnn.float32 and y.tolist() == [0.0, 1.0]
+
+
 KINDS = ("float32", "float64", "int64", "int32", "uint8", "bool")
 
 

@@ -647,8 +647,9 @@ def general(name, kernel, integer, input, other, always_float=False):
         raise NotImplementedError(f"\"{name}\" not implemented for '{dtype.torch_name}'")
     x, y = as_array(input, kind), as_array(other, kind)
     broadcast(x.shape, y.shape)
-    if integer in _PLAIN:
-        data = whole(integer, x, y)
+    plain = integer if integer in _PLAIN else WITHOUT_BOOLS.get(integer) if kind.kind != "b" else None
+    if plain is not None:
+        data = whole(plain, x, y)
         if data is not None:
             return data
     with np.errstate(all="ignore"):
@@ -660,6 +661,8 @@ def general(name, kernel, integer, input, other, always_float=False):
 _KEEPING = {np.add, np.multiply, np.maximum, np.minimum, np.bitwise_and, np.bitwise_or, np.bitwise_xor}
 _TESTS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 _PLAIN = _KEEPING | _TESTS
+# Functions that refuse bools, and what they do with integers.
+WITHOUT_BOOLS: dict = {}
 
 
 def whole(function, x, y):
@@ -686,6 +689,18 @@ def whole(function, x, y):
     if not (x.flags.c_contiguous and y.flags.c_contiguous):
         return np.asarray(function(x, y))
     return function(x, y, out=empty(shape, BOOL if function in _TESTS else kind))
+
+
+def by_threads(kernel, function):
+    """A function of NumPy's of one ndarray, by a kernel where that is of many integers."""
+
+    def run(x):
+        data = None
+        if x.dtype in WHOLE and x.dtype.kind != "b" and x.size >= GRAIN:
+            data = _over_gaps(kernel, 0.0, 0.0, x)
+        return function(x) if data is None else data
+
+    return run
 
 
 def whole3(kernel, x, y, z):

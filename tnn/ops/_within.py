@@ -34,6 +34,7 @@ _SAFE = {
     np.add, np.subtract, np.multiply, np.maximum, np.minimum,
     np.bitwise_and, np.bitwise_or, np.bitwise_xor,
 }  # fmt: skip
+_TESTS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 # With bools these are not what they are with integers.
 _OTHER_FOR_BOOLS = {np.add, np.subtract, np.multiply}
 
@@ -115,6 +116,7 @@ def binary_within(kernel, integer, numbers):
                 return False
             y = other._data
             done = run_within(kernel, d, y, y) or (integer in _SAFE and integers_within(integer, d, y))
+            done = done or (integer in _TESTS and bools_within(integer, d, y))
         elif not numbers or not is_number(other):
             return False
         elif d.dtype is F32 or d.dtype is F64:
@@ -126,6 +128,17 @@ def binary_within(kernel, integer, numbers):
         return done
 
     return within
+
+
+def bools_within(function, d, *others):
+    """d = function(d, ...) for bools, with one of NumPy's functions: returns whether it could."""
+    if type(d) is not np.ndarray or d.dtype.kind != "b" or 0 in d.strides or not d.flags.writeable:
+        return False
+    for y in others:
+        if type(y) is not np.ndarray or y.dtype is not d.dtype or broadcast(d.shape, y.shape) != d.shape:
+            return False
+    function(d, *others, out=d)
+    return True
 
 
 def integers_between(d, low, high):

@@ -9,6 +9,7 @@ from ..kernels import pointwise_unary as unary_kernels
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, WITHIN, check_tensor, check_tensors, inplace, into
 from ._elementwise import (
+    WITHOUT_BOOLS,
     Rule,
     binary_op,
     inplace_operator,
@@ -130,6 +131,7 @@ def _no_bool_minus(x, y):
     return np.subtract(x, y)
 
 
+WITHOUT_BOOLS[_no_bool_minus] = np.subtract
 _add = binary_op("add", kernels.add_forward, np.add, Add, "input + other.")
 _sub = binary_op("sub", kernels.sub_forward, _no_bool_minus, Sub, "input - other.")
 mul = binary_op("mul", kernels.mul_forward, np.multiply, Mul, "input * other.")

@@ -12,6 +12,7 @@ from ..tensor import Tensor, wrap
 from ._common import F32, HALF, WITHIN, check_tensor, inplace, into
 from ._elementwise import (
     as_array,
+    by_threads,
     finite_float,
     predicate_op,
     record1,
@@ -23,6 +24,7 @@ from ._elementwise import (
     unary_op,
     working,
 )
+from ._within import bools_within, open_array
 from .cast import convert
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -306,9 +308,13 @@ def _integer_sign(x):
 
 
 abs = unary_op(
-    "abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "Absolute value |input|.", _refuse_bool("abs", np.abs)
-)
-neg = unary_op("neg", kernels.neg_forward, "", lambda g, _: -g, "The negative: -input.", _no_bool("neg", np.negative))
+    "abs", kernels.abs_forward, "a", lambda g, x: g * sgn(x), "Absolute value |input|.",
+    _refuse_bool("abs", by_threads(kernels.abs_forward, np.abs)),
+)  # fmt: skip
+neg = unary_op(
+    "neg", kernels.neg_forward, "", lambda g, _: -g, "The negative: -input.",
+    _no_bool("neg", by_threads(kernels.neg_forward, np.negative)),
+)  # fmt: skip
 sign = unary_op("sign", kernels.sign_forward, "", _zero, "-1, 0 or 1: the sign of each element.", _integer_sign)
 sgn = unary_op("sgn", kernels.sign_forward, "", _zero, "-1, 0 or 1: the sign of each element.", _integer_sign)
 floor = unary_op("floor", kernels.floor_forward, "", _zero, "The largest integer up to input.", _refuse_bool("floor"))
@@ -533,3 +539,15 @@ def logical_not(input, *, out=None):
     """
     result = _logical_not(input)
     return result if out is None else into(out, result, "logical_not", input)
+
+
+def _logical_not_within(self):
+    """The short way of logical_not_, of bools."""
+    d = open_array(self)
+    if d is None or not bools_within(np.logical_not, d):
+        return False
+    self._bump()
+    return True
+
+
+WITHIN[logical_not] = _logical_not_within
