@@ -382,6 +382,27 @@ def test_nested_filtering_of_gradients(dtype, tolerance):
     np.testing.assert_allclose(dx, want, rtol=0, atol=tolerance * abs(want).max())
 
 
+def test_few_channels_and_wide_dilation():
+    """An input gradient of few channels is scattered; taps in the padding are left out of rows too."""
+    for xs, ws, padding, dilation in (
+        ((3, 6, 14, 15), (16, 6, 5, 5), (0, 1), (1, 1)),
+        ((1, 32, 20, 29), (48, 32, 2, 3), (1, 6), (3, 6)),
+    ):
+        x, w = tensors(xs, ws, dtype=np.float32, grad=True)
+        plan = ops._conv_plan("conv2d", 2, xs, ws, (1, 1), padding, dilation, 1)
+        assert (plan.mirror is None) == (xs[1] == 6)
+        y = F.conv2d(x, w, None, 1, padding, dilation)
+        g = tensors(y.shape, dtype=np.float32)[0]
+        y.backward(g)
+        wide = [t.detach().numpy().astype(np.float64) for t in (x, w, g)]
+        want = plain_conv(*wide[:2], (1, 1), padding, dilation, 1, y.shape[2:])
+        np.testing.assert_allclose(y.detach().numpy(), want, rtol=0, atol=5e-7 * abs(want).max())
+        turned = wide[1].swapaxes(0, 1)[..., ::-1, ::-1]
+        front = tuple(d * (k - 1) - p for d, k, p in zip(dilation, ws[2:], padding, strict=True))
+        want = plain_conv(wide[2], turned, (1, 1), front, dilation, 1, xs[2:])
+        np.testing.assert_allclose(x.grad.numpy(), want, rtol=0, atol=5e-7 * abs(want).max())
+
+
 def test_padding_by_name():
     x, w = tensors((2, 3, 7, 8), (4, 3, 3, 4))
     y = F.conv2d(x, w, padding="same", dilation=(2, 1))

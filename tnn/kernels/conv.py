@@ -78,6 +78,7 @@ from .conv_slab import (
     _work,
     fill_slab,
     geometry,
+    scatters,
     share,
 )
 
@@ -286,7 +287,7 @@ def mirror(batch, cin, size, cout, out, kernel, stride, dilation, padding, group
     Arguments as ``geometry``'s. With stride 1 the input gradient is itself a convolution, of the output gradient with
     the kernel turned around; the products are the same, and none has to be added to memory.
     """
-    if max(stride) > 1 or (max(kernel) == 1 and size == out):
+    if max(stride) > 1 or (max(kernel) == 1 and size == out) or scatters(cin // groups, cout // groups, groups):
         return None
     front = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True))
     return geometry(batch, cout, out, cin, size, kernel, stride, dilation, front, groups)
