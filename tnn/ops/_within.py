@@ -14,6 +14,7 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..kernels import pointwise_compare as compare_kernels
 from ..kernels import pointwise_integer as integer_kernels
+from ..kernels._copy import BITS
 from ..kernels._elementwise import WHOLE, plan_at
 from ..kernels._jit import GRAIN
 from ..tensor import Tensor
@@ -53,6 +54,14 @@ def open_array(self):
     if mode.grad and (self._rg or (self._base is not None and self._base.base._rg)):
         return None
     return self._data
+
+
+def open_run(self):
+    """As :func:`open_array`, for kernels over elements side by side, at least one, that move as bits."""
+    d = open_array(self)
+    if d is None or type(d) is not np.ndarray or not d.size or d.itemsize not in BITS:
+        return None
+    return d if d.flags.c_contiguous and d.flags.writeable else None
 
 
 def run_within(kernel, a, b, c, p=0.0, q=0.0):

@@ -10,10 +10,10 @@ from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, as_number, check_tensor, dense, into, numpy_names, wrap_dim
-from ._within import open_array
+from ._within import open_run
 from .indexing import as_element, collapsed, wrapped
 from .pointwise_select import where
-from .rearrange import BITS, as_bits
+from .rearrange import as_bits
 from .shape import broadcast_shapes, clone, expand, reshape
 
 # From so many indices on they are checked as they are used: a column of 1024 rows took 52 us, and takes 10.
@@ -363,14 +363,14 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
 
 def _scatter_within(self, dim, index, src, add):
     """Writes or adds into a tensor in place where nothing is to be recorded or converted; returns whether it could."""
-    d = open_array(self)
-    if d is None or type(d) is not np.ndarray or type(dim) is not int or not isinstance(index, Tensor):
+    d = open_run(self)
+    if d is None or type(dim) is not int or not isinstance(index, Tensor):
         return False
     i, ndim = index._data, d.ndim
-    if i.dtype != INTEGER[0] or i.ndim != ndim or not i.size or not d.size or not -ndim <= dim < ndim:
+    if i.dtype != INTEGER[0] or i.ndim != ndim or not i.size or not -ndim <= dim < ndim:
         return False
     dim %= ndim
-    if not _same_but(d.shape, i.shape, dim) or not (d.flags.c_contiguous and d.flags.writeable):
+    if not _same_but(d.shape, i.shape, dim):
         return False
     if isinstance(src, Tensor):
         s = src._data
@@ -381,7 +381,7 @@ def _scatter_within(self, dim, index, src, add):
         s = as_element(as_number(src, self.dtype), d.dtype)
     else:
         return False
-    if (d.dtype not in _ADDED) if add else (d.itemsize not in BITS):
+    if add and d.dtype not in ADDED:
         return False
     i = np.ascontiguousarray(i)
     outer, k, inner = collapsed(d.shape, dim, 1)
@@ -400,7 +400,8 @@ def _scatter_number_within(self, dim, index, src=None, *, value=None, reduce=Non
     return reduce is None and src is not None and _scatter_within(self, dim, index, src, False)
 
 
-_ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
+# What the kernels that add by index take.
+ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
 WITHIN[scatter] = _scatter_number_within
 
 

@@ -11,10 +11,10 @@ from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
-from ._within import open_array
-from .gather import INTEGER, REDUCTIONS, at_least_1d, reduce_by_index
+from ._within import open_run
+from .gather import ADDED, INTEGER, REDUCTIONS, at_least_1d, reduce_by_index
 from .indexing import I64, Index, add_rows, as_element, collapsed, put_rows, put_zeros, take_rows, wrapped
-from .rearrange import BITS, as_bits
+from .rearrange import as_bits
 from .shape import clone, reshape
 
 
@@ -165,13 +165,11 @@ def _index_add(x, dim, index, source, alpha):
 def _rows_within(self, dim, index, source=None):
     """The ndarrays of index_add_ and its kin as (outer, k, inner) where nothing is to be recorded or converted: the
     tensor's own, the index and the source's; None where it is not so, or an index is out of range."""
-    d = open_array(self)
-    if d is None or type(d) is not np.ndarray or type(dim) is not int or not isinstance(index, Tensor) or not d.ndim:
+    d = open_run(self)
+    if d is None or type(dim) is not int or not isinstance(index, Tensor) or not d.ndim:
         return None
     i = index._data
-    if i.dtype is not I64 or i.ndim != 1 or not (i.flags.c_contiguous and d.flags.c_contiguous and d.flags.writeable):
-        return None
-    if d.itemsize not in BITS or not -d.ndim <= dim < d.ndim:
+    if i.dtype is not I64 or i.ndim != 1 or not i.flags.c_contiguous or not -d.ndim <= dim < d.ndim:
         return None
     dim %= d.ndim
     shape = d.shape
@@ -186,14 +184,14 @@ def _rows_within(self, dim, index, source=None):
         if np.may_share_memory(d, s):
             return None
         s = s.reshape(outer, i.size, inner)
-    if not d.size or not i.size or np.may_share_memory(d, i) or kernels.outside(i, 0, k):
+    if not i.size or np.may_share_memory(d, i) or kernels.outside(i, 0, k):
         return None
     return d.reshape(outer, k, inner), i, s
 
 
 def _index_add_within(self, dim, index, source, *, alpha=1):
     found = _rows_within(self, dim, index, source)
-    if found is None or found[0].dtype not in _ADDED or type(alpha) not in (int, float):
+    if found is None or found[0].dtype not in ADDED or type(alpha) not in (int, float):
         return False
     y, i, s = found
     if alpha != 1:
@@ -225,7 +223,6 @@ def _index_fill_within(self, dim, index, value):
     return True
 
 
-_ADDED = (*dtypes.COMPUTE, np.dtype(np.int64))
 WITHIN[index_add] = _index_add_within
 
 
@@ -467,15 +464,13 @@ def put(input, index, source, accumulate=False):
 
 def _put_within(self, index, source, accumulate=False):
     """The short way of put."""
-    d = open_array(self)
-    if d is None or type(d) is not np.ndarray or not isinstance(index, Tensor) or not isinstance(source, Tensor):
+    d = open_run(self)
+    if d is None or not isinstance(index, Tensor) or not isinstance(source, Tensor):
         return False
     i, s = index._data, source._data
-    if i.dtype is not I64 or s.dtype is not d.dtype or s.size != i.size or not (d.size and i.size):
+    if i.dtype is not I64 or s.dtype is not d.dtype or s.size != i.size or not i.size:
         return False
-    if not (d.flags.c_contiguous and d.flags.writeable) or d.itemsize not in BITS or np.may_share_memory(d, s):
-        return False
-    if (source._rg and mode.grad) or (accumulate and d.dtype not in dtypes.COMPUTE):
+    if np.may_share_memory(d, s) or (source._rg and mode.grad) or (accumulate and d.dtype not in dtypes.COMPUTE):
         return False
     i, s, y = _flat_index("put_", self, index).reshape(-1), dense(source).reshape(1, -1, 1), d.reshape(1, -1, 1)
     if accumulate:

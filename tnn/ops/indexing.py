@@ -16,10 +16,10 @@ from ..kernels._pool import empty, zeros
 from ..kernels.pointwise_select import where_forward
 from ..tensor import Tensor, view_of, wrap
 from ._common import F32, F64, HALF, as_number, check_tensors, dense, inplace_doc
-from ._within import open_array, run_within
+from ._within import open_array, open_run, run_within
 from .cast import convert
 from .part import Getitem, Select, part
-from .rearrange import BITS, as_bits
+from .rearrange import as_bits
 from .shape import clone, expand, permute, reshape, sum_to_size
 
 I64 = dtypes.int64.np
@@ -528,10 +528,8 @@ def _set_rows(self, key, value):
     of just the shape; returns whether it was that."""
     if not isinstance(key, Tensor) and type(key) is not tuple:
         return False
-    d = open_array(self)
-    if d is None or type(d) is not np.ndarray or not (d.flags.c_contiguous and d.flags.writeable and d.size):
-        return False
-    if d.itemsize not in BITS or (type(key) is tuple and (not key or not isinstance(key[-1], Tensor))):
+    d = open_run(self)
+    if d is None or (type(key) is tuple and (not key or not isinstance(key[-1], Tensor))):
         return False
     rows = _numbered(d.shape, key if type(key) is tuple else (key,))
     if rows is None:
@@ -557,8 +555,8 @@ def _set_rows(self, key, value):
 
 def _add_rows(self, key, value):
     """As :func:`_set_rows`, but adds a tensor; returns whether it did."""
-    d, v = open_array(self), value._data
-    if d is None or d.dtype not in dtypes.COMPUTE or not (d.flags.c_contiguous and d.flags.writeable and d.size):
+    d, v = open_run(self), value._data
+    if d is None or d.dtype not in dtypes.COMPUTE:
         return False
     rows = _numbered(d.shape, key) if key else None
     if rows is None or v.dtype is not d.dtype or np.may_share_memory(d, v):
@@ -589,13 +587,11 @@ def _fill_mask(self, mask, value):
 def _set_mask(self, mask, value):
     """``self[mask] = value`` where nothing is recorded, of a vector with an element for each True; returns whether it
     was that."""
-    d, m = open_array(self), mask._data
-    if d is None or type(d) is not np.ndarray or m.dtype != bool or m.shape != d.shape or not isinstance(value, Tensor):
+    d, m = open_run(self), mask._data
+    if d is None or m.dtype != bool or m.shape != d.shape or not isinstance(value, Tensor):
         return False
     v = value._data
     if v.ndim != 1 or v.dtype is not d.dtype or (value._rg and mode.grad) or np.may_share_memory(d, v):
-        return False
-    if d.itemsize not in BITS or not (d.flags.c_contiguous and d.flags.writeable):
         return False
     index = np.flatnonzero(m)
     if index.size != v.size:

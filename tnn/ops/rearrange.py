@@ -13,7 +13,7 @@ from ..kernels._copy import BITS, assign, contiguous_copy, flipped_rows, repeate
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import WITHIN, check_tensor, check_tensors, dense, into, numpy_names, wrap_dim
-from ._within import open_array
+from ._within import open_run
 from .part import _diagonal, _two_dims, as_strided, diagonal, narrow, select
 from .shape import clone, dims_of, reshape, reshaped_gradient, sizes_of, transpose
 
@@ -457,10 +457,8 @@ def triu(input, diagonal=0, *, out=None):
 
 def _triangle_within(upper):
     def within(self, diagonal=0):
-        d = open_array(self)
-        if d is None or type(d) is not np.ndarray or type(diagonal) is not int or d.ndim < 2 or not d.size:
-            return False
-        if not (d.flags.c_contiguous and d.flags.writeable) or d.itemsize not in BITS:
+        d = open_run(self)
+        if d is None or type(diagonal) is not int or d.ndim < 2:
             return False
         m, n = d.shape[-2:]
         kernels.clear_triangle(as_bits(d).reshape(-1, m, n), min(max(diagonal, -m), n), upper)

@@ -16,9 +16,9 @@ from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, check_tensor, check_tensors, dense, into, wrap_dim
 from ._elementwise import is_number
-from ._within import open_array
+from ._within import open_run
 from .indexing import put_rows, put_zeros, take_rows, wrapped
-from .rearrange import BITS, as_bits
+from .rearrange import as_bits
 from .shape import broadcast_tensors, reshape
 
 _I64 = dtypes.int64.np
@@ -203,13 +203,13 @@ def _put_first(data, index, source):
 
 def _masked_scatter_within(self, mask, source):
     """The short way of masked_scatter."""
-    d = open_array(self)
-    if d is None or type(d) is not np.ndarray or not isinstance(mask, Tensor) or not isinstance(source, Tensor):
+    d = open_run(self)
+    if d is None or not isinstance(mask, Tensor) or not isinstance(source, Tensor):
         return False
     m, s = mask._data, source._data
     if m.dtype != bool or m.shape != d.shape or s.dtype is not d.dtype or (source._rg and mode.grad):
         return False
-    if not (d.flags.c_contiguous and d.flags.writeable) or d.itemsize not in BITS or np.may_share_memory(d, s):
+    if np.may_share_memory(d, s):
         return False
     index = np.flatnonzero(m)
     if s.size < index.size:
