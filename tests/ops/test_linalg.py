@@ -420,3 +420,12 @@ def test_lstsq_leaves_out_what_rcond_says():
         assert found.rank == 2
         np.testing.assert_allclose(found.solution[:, 0].numpy(), [1.0, 2.0, 0.0], atol=1e-12)
     np.testing.assert_allclose(linalg.lstsq(a, b, 0.3, driver="gels").solution[:, 0].numpy(), [1.0, 2.0, 10.0])
+
+
+def test_matrix_exp_of_all_sizes():
+    # A rotation by sums of powers of one matrix: exp(a) exp(a) = exp(2a), exactly known for two dimensions.
+    for dtype, close in ((tnn.float32, 4e-7), (tnn.float64, 1e-15)):
+        for angle in (0.0, 1e-9, 1e-4, 0.01, 0.04, 0.25, 0.5, 0.75, 1.4, 3.0, 20.0):
+            turn = linalg.matrix_exp(tnn.tensor([[0.0, -angle], [angle, 0.0]], dtype=dtype)).numpy()
+            exact = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+            np.testing.assert_allclose(turn, exact, atol=close * max(1.0, 2 * angle))

@@ -13,7 +13,7 @@ import numpy as np
 from ..autograd.grad_mode import no_grad
 from ..kernels._copy import fill as _fill
 from ..ops.creation import check_number
-from ..ops.factor import qr_arrays
+from ..ops.factor import qr_arrays as _qr_arrays
 from ..ops.random import normal_ as _fill_normal
 from ..ops.random import uniform_ as _fill_uniform
 from ..ops.sampling import randperm
@@ -276,7 +276,7 @@ def orthogonal_(tensor, gain=1, generator=None):
     rows = tensor.shape[0]
     flat = _fill_normal(wrap(np.empty((rows, tensor.numel() // rows), tensor._data.dtype)), generator=generator)._data
     wide = flat.shape[0] < flat.shape[1]
-    q, r = qr_arrays("orthogonal_", flat.T if wide else flat, "reduced")
+    q, r = _qr_arrays("orthogonal_", flat.T if wide else flat, "reduced")
     q = q * np.sign(np.diagonal(r))
     values = q.T if wide else q
     return _write(tensor, values.reshape(tensor.shape) * values.dtype.type(gain))

@@ -19,6 +19,7 @@ from ..kernels._pool import empty
 from ..tensor import wrap
 from ._common import (
     F32,
+    F64,
     check_same_dtype,
     check_tensor,
     check_tensors,
@@ -542,15 +543,41 @@ def matrix_exp(input):
     if not d.size:
         return input.clone()
     size = float(abs(d).sum(-2).max())
-    times = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0
-    x = input / float(2**times)
-    eye = wrap(np.broadcast_to(np.eye(d.shape[-1], dtype=d.dtype), d.shape).copy())
-    terms = 9 if d.dtype == F32 else 15
-    y = eye + x / float(terms)
-    for k in range(terms - 1, 0, -1):
-        y = eye + x.matmul(y) / float(k)
+    degree, most = next((pair for pair in _TAYLOR[d.dtype] if size <= pair[1]), _TAYLOR[d.dtype][-1])
+    times = max(0, math.ceil(math.log2(size / most))) if most < size < math.inf else 0
+    y = _taylor(input / float(2**times) if times else input, degree)
     for _ in range(times):
         y = y.matmul(y)
+    return y
+
+
+# The degree of the Taylor polynomial, and the largest norm up to which it is exact to the dtype's precision.
+_TAYLOR = {
+    F32: ((1, 1.1e-7), (4, 5.1e-2), (8, 5.8e-1), (12, 1.46)),
+    F64: ((1, 2.2e-16), (4, 3.3e-4), (8, 4.9e-2), (12, 2.9e-1), (16, 7.8e-1)),
+}
+
+
+def _taylor(x, degree):
+    """The polynomial by a few products more than the root of its degree: M. Paterson, L. Stockmeyer, "On the number of
+    nonscalar multiplications necessary to evaluate polynomials", SIAM J. Comput. 2 (1973)."""
+    count = {1: 1, 4: 2}.get(degree, 4)
+    powers = [wrap(np.broadcast_to(np.eye(x._data.shape[-1], dtype=x._data.dtype), x._data.shape).copy()), x]
+    while len(powers) <= count:
+        half = len(powers) // 2
+        powers.append(powers[half].matmul(powers[len(powers) - half]))
+
+    def block(start, terms):
+        total = powers[0] / float(math.factorial(start))
+        for i in range(1, terms):
+            total = total + powers[i] / float(math.factorial(start + i))
+        return total
+
+    start = degree - count
+    y = block(start, count + 1)
+    while start:
+        start -= count
+        y = y.matmul(powers[count]) + block(start, count)
     return y
 
 

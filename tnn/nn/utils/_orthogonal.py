@@ -1,14 +1,9 @@
 """The linear algebra of orthogonal parametrizations, differentiable as it is composed of Tensor operations."""
 
-import math
-
 import numpy as np
 
 from ...ops.joining import cat
 from ...tensor import wrap
-
-# 1 / k! up to the degree at which the series of exp(A) with |A| <= 1/2 is exact in float64 (0.5^16 / 16! < 1e-18).
-_TAYLOR = [1.0 / math.factorial(k) for k in range(17)]
 
 
 def _eye_like(A):
@@ -16,23 +11,10 @@ def _eye_like(A):
 
 
 def matrix_exp(A):
-    """exp(A) of square matrices: the Taylor series of A / 2^s (by Paterson and Stockmeyer), squared s times."""
-    norm = float(np.abs(A._data).sum(axis=-2).max()) if A.numel() else 0.0
-    s = max(0, math.ceil(math.log2(norm / 0.5))) if 0.5 < norm < math.inf else 0
-    A = A * 2.0**-s
-    eye = _eye_like(A)
-    powers = [eye, A]
-    for _ in range(3):
-        powers.append(powers[-1].matmul(A))
-    *low, A4 = powers
-    result = eye * _TAYLOR[16]
-    for block in (12, 8, 4, 0):
-        result = result.matmul(A4)
-        for k, power in enumerate(low):
-            result = result + power * _TAYLOR[block + k]
-    for _ in range(s):
-        result = result.matmul(result)
-    return result
+    """exp(A) of square matrices; half precisions in float32."""
+    from ...ops.linalg import matrix_exp
+
+    return matrix_exp(A) if A.dtype.np in (np.float32, np.float64) else matrix_exp(A.float()).to(A.dtype)
 
 
 def cayley(A):
