@@ -251,7 +251,6 @@ class Watch:
                     out.append(unchanged(value))
         return out
 
-
     def weights(self):
         """The parameters and buffers of the modules, once there are ``checks``: what stays from call to call."""
         return [t for m in self.modules.values() for t in (*m._parameters.values(), *m._buffers.values())]

@@ -178,9 +178,7 @@ def _max_plane(x, y, index, lo, hi, source, rows, best, which, lanes, places):
             n = _rows_of(lo, hi, a, b, x.shape[1], w, rows)
             start = rows[0]
             if n > 1:
-                max_rows(
-                    n, ptr(rows, 0), source, 0, 0, ptr(zeros, 0), ptr(best, 0), w, ptr(which, 0), w, 1
-                )  # fmt: skip
+                max_rows(n, ptr(rows, 0), source, 0, 0, ptr(zeros, 0), ptr(best, 0), w, ptr(which, 0), w, 1)
             for c in range(y.shape[2]):
                 first, past = lo[2, c], hi[2, c]
                 if n > 1:

@@ -53,13 +53,13 @@ def _panel(m, lo, hi, w, tau):
     """Makes the columns lo to hi, rows of w (n, m), into R above their diagonal and reflections below it."""
     for j in range(lo, hi):
         x = shift(w, j * m + j)
-        largest = 0.0
+        size = 0.0  # a sum, which keeps a NaN
         for i in range(1, m - j):
-            largest = max(largest, abs(np.float64(load(x, i))))
-        if largest == 0.0:
+            size += abs(np.float64(load(x, i)))
+        if size == 0.0:
             store(tau, j, number(x, 0))
             continue
-        f = _factor_for(max(largest, abs(np.float64(load(x, 0)))))
+        f = _factor_for(size + abs(np.float64(load(x, 0))))
         if f != 1.0:
             for i in range(m - j):
                 store(x, i, load(x, i) * number(x, f))

@@ -46,14 +46,15 @@ def strips(x, rows):
 
 
 @njit(**JIT)
-def _columns(iw, ww, at, weight):
-    """Tables (4 n, OW) of the columns' taps, -1 for one that is absent, and their weights."""
-    at[:] = -1
-    weight[:] = 0
+def _tables(iw, ww, absent):
+    """Tables (4 n, OW) of the columns' taps, ``absent`` for one that is not there, and of their weights."""
+    rows = -(-iw.shape[1] // 4) * 4
+    columns, shares = np.full((rows, iw.shape[0]), absent, np.int32), np.zeros((rows, iw.shape[0]), ww.dtype)
     for o in range(iw.shape[0]):
         for k in range(iw.shape[1]):
             if ww[o, k] != 0:
-                at[k, o], weight[k, o] = iw[o, k], ww[o, k]
+                columns[k, o], shares[k, o] = iw[o, k], ww[o, k]
+    return columns, shares
 
 
 @njit(**JIT)
@@ -159,26 +160,13 @@ def _strip(source, size, planes, shape, target, r0, r1, id_, wd, ih, wh, columns
     keep(weight)
 
 
-@njit(**JIT)
-def _tables(iw, ww, width, direct):
-    """See ``_columns``; what is absent is the pixel behind a mixed row unless taps are taken from the image."""
-    rows = -(-iw.shape[1] // 4) * 4
-    columns, shares = np.empty((rows, iw.shape[0]), np.int32), np.empty((rows, iw.shape[0]), ww.dtype)
-    _columns(iw, ww, columns, shares)
-    if not direct:
-        for t in range(columns.shape[0]):
-            for o in range(columns.shape[1]):
-                columns[t, o] = columns[t, o] if columns[t, o] >= 0 else width
-    return columns, shares
-
-
 @njit(parallel=True, **JIT)
 def lanes_forward(x, y, id_, wd, ih, wh, iw, ww, cuts):
     """Writes y (planes, OD, OH, OW) from x (planes, D, H, W), ``cuts`` strips of each vector of planes at a time."""
     planes, size = x.shape[0], x.shape[1] * x.shape[2] * x.shape[3]
     shape = (x.shape[1], x.shape[2], x.shape[3], iw.shape[1], y.shape[1] * y.shape[2])
     vl = vector_len(ptr(x, 0))
-    columns, shares = _tables(iw, ww, x.shape[3], id_.shape[1] * ih.shape[1] * iw.shape[1] <= 4)
+    columns, shares = _tables(iw, ww, -1 if id_.shape[1] * ih.shape[1] * iw.shape[1] <= 4 else x.shape[3])
     for unit in prange((planes + vl - 1) // vl * cuts):
         plane, cut = np.intp(unit) // cuts * vl, np.intp(unit) % cuts
         source, target = ptr(x, plane * size), ptr(y, plane * shape[4] * y.shape[3])
@@ -228,7 +216,7 @@ def lanes_backward(gy, gx, id_, wd, ih, wh, iw, ww):
     planes, size = gx.shape[0], gx.shape[1] * gx.shape[2] * gx.shape[3]
     shape = (gx.shape[1], gx.shape[2], gx.shape[3], iw.shape[1], gy.shape[1] * gy.shape[2])
     vl = vector_len(ptr(gx, 0))
-    columns, shares = _tables(iw, ww, gx.shape[3], id_.shape[1] * ih.shape[1] * iw.shape[1] <= 4)
+    columns, shares = _tables(iw, ww, -1 if id_.shape[1] * ih.shape[1] * iw.shape[1] <= 4 else gx.shape[3])
     for unit in prange((planes + vl - 1) // vl):
         plane = np.intp(unit) * vl
         source, target = ptr(gy, plane * shape[4] * gy.shape[3]), ptr(gx, plane * size)

@@ -32,7 +32,7 @@ from ._common import (
     row_major,
 )
 from ._common import finite_float as finite_float
-from ._within import binary_within, unary_within, whole_kernel
+from ._within import TESTS, binary_within, unary_within, whole_kernel
 from .cast import convert
 
 BOOL = np.dtype(np.bool_)
@@ -659,8 +659,7 @@ def general(name, kernel, integer, input, other, always_float=False):
 
 # Functions of NumPy's whose result has the operands' dtype, and those whose result is of bools.
 _KEEPING = {np.add, np.multiply, np.maximum, np.minimum, np.bitwise_and, np.bitwise_or, np.bitwise_xor}
-_TESTS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
-_PLAIN = _KEEPING | _TESTS
+_PLAIN = _KEEPING | TESTS
 # Functions that refuse bools, and what they do with integers.
 WITHOUT_BOOLS: dict = {}
 
@@ -688,7 +687,7 @@ def whole(function, x, y):
             return found
     if not (x.flags.c_contiguous and y.flags.c_contiguous):
         return np.asarray(function(x, y))
-    return function(x, y, out=empty(shape, BOOL if function in _TESTS else kind))
+    return function(x, y, out=empty(shape, BOOL if function in TESTS else kind))
 
 
 def by_threads(kernel, function):

@@ -35,7 +35,7 @@ _SAFE = {
     np.add, np.subtract, np.multiply, np.maximum, np.minimum,
     np.bitwise_and, np.bitwise_or, np.bitwise_xor,
 }  # fmt: skip
-_TESTS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
+TESTS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 # With bools these are not what they are with integers.
 _OTHER_FOR_BOOLS = {np.add, np.subtract, np.multiply}
 
@@ -125,7 +125,7 @@ def binary_within(kernel, integer, numbers):
                 return False
             y = other._data
             done = run_within(kernel, d, y, y) or (integer in _SAFE and integers_within(integer, d, y))
-            done = done or (integer in _TESTS and bools_within(integer, d, y))
+            done = done or (integer in TESTS and bools_within(integer, d, y))
         elif not numbers or not is_number(other):
             return False
         elif d.dtype is F32 or d.dtype is F64:

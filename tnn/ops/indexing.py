@@ -715,6 +715,12 @@ def index_put(input, indices, values, accumulate=False):
 
 
 def index_put_(input, indices, values, accumulate=False):
+    """:func:`index_put` in place; see there for the arguments.
+
+    Raises:
+        IndexError, TypeError: as :func:`index_put`.
+        RuntimeError: as :func:`index_put`, or a leaf that requires gradients is written.
+    """
     key = _put_key("index_put_", input, indices, values)
     input._check_inplace()
     if mode.grad and (input._rg or values._rg):
