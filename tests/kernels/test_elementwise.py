@@ -10,9 +10,10 @@ import pytest
 from numba import njit, types
 
 from tnn.kernels import _elementwise, activation, pointwise, pointwise_compare, pointwise_select, pointwise_unary
-from tnn.kernels._elementwise import F32, KERNELS, Unary, _in_type, binary, plan, scalar, unary
+from tnn.kernels._elementwise import F32, KERNELS, Unary, _in_type, binary, scalar, unary
 from tnn.kernels._jit import CHUNK, GRAIN
 from tnn.kernels._math import MATH
+from tnn.kernels._walk import plan
 
 MODULES = (activation, pointwise, pointwise_compare, pointwise_select, pointwise_unary)
 
@@ -144,7 +145,7 @@ for kernel in (activation.gelu_forward, activation.mish_forward, pointwise_unary
     kernel(x, out)
     print(*(float(v).hex() for v in out))
 out = np.empty(16, np.float32)
-from tnn.kernels._elementwise import plan
+from tnn.kernels._walk import plan
 pointwise.sub_forward.strided(out, x, x, x, plan((4, 4), (4, 1), (4,)))
 print(*(float(v).hex() for v in out))
 """

@@ -13,8 +13,9 @@ from numba import types
 from tnn.kernels import _entry
 from tnn.kernels import _small_losses as losses
 from tnn.kernels import _small_products as products
-from tnn.kernels._elementwise import plan, unary
+from tnn.kernels._elementwise import unary
 from tnn.kernels._small_steps import Step
+from tnn.kernels._walk import plan
 from tnn.kernels.optim import sgd
 from tnn.kernels.pointwise import add_scaled_forward, mul_forward
 from tnn.kernels.pointwise_compare import lt_forward

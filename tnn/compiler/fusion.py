@@ -13,7 +13,8 @@ either of them writes. What cannot be fused stays what it was.
 import numpy as np
 
 from ..kernels import _chain
-from ..kernels._elementwise import KERNELS, Mended, MendedBinary, MendedWithNumber, WithNumber, _number_left, merged
+from ..kernels._elementwise import KERNELS, Mended, MendedBinary, MendedWithNumber, WithNumber, _number_left
+from ..kernels._walk import merged
 from ..kernels.dropout import dropout_forward
 from ..kernels.random import bernoulli_forward
 from . import effects

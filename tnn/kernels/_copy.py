@@ -7,12 +7,12 @@ from numba import njit
 from numba.core import config
 
 from . import shape as kernels
-from ._elementwise import merged
 from ._entry import OWN, address_for, builtin, declined, due, enter, held, invoke, is_array, leave, own_words, size
 from ._jit import PLAIN
 from ._move import move
 from ._pool import empty, zeros
 from ._turn import copy_turned
+from ._walk import merged
 from ._words import BYTES, DATA, DTYPE, TYPE, address, call, function_of_python, word
 
 # Below this many elements NumPy's copy is faster than a call of a kernel.

@@ -44,7 +44,7 @@ DRIVER, LAST = OWN + 4, OWN + 6
 
 @intrinsic
 def run_at(typingctx, loop, out, a, b, c, n, sa, sb, sc, p, q):
-    """Call the compiled loop at address `loop` on addresses; see `_call` in _elementwise.py."""
+    """Call the compiled loop at address `loop` on addresses; see `_call` in _walk.py."""
 
     def codegen(context, builder, signature, args):
         pointer = ir.IntType(8).as_pointer()
@@ -85,7 +85,7 @@ def _sizes(words, dtype):
 @njit(**PLAIN)
 def _driven(words, driver, sizes, loop, out, a, b, n, na, nb, dims, rows, p, q):
     """The driver of broadcast operands on addresses, with as many elements as each has; dims: the address of rows of
-    (size, stride in a, in b, in c), see `plan` in _elementwise.py."""
+    (size, stride in a, in b, in c), see `plan` in _walk.py."""
     thread = leave(words)
     x, y = vector(a, na, sizes[1]), vector(b, nb, sizes[2])
     invoke(driver, (loop,) + vector(out, n, sizes[0]) + x + y + y + matrix(dims, rows, 4, 8) + (p, q))
@@ -372,7 +372,7 @@ AT = OWN
 @njit(**PLAIN)
 def drive(own, args, count):
     """drive(target, a, b, c, head, dims, p, q): the driver for addresses on ndarrays with any strides, under which dims
-    lies (see `plan_at` in _elementwise.py). head: words, the loop, bytes of an element of the target, of a, of b and c,
+    lies (see `plan_at` in _walk.py). head: words, the loop, bytes of an element of the target, of a, of b and c,
     and whether the loop writes into an operand, which the target then is. Returns True. (From Python the driver alone
     takes 3 us.)"""
     words = own_words(own)

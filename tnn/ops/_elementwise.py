@@ -14,9 +14,10 @@ from .. import dtypes
 from ..autograd.autocast import active
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels._elementwise import WHOLE, plan, plan_at
+from ..kernels._elementwise import WHOLE
 from ..kernels._jit import GRAIN
 from ..kernels._pool import empty
+from ..kernels._walk import plan, plan_at
 from ..tensor import Tensor, wrap
 from ._common import (
     F32,

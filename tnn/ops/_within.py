@@ -15,8 +15,9 @@ from ..kernels import pointwise as kernels
 from ..kernels import pointwise_compare as compare_kernels
 from ..kernels import pointwise_integer as integer_kernels
 from ..kernels._copy import BITS
-from ..kernels._elementwise import WHOLE, plan_at
+from ..kernels._elementwise import WHOLE
 from ..kernels._jit import GRAIN
+from ..kernels._walk import plan_at
 from ..tensor import Tensor
 from ._common import F32, F64, broadcast, finite_float, is_number, memory_order, row_major
 
