@@ -1,12 +1,9 @@
-"""erf, erfc and erfinv; the normal distribution function; lgamma and digamma."""
-
-import math
+"""erf, erfc and erfinv; the normal distribution function."""
 
 import numpy as np
-from numba import njit
 
 from ._math_base import D, F, L, bits, by_type, clamp, coefficients_in, copysign32, copysign64, from_bits, helper, poly
-from ._math_exp import _exp64, exp_parts32, exp_parts64
+from ._math_exp import _exp64, _log32, exp_parts32, exp_parts64, log64
 
 # ---------------------------------------------------------------------------------------------------- erf, erfc
 
@@ -130,83 +127,63 @@ def _gelu_slope64(x):
     return _normal_cdf_helper64(x) + x * (_exp_helper64(-0.5 * x * x) * 0.3989422804014327)
 
 
-_normal_cdf_helper64, _exp_helper64 = helper(_normal_cdf64), helper(_exp64)
+_normal_cdf_helper64, _exp_helper64, _log_helper32 = helper(_normal_cdf64), helper(_exp64), helper(_log32)
 gelu_slope = by_type(_gelu_slope32, _gelu_slope64)
 
-# ---------------------------------------------------------------------------------- lgamma, digamma, erfinv
+# ---------------------------------------------------------------------------------------------------- erfinv
 
-
-def _lgamma32(x):
-    return F(math.lgamma(D(x)))
-
-
-def _lgamma64(x):
-    """Logarithm of |Gamma(x)|; infinite at zero and the negative integers."""
-    return math.lgamma(x)
-
-
-lgamma = by_type(_lgamma32, _lgamma64)
-
-
-def _digamma64(x):
-    """Derivative of lgamma: recurrence up to 10, then the asymptotic series; reflection below zero."""
-    if x == 0.0:
-        return -copysign64(np.inf, x)
-    if x < 0.0 and np.floor(x) == x:
-        return np.nan
-    y = 0.0
-    if x < 0.0:
-        y = -np.pi / math.tan(np.pi * (x - np.rint(x)))
-        x = 1.0 - x
-    while x < 10.0:
-        y -= 1.0 / x
-        x += 1.0
-    z = 1.0 / (x * x)
-    return y + math.log(x) - 0.5 / x - z * poly(z, _DIGAMMA)
-
-
-# B_2k / (2k), k = 7..1
-_DIGAMMA = coefficients_in(
-    D, 1.0 / 12.0, -691.0 / 32760.0, 1.0 / 132.0, -1.0 / 240.0, 1.0 / 252.0, -1.0 / 120.0, 1.0 / 12.0
-)
-_digamma_helper = njit(nogil=True, error_model="numpy")(_digamma64)
-
-
-def _digamma32(x):
-    return F(_digamma_helper(D(x)))
-
-
-digamma = by_type(_digamma32, _digamma64)
-
-
-def _erfinv64(y):
-    """Inverse of erf: Winitzki's closed approximation, then Halley steps; infinite at 1 and -1, NaN outside."""
-    a = abs(y)
-    if not a < 1.0:
-        return copysign64(np.inf, y) if a == 1.0 else np.nan
-    if a < 0.1:
-        x = a * 0.886226925452758
-    else:
-        w = math.log((1.0 - a) * (1.0 + a))
-        t = 4.3307467508 + 0.5 * w
-        x = math.sqrt(math.sqrt(t * t - w / 0.147) - t)
-    for _ in range(3):
-        error = _erf_helper64(x) - a if a < 0.5 else (1.0 - a) - _erfc_helper(x)
-        step = error * 0.886226925452758 * math.exp(x * x)
-        x -= step / (1.0 + x * step)
-    return copysign64(x, y)
-
-
-_erfinv_helper = njit(nogil=True, error_model="numpy")(_erfinv64)
+# erfinv(y) / y in w = -log(1 - y^2), less the middle of the range: w <= 6.25, 2^-57.0; w <= 5, 2^-26.2
+_INVERSE64 = coefficients_in(
+    D, -3.5932028927020693e-22, 3.194015548136271e-21, 1.999259988861535e-20, -3.4734793888538036e-19,
+    6.075050702072414e-19, 1.5510787009902526e-17, -1.2215637192404172e-16, -3.94018812230432e-17,
+    6.521333511502239e-15, -4.0020031087558496e-14, -8.07192593899004e-14, 2.6305268312595183e-12,
+    -1.2978805369932565e-11, -5.414303283919504e-11, 1.051223377050429e-09, -4.1126604371632185e-09,
+    -2.907039127564132e-08, 4.23478816822246e-07, -1.3654691758785656e-06, -1.3882523393957483e-05,
+    0.00018673420801981186, -0.0007407025341546431, -0.006033670871426851, 0.24015818242558834, 1.6536545626831027,
+)  # fmt: skip
+_INVERSE32 = coefficients_in(
+    F, -8.931925970244222e-09, 2.3335967195708108e-08, 4.6813134805534123e-07, -3.4639852676333717e-06,
+    -4.9724196894547514e-06, 0.00021834938623976644, -0.001252726391773229, -0.004177392875203149, 0.24664027905463662,
+    1.501409360450329,
+)  # fmt: skip
+# the same in sqrt(w), to 4, to 6.1 and, for float32, to 4.05: 2^-57.9, 2^-60.7 and 2^-25.1
+_INVERSE_TAIL64 = coefficients_in(
+    D, 7.680200479077053e-09, -1.5305397964152548e-08, -2.091453334773126e-08, 1.3158663683192966e-07,
+    -2.4549818963339823e-07, -2.761716223816241e-08, 1.4815977874022539e-06, -3.985705945648173e-06,
+    2.93257845538535e-06, 1.2465028224217455e-05, -4.732068066544697e-05, 6.828711739251955e-05,
+    2.4031512865758357e-05, -0.0003550378137852452, 0.0009532893415794137, -0.0016882755354488555,
+    0.00249144209795696, -0.0037512085082247342, 0.005370914553555033, 1.0052589676941655, 3.0838856104922208,
+)  # fmt: skip
+_INVERSE_END64 = coefficients_in(
+    D, -9.134081581623503e-13, 5.927721732823349e-12, -1.584506454604612e-11, 1.4499303963797641e-11,
+    5.991370408598422e-11, -3.8028749742186137e-10, 1.3274153570048515e-09, -3.534714380584454e-09,
+    7.813198330281326e-09, -1.5213267280580667e-08, 2.9022362878984995e-08, -6.757290081475566e-08,
+    2.2905178849098781e-07, -9.930254566848684e-07, 4.52605269123395e-06, -1.968177120053988e-05,
+    7.599527808324032e-05, -0.00021503011979895082, -0.0001387193183797138, 1.0103004648645448, 4.849906401408584,
+)  # fmt: skip
+_INVERSE_TAIL32 = coefficients_in(
+    F, 0.00012038586342031332, -0.00031371557214023157, -6.295263263725584e-05, 0.0014898368981133764,
+    -0.003594595006255951, 0.005685348036517603, -0.0076377741029420914, 0.00944544034395216, 1.0016749887158993,
+    2.8329767990604657,
+)  # fmt: skip
 
 
 def _erfinv32(x):
-    return F(_erfinv_helper(D(x)))
+    a = abs(x)
+    w = -_log_helper32((F(1.0) - a) * (F(1.0) + a))
+    tail = poly(np.sqrt(w) - F(3.0), _INVERSE_TAIL32)
+    y = x * (poly(w - F(2.5), _INVERSE32) if w < F(5.0) else tail)
+    return copysign32(F(np.inf), x) if a == F(1.0) else y
 
 
-def _erfinv_double(x):
-    return _erfinv_helper(x)
+def _erfinv64(x):
+    """Inverse of erf; infinite at 1 and -1, NaN outside."""
+    a = abs(x)
+    w = -log64((1.0 - a) * (1.0 + a))
+    s = np.sqrt(w)
+    tail = poly(s - 3.25, _INVERSE_TAIL64) if s < 4.0 else poly(s - 5.0, _INVERSE_END64)
+    y = x * (poly(w - 3.125, _INVERSE64) if w < 6.25 else tail)
+    return copysign64(np.inf, x) if a == 1.0 else y
 
 
-_erfinv_double.__name__, _erfinv_double.__doc__ = "erfinv64", _erfinv64.__doc__
-erfinv = by_type(_erfinv32, _erfinv_double)
+erfinv = by_type(_erfinv32, _erfinv64)

@@ -1,7 +1,7 @@
 """Special functions of float64 numbers, one at a time: loops that stop when the terms no longer count.
 
-Power series and continued fractions: M. Abramowitz and I. A. Stegun, "Handbook of Mathematical Functions", 6.4, 6.5,
-9.6, 9.7 and 23.2.
+Power series and continued fractions: M. Abramowitz and I. A. Stegun, "Handbook of Mathematical Functions", 6.4, 6.5
+and 23.2.
 """
 
 import math
@@ -10,47 +10,6 @@ import numpy as np
 from numba import njit
 
 _function = njit(nogil=True, error_model="numpy")
-
-
-@_function
-def bessel_i0(x):
-    """Modified Bessel function of the first kind, order 0: power series, from 30 on the asymptotic one."""
-    a = abs(x)
-    if a < 30.0:
-        z, term, total, k = 0.25 * a * a, 1.0, 1.0, 1.0
-        while term > 1e-17 * total:
-            term *= z / (k * k)
-            total += term
-            k += 1.0
-        return total
-    if not a < np.inf:
-        return a
-    term, total = 1.0, 1.0
-    for k in range(1, 20):
-        term *= (2 * k - 1) * (2 * k - 1) / (8.0 * k * a)
-        total += term
-    return math.exp(a - 0.5 * math.log(2 * math.pi * a)) * total
-
-
-@_function
-def bessel_i1(x):
-    """Modified Bessel function of the first kind, order 1."""
-    a = abs(x)
-    if a < 30.0:
-        z, term, total, k = 0.25 * a * a, 0.5 * a, 0.5 * a, 1.0
-        while term > 1e-17 * total:
-            term *= z / (k * (k + 1.0))
-            total += term
-            k += 1.0
-        return total if x >= 0.0 else -total
-    if not a < np.inf:
-        return x
-    term, total = 1.0, 1.0
-    for k in range(1, 20):
-        term *= ((2 * k - 1) * (2 * k - 1) - 4.0) / (8.0 * k * a)
-        total += term
-    y = math.exp(a - 0.5 * math.log(2 * math.pi * a)) * total
-    return y if x >= 0.0 else -y
 
 
 # B_2k / (2k)!, k = 8..1

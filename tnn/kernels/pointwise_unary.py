@@ -9,7 +9,7 @@ import numpy as np
 from . import _math
 from ._elementwise import Mended, predicate, scalar, unary
 from ._math import copysign
-from ._special import bessel_i0, bessel_i1, polygamma
+from ._special import polygamma
 
 
 def _rest_sin(x):
@@ -165,6 +165,12 @@ def digamma_forward(x):
 
 
 @unary
+def trigamma_forward(x):
+    """Derivative of digamma(x)."""
+    return _math.trigamma(x)
+
+
+@unary
 def sqrt_forward(x):
     """Square root."""
     return np.sqrt(x)
@@ -311,14 +317,14 @@ def to_finite_forward(x, low, high):
 
 @unary
 def i0_forward(x):
-    """Modified Bessel function of the first kind, order 0: power series, from 30 on the asymptotic one."""
-    return bessel_i0(np.float64(x))
+    """Modified Bessel function of the first kind, order 0."""
+    return _math.i0(x)
 
 
 @unary
 def i1_forward(x):
     """Modified Bessel function of the first kind, order 1."""
-    return bessel_i1(np.float64(x))
+    return _math.i1(x)
 
 
 @unary

@@ -191,7 +191,8 @@ def polygamma(n, input, *, out=None):
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:
         return digamma(input, out=out)
-    return _with_parameters("polygamma", kernels.polygamma_forward, Polygamma, input, out, float(n), n=n)
+    kernel = kernels.trigamma_forward if n == 1 else kernels.polygamma_forward
+    return _with_parameters("polygamma", kernel, Polygamma, input, out, float(n), n=n)
 
 
 def polygamma_method(self, n):
