@@ -549,8 +549,7 @@ class Tensor:
         d = self._data
         if d.size != 1:
             raise RuntimeError(f"a Tensor with {d.size} elements cannot be converted to Scalar")
-        value = d.reshape(-1)[0]
-        return value.item() if d.dtype.kind != "V" else float(value)
+        return d.item()
 
     def tolist(self):
         """The elements as nested lists (a number for a 0-d tensor)."""
@@ -611,13 +610,13 @@ class Tensor:
                 "using tensor.detach() first.",
                 stacklevel=3,
             )
-        return self._data.reshape(-1)[0]
+        return self._data.item()
 
     def __bool__(self):
         if self._data.size != 1:
             what = "more than one value" if self._data.size else "no values"
             raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
-        return builtins.bool(self._data.reshape(-1)[0])
+        return builtins.bool(self._data)
 
     def __float__(self):
         return float(self._one())

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numba import types
 
-from tnn.kernels import _entry
+from tnn.kernels import _entry, _planned, batchnorm, normalization, pooling
 from tnn.kernels import _small_losses as losses
+from tnn.kernels import _small_norms as norms
 from tnn.kernels import _small_products as products
 from tnn.kernels._elementwise import unary
 from tnn.kernels._small_steps import Step
@@ -21,6 +22,7 @@ from tnn.kernels.pointwise import add_scaled_forward, mul_forward
 from tnn.kernels.pointwise_compare import lt_forward
 from tnn.kernels.pointwise_select import where_forward
 from tnn.kernels.pointwise_unary import cos_forward, exp_forward, isnan_forward
+from tnn.ops.pooling import Window
 
 SHAPES = [(), (1,), (4,), (3, 4), (1, 4), (3, 1), (2, 3, 4), (2, 3, 1), (0,), (3, 0)]
 
@@ -217,6 +219,91 @@ def test_products_of_matrices():
         products.COLUMN_SUMS.call(a[:, :1]), products.SUMS.call(a, 1), products.SUMS.call(a[:0], 1.0),
     ):  # fmt: skip
         assert declined is None
+
+
+def test_sums_of_channels():
+    x = filled((3, 4, 5, 2))
+    products.CHANNEL_SUMS.prepare(np.dtype(np.float32))
+    for n in (1, 3):
+        np.testing.assert_allclose(products.CHANNEL_SUMS.call(x[:n]), x[:n].sum((0, 2, 3)), rtol=1e-5, atol=1e-5)
+    for wrong in (x[0, 0], x[:0], x[:, ::2], x.astype(np.float16), np.zeros((200, 200, 1), np.float32)):
+        assert products.CHANNEL_SUMS.call(wrong) is None
+
+
+F32 = np.dtype(np.float32)
+
+
+def test_kernels_of_plans():
+    x = filled((2, 3, 4, 4))
+    window = Window("avg_pool2d", (4, 4), 2, None, 0, 1, False)
+    kernel, shape = pooling.avg_pool_forward, (2, 3, 2, 2)
+    expected = np.empty(shape, np.float32)
+    kernel(x.reshape(-1), expected.reshape(-1), window.geo, True, 0)
+    _planned.PLANNED.prepare(F32)
+    ready = _planned.plan_for(kernel, _planned.ONE, (F32,), (x.size,), shape, window.geo, True)
+    assert np.array_equal(_planned.PLANNED.call(x, None, None, *ready), expected)
+    for wrong in (
+        (x[:1], None, None, *ready), (x.astype(np.float64), None, None, *ready), (x.T, None, None, *ready),
+        (x, None, x, *ready), (x, None, None, ready[0]), (x, None, None, None, None),
+    ):  # fmt: skip
+        assert _planned.PLANNED.call(*wrong) is None
+
+
+@pytest.mark.parametrize("with_weights", [True, False])
+def test_layer_and_group_norm(with_weights):
+    x, g = filled((6, 8)), filled((6, 8), seed=1)
+    w, b = (filled((8,), seed=2), filled((8,), seed=3)) if with_weights else (None, None)
+    none = np.empty(0, np.float32)
+    kept = [none if v is None else v for v in (w, b)]
+    for entry in (norms.LAYER, norms.LAYER_BACKWARD, norms.GROUP):
+        entry.prepare(F32)
+    for center in (True, False):
+        expected, stats, written = np.empty_like(x), np.empty((2, 6), np.float32), np.empty((2, 6), np.float32)
+        normalization.layer_norm_forward(x, expected, *kept, *stats, 1e-5, center)
+        assert np.array_equal(norms.LAYER.call(x, w, b, written, 1e-5, float(center)), expected)
+        assert np.array_equal(written[not center :], stats[not center :])
+        grads = [np.empty_like(x), *np.empty((4, 8), np.float32)]
+        normalization.layer_norm_backward(g, x, kept[0], *stats, *grads[:3], center)
+        assert np.array_equal(norms.LAYER_BACKWARD.call(g, x, w, stats, *grads[3:], float(center)), grads[0])
+        assert np.array_equal(grads[3], grads[1]) and np.array_equal(grads[4], grads[2])
+    expected, stats = np.empty_like(x), np.empty((2, 12), np.float32)
+    cut = x.reshape(12, 4, 1)
+    normalization.group_norm_forward(cut, expected.reshape(cut.shape), *kept, *stats, none, 2, 1e-5)
+    assert np.array_equal(norms.GROUP.call(x, w, b, np.empty_like(stats), 2.0, 1e-5), expected)
+    for wrong in (
+        norms.LAYER.call(x[:5], w, b, written, 1e-5, 1.0), norms.LAYER.call(x[:, :7], w, b, written, 1e-5, 1.0),
+        norms.LAYER.call(x, x, b, written, 1e-5, 1.0), norms.LAYER.call(x, g[0, :7], b, written, 1e-5, 1.0),
+        norms.LAYER.call(x, w, b, written, 1, 1.0), norms.LAYER.call(x[:0], w, b, written, 1e-5, 1.0),
+        norms.LAYER_BACKWARD.call(g[:5], x, w, written, None, None, 1.0),
+        norms.LAYER_BACKWARD.call(g, x, w, written, g, None, 1.0),
+        norms.GROUP.call(x, w, b, stats, 3.0, 1e-5), norms.GROUP.call(x, w, b, written, 2.0, 1e-5),
+        norms.GROUP.call(x, w, b, stats, 0.0, 1e-5), norms.GROUP.call(x, w, b, stats, 2, 1e-5),
+    ):  # fmt: skip
+        assert wrong is None
+
+
+def test_batch_norm():
+    x, w, b = filled((5, 3, 4)), filled((3,), seed=2), filled((3,), seed=3)
+    norms.BATCH.prepare(F32)
+    running, expected, stats = np.ones((2, 3), np.float32), np.empty_like(x), np.empty((2, 3), np.float32)
+    batchnorm.batch_norm_reduce(x, x, *stats, *running, 0.1, 1e-5, False)
+    batchnorm.batch_norm_apply(x, expected, *stats, w, b, False)
+    mean, var = np.ones((2, 3), np.float32)
+    written = np.empty_like(stats)
+    assert np.array_equal(norms.BATCH.call(x, w, b, written, mean, var, 0.1, 1e-5), expected)
+    assert np.array_equal(written, stats) and np.array_equal((mean, var), running)
+    assert np.array_equal(norms.BATCH.call(x, w, b, written, None, None, 0.1, 1e-5), expected)
+    y = norms.BATCH.call(x, None, None, written, mean, var, None, 1e-5)
+    np.testing.assert_allclose(y, (x - mean[:, None]) / np.sqrt(var[:, None] + 1e-5), rtol=1e-5, atol=1e-6)
+    fixed = mean.copy()
+    fixed.flags.writeable = False
+    for wrong in (
+        (x, w[:2], b, written, mean, var, 0.1, 1e-5), (x, w, b, written, mean, None, 0.1, 1e-5),
+        (x, w, b, written, None, None, None, 1e-5), (x, w, b, written[:, :2], mean, var, 0.1, 1e-5),
+        (x, w, b, written, fixed, var, 0.1, 1e-5), (x[:0], w, b, written, mean, var, 0.1, 1e-5),
+        (x, w, b, written, mean, var, 1, 1e-5), (x[0, 0], w, b, written, mean, var, 0.1, 1e-5),
+    ):  # fmt: skip
+        assert norms.BATCH.call(*wrong) is None
 
 
 def test_steps_of_optimizers():

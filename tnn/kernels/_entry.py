@@ -46,6 +46,7 @@ from ._words import (
     STRIDES,
     TYPE,
     VALUE,
+    WORD,
     call,
     call_new,
     function_of_python,
@@ -68,7 +69,8 @@ NONE, TRUE, FALSE, ARRAY, FLOAT, TUPLE, F32, F64, I64, NEW, HOLD, DROP, POOL, LE
 def invoke(typingctx, address, args):
     """Call a compiled kernel, which returns nothing: its address, and a tuple of integers, floats and bools.
 
-    Numba takes an array apart into words: `vector`, `matrix` and `cube` give them.
+    Numba takes an array apart into words: `vector`, `matrix` and `cube` give them. The result is 0 unless the kernel
+    raised, as it does where there is no memory for what it packs.
     """
 
     def codegen(context, builder, signature, values):
@@ -79,10 +81,9 @@ def invoke(typingctx, address, args):
         for value, kind in zip(cgutils.unpack_tuple(builder, values[1]), args.types, strict=True):
             passed.append(builder.zext(value, ir.IntType(8)) if kind == types.boolean else value)
         kind = ir.FunctionType(INT, [v.type for v in passed])
-        builder.call(builder.inttoptr(values[0], kind.as_pointer()), passed)
-        return context.get_dummy_value()
+        return builder.sext(builder.call(builder.inttoptr(values[0], kind.as_pointer()), passed), WORD)
 
-    return types.void(address, args), codegen
+    return types.intp(address, args), codegen
 
 
 @njit(**PLAIN)

@@ -13,6 +13,7 @@ from ._entry import (
     cube,
     declined,
     dim,
+    drop,
     enter,
     invoke,
     is_array,
@@ -164,6 +165,39 @@ def sums(own, args, count):
     return out
 
 
+@njit(**PLAIN)
+def channel_sums(own, args, count):
+    """call(x): x (n, c, ...) -> (c,), sums over all other dimensions; large arrays too."""
+    words = own_words(own)
+    if count != 1:
+        return declined(words)
+    x = word(args)
+    if not is_array(words, x) or ndim(x) < 3:
+        return declined(words)
+    dtype, n, c = word(x + DTYPE), dim(x, 0), dim(x, 1)
+    rows, columns = kernel_for(words, dtype, 0), kernel_for(words, dtype, 1)
+    if not (rows and columns) or size(x) == 0 or n * c >= GRAIN:
+        return declined(words)
+    out = new(words, dtype, 1, word(x + DIMS) + 8)
+    if not out:
+        return out
+    each = out if n == 1 else new_matrix(words, dtype, n, c)
+    if not each:
+        drop(words, out)
+        return each
+    item, y, z, m = bytes_of(words, dtype), word(each + DATA), word(out + DATA), size(x)
+    thread = leave(words) if m >= GRAIN else 0
+    sums = matrix(word(x + DATA), n * c, m // (n * c), item) + vector(y, n * c, item)
+    invoke(rows, sums + (reduction.SUM, 1.0) + vector(y, 0, item) + (1.0, 1.0))
+    if m >= GRAIN:
+        enter(words, thread)
+    if n > 1:
+        sums = cube(y, 1, n, c, item) + matrix(z, 1, c, item)
+        invoke(columns, sums + (reduction.SUM, 1.0) + matrix(y, 0, 0, item) + (1.0, 1.0))
+        drop(words, each)
+    return out
+
+
 def _gemm_examples(dtype):
     x = np.zeros((1, 1), dtype)
     return False, True, 1.0, x, x, 0.0, x, np.zeros(1, dtype), 1
@@ -184,3 +218,4 @@ TURNED_PRODUCT = Shortcut(turned_product, (gemm_bias_act, _gemm_examples))
 LINEAR = Shortcut(linear, (gemm_bias_act, _gemm_examples))
 COLUMN_SUMS = Shortcut(column_sums, (reduction.sum_columns, _columns_examples))
 SUMS = Shortcut(sums, (reduction.sum_rows, _sums_examples))
+CHANNEL_SUMS = Shortcut(channel_sums, (reduction.sum_rows, _sums_examples), (reduction.sum_columns, _columns_examples))

@@ -119,7 +119,11 @@ def in_memory_order(data):
 
 def recording(*tensors):
     """Whether an operation on these tensors (None allowed) is to be recorded."""
-    return mode.grad and any(t is not None and t._rg for t in tensors)
+    if mode.grad:
+        for t in tensors:  # 0.3 us less than any() of a generator
+            if t is not None and t._rg:
+                return True
+    return False
 
 
 def as_number(value, dtype, half_too=True):

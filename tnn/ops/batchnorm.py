@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels import _small_norms as small
 from ..kernels import batchnorm as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
@@ -178,25 +179,42 @@ def batch_norm(
     if not _all_of(d.dtype, weight, bias, running_mean, running_var):
         input, weight, bias = in_one_dtype("batch_norm", input, weight, bias)
         in_one_dtype("batch_norm", input, *(t for t in (running_mean, running_var) if t is not None and half is None))
+    d = input._data
+    stats = np.empty((2, channels), d.dtype)
+    y = small.BATCH.call(
+        d, None if weight is None else weight._data, None if bias is None else bias._data, stats,
+        None if running_mean is None else running_mean._data, None if running_var is None else running_var._data,
+        float(momentum or 0.0) if training else None, eps,
+    )  # fmt: skip
+    if y is not None:
+        if training and running_mean is not None:
+            running_mean._bump()
+            running_var._bump()
+        out = _recorded(wrap(y), input, weight, bias, stats, training, eps)
+        return out if half is None else cast(out, half)
+    small.BATCH.prepare(d.dtype)
     d = dense(input)
     x = d.reshape(shape[0], channels, math.prod(shape[2:]))
-    y, rstd = empty(shape, d.dtype), np.empty(channels, d.dtype)
+    y, (mean, rstd) = empty(shape, d.dtype), stats
     if training:
-        mean = np.empty(channels, d.dtype)
         if d.size:
             _update(x, mean, rstd, running_mean, running_var, float(momentum or 0.0), float(eps))
     else:
-        mean = np.array(running_mean._data.reshape(-1), d.dtype)
+        mean[...] = running_mean._data.reshape(-1)
         kernels.batch_norm_rstd(np.ascontiguousarray(running_var._data.reshape(-1), d.dtype), rstd, float(eps))
     if d.size:
         kernels.batch_norm_apply(x, y.reshape(x.shape), mean, rstd, vector(weight, d), vector(bias, d), False)
-    out = wrap(y)
+    out = _recorded(wrap(y), input, weight, bias, stats, training, eps)
+    return out if half is None else cast(out, half)
+
+
+def _recorded(out, input, weight, bias, stats, training, eps):
     if recording(input, weight, bias):
         node = NativeBatchNorm(input, weight, bias)
-        node.mean, node.rstd, node.training, node.eps = mean, rstd, training, eps
+        (node.mean, node.rstd), node.training, node.eps = stats, training, eps
         node.attach(out)
         node.save(input, weight)
-    return out if half is None else cast(out, half)
+    return out
 
 
 def _all_of(kind, *tensors):

@@ -7,6 +7,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
+from ..kernels import _small_norms as small
 from ..kernels import local_response as response_kernels
 from ..kernels import normalization as kernels
 from ..kernels._pool import empty
@@ -30,11 +31,26 @@ from .reduction import as_three
 
 
 class NativeLayerNorm(Node):
-    __slots__ = ("mean", "rstd", "n", "eps")
+    __slots__ = ("stats", "n", "eps")
     center = True
+
+    def _by_entry(self, grad, x, w):
+        d, edges = x._data, self.next
+        dw = None if edges[1] is None else np.empty(d.shape[-1:], d.dtype)
+        db = None if edges[2] is None else np.empty(d.shape[-1:], d.dtype)
+        scale, center = None if w is None else w._data, 1.0 if self.center else 0.0
+        dx = small.LAYER_BACKWARD.call(grad._data, d, scale, self.stats, dw, db, center)
+        if dx is None:
+            small.LAYER_BACKWARD.prepare(d.dtype)
+            return None
+        return wrap(dx), None if dw is None else wrap(dw), None if db is None else wrap(db)
 
     def backward(self, grad):
         x, w = self.saved_tensors()
+        if self.n == 1 and self.next[0] is not None and not mode.grad:
+            grads = self._by_entry(grad, x, w)
+            if grads is not None:
+                return grads
         needs = [self.needs(i) for i in range(3)]
         lead = x.ndim - self.n
         if mode.grad:
@@ -48,7 +64,7 @@ class NativeLayerNorm(Node):
         if n and rows:
             dx2 = dx.reshape(rows, n) if needs[0] else dx
             kernels.layer_norm_backward(
-                g.reshape(rows, n), d.reshape(rows, n), vector(w, d), self.mean, self.rstd, dx2, dw, db, self.center
+                g.reshape(rows, n), d.reshape(rows, n), vector(w, d), *self.stats, dx2, dw, db, self.center
             )
         else:
             dw.fill(0)
@@ -72,7 +88,37 @@ class FusedRmsNorm(NativeLayerNorm):
     center = False
 
 
+def _recorded(node_type, out, input, weight, bias, stats, n, eps):
+    """The result, recorded if need be."""
+    if mode.grad and (input._rg or (weight is not None and weight._rg) or (bias is not None and bias._rg)):
+        node = node_type(input, weight, bias)
+        node.stats, node.n, node.eps = stats, n, eps
+        node.attach(out)
+        node.save(input, weight)
+    return out
+
+
 def _layer_norm(function, input, normalized_shape, weight, bias, eps, node_type):
+    if (
+        isinstance(input, Tensor)
+        and type(normalized_shape) is tuple
+        and len(normalized_shape) == 1
+        and input._data.shape[-1:] == normalized_shape
+        and input._data.size
+        and (weight is None or isinstance(weight, Tensor))
+        and (bias is None or isinstance(bias, Tensor))
+    ):
+        # rows of 8, forward: 5.7 us by what follows, 2.4 by the entry
+        d = input._data
+        stats = np.empty((2, d.size // normalized_shape[0]), d.dtype)
+        y = small.LAYER.call(
+            d, None if weight is None else weight._data, None if bias is None else bias._data, stats, eps,
+            1.0 if node_type.center else 0.0,
+        )  # fmt: skip
+        if y is not None:
+            return _recorded(node_type, wrap(y), input, weight, bias, stats, 1, eps)
+        if d.dtype is F32 or d.dtype is F64:
+            small.LAYER.prepare(d.dtype)
     check_tensor(function, "input", input, 1)
     if not isinstance(normalized_shape, tuple | list):
         raise TypeError(
@@ -104,17 +150,11 @@ def _layer_norm(function, input, normalized_shape, weight, bias, eps, node_type)
     d = dense(input)
     n = math.prod(shape)
     rows = math.prod(size[: len(size) - len(shape)])
-    y = empty(size, d.dtype)
-    mean, rstd = np.empty(rows, d.dtype), np.empty(rows, d.dtype)
+    y, stats = empty(size, d.dtype), np.empty((2, rows), d.dtype)
     if n and rows:
         x2, y2, w, b = d.reshape(rows, n), y.reshape(rows, n), vector(weight, d), vector(bias, d)
-        kernels.layer_norm_forward(x2, y2, w, b, mean, rstd, float(eps), node_type.center)
-    out = wrap(y)
-    if recording(input, weight, bias):
-        node = node_type(input, weight, bias)
-        node.mean, node.rstd, node.n, node.eps = mean, rstd, len(shape), eps
-        node.attach(out)
-        node.save(input, weight)
+        kernels.layer_norm_forward(x2, y2, w, b, *stats, float(eps), node_type.center)
+    out = _recorded(node_type, wrap(y), input, weight, bias, stats, len(shape), eps)
     return out if half is None else cast(out, half)
 
 
@@ -141,6 +181,9 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return _layer_norm("layer_norm", input, normalized_shape, weight, bias, eps, NativeLayerNorm)
 
 
+_EPSILON = dtypes.finfo(dtypes.float32).eps, dtypes.finfo(dtypes.float64).eps
+
+
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Divides by the root mean square over the last dimensions: ``y = x / sqrt(mean(x^2) + eps) * weight``.
 
@@ -162,14 +205,15 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     check_tensor("rms_norm", "input", input, 1)
     if eps is None:
         # half precisions are computed in float32, and that is whose epsilon counts
-        eps = dtypes.finfo(dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32).eps
-    if isinstance(weight, Tensor) and weight.dtype.is_floating_point and input._data.dtype in (F32, F64):
-        weight = weight.to(input.dtype)
+        eps = _EPSILON[input._data.dtype is F64]
+    if isinstance(weight, Tensor) and weight._data.dtype is not input._data.dtype and weight.dtype.is_floating_point:
+        if input._data.dtype in (F32, F64):
+            weight = weight.to(input.dtype)
     return _layer_norm("rms_norm", input, normalized_shape, weight, None, eps, FusedRmsNorm)
 
 
 class NativeGroupNorm(Node):
-    __slots__ = ("mean", "rstd", "groups", "eps")
+    __slots__ = ("stats", "groups", "eps")
 
     def backward(self, grad):
         x, w = self.saved_tensors()
@@ -185,7 +229,7 @@ class NativeGroupNorm(Node):
         if d.size:
             dx3 = dx.reshape(shape) if needs[0] else dx
             kernels.group_norm_backward(
-                g.reshape(shape), d.reshape(shape), vector(w, d), self.mean, self.rstd, dx3, dw, db, self.groups
+                g.reshape(shape), d.reshape(shape), vector(w, d), *self.stats, dx3, dw, db, self.groups
             )
         else:
             dw.fill(0)
@@ -207,11 +251,18 @@ def _grouped(shape, groups):
 
 def _group_norm(input, groups, weight, bias, eps, running=None, momentum=0.0):
     """Group norm of a float32 or float64 tensor; ``running`` (mean, variance) are moved as instance norm does."""
+    stats = np.empty((2, input._data.shape[0] * groups), input._data.dtype)
+    if running is None:
+        w, b = None if weight is None else weight._data, None if bias is None else bias._data
+        y = small.GROUP.call(input._data, w, b, stats, float(groups), eps)
+        if y is not None:
+            return _group_recorded(wrap(y), input, weight, bias, stats, groups, eps)
+        small.GROUP.prepare(input._data.dtype)
     d = dense(input)
     shape = _grouped(d.shape, groups)
     rows = shape[0]
     y = empty(d.shape, d.dtype)
-    mean, rstd = np.empty(rows, d.dtype), np.empty(rows, d.dtype)
+    mean, rstd = stats
     var = NO_VECTOR[d.dtype] if running is None else np.empty(rows, d.dtype)
     if d.size:
         kernels.group_norm_forward(
@@ -226,10 +277,13 @@ def _group_norm(input, groups, weight, bias, eps, running=None, momentum=0.0):
             for t, a in zip(running, arrays, strict=True):
                 t._data[...] = a
                 t._bump()
-    out = wrap(y)
+    return _group_recorded(wrap(y), input, weight, bias, stats, groups, eps)
+
+
+def _group_recorded(out, input, weight, bias, stats, groups, eps):
     if recording(input, weight, bias):
         node = NativeGroupNorm(input, weight, bias)
-        node.mean, node.rstd, node.groups, node.eps = mean, rstd, groups, eps
+        node.stats, node.groups, node.eps = stats, groups, eps
         node.attach(out)
         node.save(input, weight)
     return out

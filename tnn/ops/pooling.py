@@ -9,12 +9,13 @@ from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..dtypes import int64
+from ..kernels import _planned as planned
 from ..kernels import pooling as kernels
 from ..kernels._pool import empty
 from ..kernels.adaptive_pooling import windows_max_forward
 from ..kernels.conv_slab import geometry
 from ..tensor import Tensor, wrap
-from ._common import F32, F64, check_floating, check_tensor, dense, half_as_float32, in_float64
+from ._common import F32, F64, check_floating, check_tensor, dense, half_as_float32, in_float64, row_major
 
 
 def tuple_of(function, argument, value, n):
@@ -60,7 +61,7 @@ class Window:
     114 us with it, 40 without).
     """
 
-    __slots__ = ("geo", "size", "out", "taps", "bounds")
+    __slots__ = ("geo", "size", "out", "taps", "bounds", "entry")
 
     def __init__(self, function, size, kernel_size, stride, padding, dilation, ceil_mode):
         nd = len(size)
@@ -94,6 +95,7 @@ class Window:
         n, m, k, s, d = ((1,) * (3 - nd) + v for v in (self.size, self.out, k, s, d))
         self.geo = geometry(1, 1, n, 1, m, k, s, d, (0,) * (3 - nd) + p, 1)
         self.taps = math.prod(k)
+        self.entry = {}  # what the entry is given, by kernel, dtype and numbers
         self.bounds = None
         if nd > 1 and max(s) > 2 and max(d) == 1:
             first = [np.arange(b) * c - e for b, c, e in zip(m, s, (0,) * (3 - nd) + p, strict=True)]
@@ -101,6 +103,33 @@ class Window:
             for j, (begin, count, length) in enumerate(zip(first, k, n, strict=True)):
                 self.bounds[0][0, j, : begin.size] = np.maximum(begin, 0)
                 self.bounds[1][0, j, : begin.size] = np.minimum(begin + count, length)
+
+
+    def run(self, kernel, order, x, other, shape, p=0, q=0):
+        """The result of a kernel for ndarrays x and, unless it is None, other; of the shape."""
+        key = kernel, x.dtype is F32, p, q
+        ready = self.entry.get(key)
+        if ready is not None:
+            y = planned.PLANNED.call(x, other, None, *ready)
+            if y is not None:
+                return y
+        if not x.flags.c_contiguous:
+            x = row_major(x)
+        y = empty(shape, x.dtype)
+        if not y.size:
+            return y
+        a, to = x.reshape(-1), y.reshape(-1)
+        if order == planned.ONE:
+            kernel(a, to, self.geo, bool(p), q)
+        elif order == planned.TWO:
+            kernel(a, other.reshape(-1), to, self.geo)
+        else:
+            kernel(a, to, other.reshape(-1), self.geo)
+        if ready is None and (x.dtype is F32 or x.dtype is F64):
+            operands = (x,) if other is None else (x, other)
+            dtypes, sizes = tuple([d.dtype for d in operands]), tuple([d.size for d in operands])
+            self.entry[key] = planned.plan_for(kernel, order, dtypes, sizes, shape, self.geo, p, q)
+        return y
 
 
 @functools.lru_cache(1024, typed=True)
@@ -195,10 +224,7 @@ def _flat_index(tap, w):
 
 
 def _max_backward(grad, tap, w, shape):
-    g = dense(grad)
-    gx = empty(shape, g.dtype)
-    kernels.max_pool_backward(g.reshape(-1), tap._data.reshape(-1), gx.reshape(-1), w.geo)
-    out = wrap(gx)
+    out = wrap(w.run(kernels.max_pool_backward, planned.TWO, grad._data, tap._data, shape))
     if grad._rg and mode.grad:
         node = MaxPoolBackward(grad)
         node.window, node.shape = w, shape
@@ -207,17 +233,30 @@ def _max_backward(grad, tap, w, shape):
     return out
 
 
+def _is_float(input):
+    """Whether this is a tensor of float32 or float64."""
+    return isinstance(input, Tensor) and (input._data.dtype is F32 or input._data.dtype is F64)
+
+
 @half_as_float32(at=2)
-def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+def _max_pool_of_any(function, nd, input, *rest):
     if nd > 1 and isinstance(input, Tensor) and input.dtype.kind == 1:
-        rest = kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        return in_float64(functools.partial(_max_pool, function, nd), input, *rest)
+        return in_float64(functools.partial(_max_pool_of_any, function, nd), input, *rest)
+    return _max_pool_of_floats(function, nd, input, *rest)
+
+
+def _max_pool(function, nd, input, *rest):
+    pool = _max_pool_of_floats if _is_float(input) else _max_pool_of_any
+    return pool(function, nd, input, *rest)
+
+
+def _max_pool_of_floats(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     w = _window(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode)
-    x = dense(input)
+    x = input._data
     shape = x.shape[: x.ndim - nd] + w.out
-    y = empty(shape, x.dtype)
     record = input._rg and mode.grad
     if w.bounds is not None:
+        x, y = dense(input), empty(shape, x.dtype)
         wanted = record or return_indices
         tap = empty(shape, _INT64) if wanted else NO_PLACES
         if y.size:
@@ -225,8 +264,7 @@ def _max_pool(function, nd, input, kernel_size, stride, padding, dilation, ceil_
             windows_max_forward(as_planes(x, w.size), as_planes(y, w.out), places, *w.bounds)
     else:
         tap = empty(shape, _BYTE if w.taps < 255 else _INT) if record or return_indices else _NO_TAPS
-    if y.size and w.bounds is None:
-        kernels.max_pool_forward(x.reshape(-1), y.reshape(-1), tap.reshape(-1), w.geo)
+        y = w.run(kernels.max_pool_forward, planned.BETWEEN, x, tap, shape, tap is not _NO_TAPS)
     out = wrap(y)
     if not (record or return_indices):
         return out
@@ -309,10 +347,7 @@ class AvgPoolBackward(Node):
 
 
 def _avg_backward(grad, w, shape, include_pad, divisor):
-    g = dense(grad)
-    gx = empty(shape, g.dtype)
-    kernels.avg_pool_backward(g.reshape(-1), gx.reshape(-1), w.geo, include_pad, divisor)
-    out = wrap(gx)
+    out = wrap(w.run(kernels.avg_pool_backward, planned.ONE, grad._data, None, shape, include_pad, divisor))
     if grad._rg and mode.grad:
         node = AvgPoolBackward(grad)
         node.window, node.include_pad, node.divisor = w, include_pad, divisor
@@ -321,11 +356,9 @@ def _avg_backward(grad, w, shape, include_pad, divisor):
 
 
 def _avg_forward(input, w, include_pad, divisor):
-    x = dense(input)
-    y = empty(x.shape[: x.ndim - len(w.size)] + w.out, x.dtype)
-    if y.size:
-        kernels.avg_pool_forward(x.reshape(-1), y.reshape(-1), w.geo, include_pad, divisor)
-    out = wrap(y)
+    x = input._data
+    shape = x.shape[: x.ndim - len(w.size)] + w.out
+    out = wrap(w.run(kernels.avg_pool_forward, planned.ONE, x, None, shape, include_pad, divisor))
     if input._rg and mode.grad:
         node = AvgPool(input)
         node.window, node.shape, node.include_pad, node.divisor = w, x.shape, include_pad, divisor
@@ -334,12 +367,22 @@ def _avg_forward(input, w, include_pad, divisor):
 
 
 @half_as_float32(at=2)
-def _avg_pool(function, nd, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+def _avg_pool_of_any(function, nd, input, *rest):
+    if isinstance(input, Tensor) and input.dtype is int64:
+        return in_float64(functools.partial(_avg_pool_of_any, function, nd), input, *rest)
+    return _avg_pool_of_floats(function, nd, input, *rest)
+
+
+def _avg_pool(function, nd, input, *rest):
+    pool = _avg_pool_of_floats if _is_float(input) else _avg_pool_of_any
+    return pool(function, nd, input, *rest)
+
+
+def _avg_pool_of_floats(
+    function, nd, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+):
     if divisor_override is not None and divisor_override == 0:
         raise RuntimeError(f"{function}: divisor must be not zero")
-    if isinstance(input, Tensor) and input.dtype is int64:
-        rest = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-        return in_float64(functools.partial(_avg_pool, function, nd), input, *rest)
     w = _window(function, nd, input, kernel_size, stride, padding, 1, ceil_mode)
     return _avg_forward(input, w, bool(count_include_pad), int(divisor_override or 0))
 

@@ -220,8 +220,12 @@ def flatten(input, start_dim=0, end_dim=-1):
         IndexError: there is no such dimension.
         RuntimeError: ``start_dim`` comes after ``end_dim``.
     """
-    check_tensor("flatten", "input", input, 1)
-    shape = input._data.shape
+    if not isinstance(input, Tensor):
+        check_tensor("flatten", "input", input, 1)
+    d = input._data
+    shape = d.shape
+    if start_dim == 1 and end_dim == -1 and len(shape) > 2 and d.size and d.flags.c_contiguous:
+        return _reshaped(input, d.reshape(shape[0], -1))  # in front of a linear layer: 3.0 us by what follows, 1.3
     start, end = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
@@ -367,11 +371,13 @@ def squeeze(input, dim=None, *, axis=None):
     if axis is not None:  # NumPy's name
         dim = axis
     d = input._data
-    shape = d.shape
-    dims = range(len(shape)) if dim is None else dims_of(dim, len(shape))
-    gone = tuple(i for i in dims if i < len(shape) and shape[i] == 1)
-    data = d[tuple(0 if i in gone else slice(None) for i in range(len(shape))) + (...,)]
-    return _with_shape(input, data, Squeeze if dim is None else SqueezeDim if isinstance(dim, int) else SqueezeDims)
+    if dim is None:
+        return _with_shape(input, d.squeeze(), Squeeze)
+    if type(dim) is int and d.ndim:
+        dim = wrap_dim(dim, d.ndim)
+        return _with_shape(input, d.squeeze(dim) if d.shape[dim] == 1 else d[...], SqueezeDim)
+    gone = tuple([i for i in dims_of(dim, d.ndim) if i < d.ndim and d.shape[i] == 1])
+    return _with_shape(input, d.squeeze(gone) if gone else d[...], SqueezeDim if isinstance(dim, int) else SqueezeDims)
 
 
 class Permute(Node):

@@ -6,7 +6,7 @@ from ...ops.batchnorm import batch_norm, count_batch
 from .. import init
 from ..parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from .lazy import LazyModuleMixin
-from .module import Module
+from .module import Module, weight_and_bias
 
 
 class _NormBase(Module):
@@ -90,15 +90,21 @@ class _BatchNorm(_NormBase):
     def forward(self, input):
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.track_running_stats:
-            if self.num_batches_tracked is not None:
-                count = count_batch(self.num_batches_tracked)
+        training, buffers = self.training, self._buffers
+        if training and self.track_running_stats:
+            counter = buffers["num_batches_tracked"] if "num_batches_tracked" in buffers else self.num_batches_tracked
+            if counter is not None:
+                count = count_batch(counter)
                 if self.momentum is None:
                     momentum = 1.0 / count
-        by_batch = self.training or (self.running_mean is None and self.running_var is None)
-        tracked = not self.training or self.track_running_stats
-        mean, var = (self.running_mean, self.running_var) if tracked else (None, None)
-        return batch_norm(input, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
+        if "running_mean" in buffers and "running_var" in buffers:
+            mean, var = buffers["running_mean"], buffers["running_var"]
+        else:
+            mean, var = self.running_mean, self.running_var
+        by_batch = training or (mean is None and var is None)
+        if training and not self.track_running_stats:
+            mean = var = None
+        return batch_norm(input, mean, var, *weight_and_bias(self), by_batch, momentum, self.eps)
 
 
 class _LazyNormBase(LazyModuleMixin, _NormBase):

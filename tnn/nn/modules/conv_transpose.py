@@ -2,6 +2,7 @@
 
 from ...ops import conv_transpose as ops
 from .conv import KERNELS, SIZES, LazyConv, _ConvNd
+from .module import weight_and_bias
 
 __all__ = [
     "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConvTranspose1d", "LazyConvTranspose2d",
@@ -36,7 +37,7 @@ class _ConvTransposeNd(_ConvNd):
     def forward(self, input, output_size=None):
         extra = self.output_padding if output_size is None else self._output_padding(input, output_size)
         return self._function(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+            input, *weight_and_bias(self), self.stride, self.padding, extra, self.groups, self.dilation
         )
 
     def _output_padding(self, input, output_size):

@@ -7,7 +7,7 @@ from ...ops import normalization as ops
 from .. import init
 from ..parameter import Parameter
 from .batchnorm import _LazyNormBase, _NormBase
-from .module import Module
+from .module import Module, weight_and_bias
 
 
 def _shape(value):
@@ -61,7 +61,7 @@ class LayerNorm(Module):
             init.zeros_(self.bias)
 
     def forward(self, input):
-        return ops.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return ops.layer_norm(input, self.normalized_shape, *weight_and_bias(self), self.eps)
 
     def extra_repr(self):
         return (
@@ -165,7 +165,7 @@ class GroupNorm(Module):
             init.zeros_(self.bias)
 
     def forward(self, input):
-        return ops.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+        return ops.group_norm(input, self.num_groups, *weight_and_bias(self), self.eps)
 
     def extra_repr(self):
         bias = self.bias is not None
@@ -202,15 +202,20 @@ class _InstanceNorm(_NormBase):
     def forward(self, input):
         self._check_input_dim(input)
         feature_dim = input.dim() - self._get_no_batch_dim()
-        if input.shape[feature_dim] != self.num_features:
+        if input.size(feature_dim) != self.num_features:
             if self.affine:
                 raise ValueError(
                     f"expected input's size at dim={feature_dim} to match num_features ({self.num_features}), but got: "
                     f"{input.shape[feature_dim]}."
                 )
         batched = input if feature_dim else input.unsqueeze(0)
+        buffers = self._buffers
+        if "running_mean" in buffers and "running_var" in buffers:
+            mean, var = buffers["running_mean"], buffers["running_var"]
+        else:
+            mean, var = self.running_mean, self.running_var
         out = ops.instance_norm(
-            batched, self.running_mean, self.running_var, self.weight, self.bias,
+            batched, mean, var, *weight_and_bias(self),
             self.training or not self.track_running_stats, 0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
         return out if feature_dim else out.squeeze(0)
