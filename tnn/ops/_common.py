@@ -243,7 +243,9 @@ def numpy_names(fn):
 
     @functools.wraps(fn)
     def op(*args, **kwargs):
-        if kwargs and not _NUMPY_NAMES.keys().isdisjoint(kwargs):
+        if not kwargs:
+            return fn(*args)
+        if not _NUMPY_NAMES.keys().isdisjoint(kwargs):
             kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
         return fn(*args, **kwargs)
 

@@ -7,9 +7,10 @@ import numpy as np
 from ..autograd.grad_mode import mode as grad_mode
 from ..autograd.node import Node
 from ..kernels import embedding as kernels
+from ..kernels._pick import ROWS, picked
 from ..kernels._pool import empty
 from ..sparse import SparseTensor
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from ._common import check_floating, check_tensor, dense, half_as_float32
 
 _NONE = -1
@@ -134,6 +135,10 @@ def embedding(
         raise RuntimeError(f"'weight' must be 2-D, got {list(weight._data.shape)}")
     rows, width = weight._data.shape
     pad = _padding(padding_idx, rows)
+    if max_norm is None and isinstance(input, Tensor) and not (weight._rg and grad_mode.grad):
+        data = picked(weight._data, 0, input._data, ROWS)
+        if data is not None:
+            return wrap(data)
     index = _check_index("embedding", input, rows)
     if max_norm is not None:
         _renorm(weight, index, max_norm, norm_type)

@@ -8,11 +8,12 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import contiguous_copy
+from ..kernels._pick import NEGATIVE, ROWS, SET, SUM, picked, placed
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import HALF, WITHIN, as_number, check_tensor, check_tensors, dense, into, numpy_names, recording, wrap_dim
 from ._within import open_run
-from .gather import ADDED, INTEGER, REDUCTIONS, at_least_1d, reduce_by_index
+from .gather import ADDED, COMBINED, INTEGER, REDUCTIONS, at_least_1d, placed_within, reduce_by_index
 from .indexing import I64, Index, add_rows, as_element, collapsed, put_rows, put_zeros, take_rows, wrapped
 from .rearrange import as_bits
 from .shape import clone, reshape
@@ -50,6 +51,16 @@ def index_select(input, dim, index, *, out=None):
             vector.
         RuntimeError: the index is not int64 or int32, or ``out`` cannot hold the result.
     """
+    if out is None and isinstance(input, Tensor) and isinstance(index, Tensor) and index._data.ndim == 1:
+        d, i = input._data, index._data
+        data = picked(d, dim, i, ROWS)
+        if data is not None:
+            result = wrap(data)
+            if input._rg and mode.grad:
+                node = IndexSelect(input)
+                node.index, node.lead, node.count, node.shape = i.copy(), dim % d.ndim, 1, d.shape
+                node.attach(result)
+            return result
     check_tensor("index_select", "input", input, 1)
     shape = input._data.shape
     dim = wrap_dim(dim, len(shape))
@@ -58,6 +69,16 @@ def index_select(input, dim, index, *, out=None):
     i = wrapped(i, x._data.shape[dim], lambda v: f"index out of range in self: {v}", False, x._rg)
     result = take_rows(x, i, dim, 1, IndexSelect)
     return into(out, result if shape else reshape(result, ()), "index_select", input)
+
+
+def _rows_small(input, dim, index, source, how):
+    """A copy of a small tensor into which slices are put by index, or combined with its own; None where it is not
+    plain: see :func:`placed`. Nothing is recorded."""
+    if not isinstance(input, Tensor) or not isinstance(index, Tensor) or index._data.ndim != 1:
+        return None
+    source = source._data if isinstance(source, Tensor) else source
+    data = placed(input._data, dim, index._data, source, ROWS | how)
+    return None if data is None else wrap(data)
 
 
 class IndexAdd(Node):
@@ -124,6 +145,15 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
         IndexError: there is no such dimension, or the index is not a vector.
         RuntimeError: an index is out of range, or the shapes or dtypes do not fit, or ``out`` cannot hold the result.
     """
+    if out is None and alpha == 1:
+        result = _rows_small(input, dim, index, source, SUM)
+        if result is not None:
+            if mode.grad and (input._rg or source._rg):
+                node = IndexAdd(input, source)
+                node.index, node.dim, node.alpha = index._data.copy(), dim % input._data.ndim, alpha
+                node.shape = source._data.shape
+                node.attach(result)
+            return result
     check_tensors("index_add", input=input, index=index, source=source)
     dim, i, x, s = _prepare_rows("index_add", input, dim, index, source, RuntimeError)
     size = x._data.shape[dim]
@@ -190,6 +220,8 @@ def _rows_within(self, dim, index, source=None):
 
 
 def _index_add_within(self, dim, index, source, *, alpha=1):
+    if alpha == 1 and placed_within(self, dim, index, source, ROWS | SUM):
+        return True
     found = _rows_within(self, dim, index, source)
     if found is None or found[0].dtype not in ADDED or type(alpha) not in (int, float):
         return False
@@ -204,6 +236,8 @@ def _index_add_within(self, dim, index, source, *, alpha=1):
 
 
 def _index_copy_within(self, dim, index, source):
+    if isinstance(source, Tensor) and placed_within(self, dim, index, source, ROWS | SET):
+        return True
     found = _rows_within(self, dim, index, source)
     if found is None:
         return False
@@ -214,6 +248,8 @@ def _index_copy_within(self, dim, index, source):
 
 
 def _index_fill_within(self, dim, index, value):
+    if not isinstance(value, Tensor) and placed_within(self, dim, index, value, ROWS | NEGATIVE | SET):
+        return True
     found = None if isinstance(value, Tensor) else _rows_within(self, dim, index)
     if found is None or not isinstance(value, int | float):
         return False
@@ -254,6 +290,14 @@ def index_copy(input, dim, index, source, *, out=None):
         IndexError: there is no such dimension, an index is out of range, or the number of indices is wrong.
         RuntimeError: the dtypes or shapes do not fit, or ``out`` cannot hold the result.
     """
+    if out is None and isinstance(source, Tensor):
+        result = _rows_small(input, dim, index, source, SET)
+        if result is not None:
+            if mode.grad and (input._rg or source._rg):
+                node = IndexCopy(input, source)
+                node.index, node.dim = index._data.copy(), dim % input._data.ndim
+                node.attach(result)
+            return result
     check_tensors("index_copy", input=input, index=index, source=source)
     dim, i, x, s = _prepare_rows("index_copy", input, dim, index, source, IndexError)
     size = x._data.shape[dim]
@@ -321,6 +365,10 @@ def index_fill(input, dim, index, value):
         IndexError: there is no such dimension, or an index is out of range or not int64 or int32.
         RuntimeError: ``value`` has dimensions or is too large for the dtype.
     """
+    if not isinstance(value, Tensor) and not (mode.grad and isinstance(input, Tensor) and input._rg):
+        result = _rows_small(input, dim, index, value, NEGATIVE | SET)
+        if result is not None:
+            return result
     check_tensors("index_fill", input=input, index=index)
     if isinstance(value, Tensor) and value._data.ndim:
         raise RuntimeError(
@@ -359,6 +407,10 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+    if include_self and out is None and reduce != "mean" and not recording(input, source):
+        result = _rows_small(input, dim, index, source, COMBINED[reduce])
+        if result is not None:
+            return result
     dim, i, x, s = _prepare_rows("index_reduce", input, dim, index, source, IndexError)
     size = x._data.shape[dim]
     i = wrapped(i, size, f"index_reduce(): index {{}} is out of bounds for size {size}".format, negative=False)
@@ -416,6 +468,10 @@ def take(input, index, *, out=None):
         IndexError: a position is out of range.
         RuntimeError: the index is not int64, or ``out`` cannot hold the result.
     """
+    if out is None and isinstance(input, Tensor) and isinstance(index, Tensor) and not (mode.grad and input._rg):
+        data = picked(input._data, None, index._data, ROWS | NEGATIVE)
+        if data is not None:
+            return wrap(data)
     check_tensors("take", input=input, index=index)
     i = _flat_index("take", input, index)
     result = wrap(take_rows(reshape(input.detach(), (-1,)), i.reshape(-1), 0, 1)._data.reshape(i.shape))
@@ -464,6 +520,10 @@ def put(input, index, source, accumulate=False):
 
 def _put_within(self, index, source, accumulate=False):
     """The short way of put."""
+    if isinstance(source, Tensor) and placed_within(
+        self, None, index, source, ROWS | NEGATIVE | (SUM if accumulate else SET)
+    ):
+        return True
     d = open_run(self)
     if d is None or not isinstance(index, Tensor) or not isinstance(source, Tensor):
         return False

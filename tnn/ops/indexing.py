@@ -12,6 +12,7 @@ from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import copy_into, fill
 from ..kernels._jit import GRAIN
+from ..kernels._pick import NEGATIVE, ROWS, SET, SUM, picked, placed
 from ..kernels._pool import empty, zeros
 from ..kernels.pointwise_select import where_forward
 from ..tensor import Tensor, view_of, wrap
@@ -393,6 +394,10 @@ def _numbered(shape, key):
 def _by_tensor(self, key):
     """``self[key]`` for one index tensor or mask."""
     i, d = key._data, self._data
+    if not (self._rg and mode.grad):
+        data = picked(d, 0, i, ROWS | NEGATIVE)
+        if data is not None:
+            return wrap(data)
     if i.dtype is I64 and d.shape[0]:
         size = d.shape[0]
         return take_rows(self, wrapped(i, size, _OUT_OF_BOUNDS.format("{}", 0, size).format), 0, 1)
@@ -531,6 +536,13 @@ def _set_rows(self, key, value):
     d = open_run(self)
     if d is None or (type(key) is tuple and (not key or not isinstance(key[-1], Tensor))):
         return False
+    if isinstance(key, Tensor) or len(key) == 1:
+        i = (key if isinstance(key, Tensor) else key[0])._data
+        tensor = isinstance(value, Tensor)
+        if i.ndim == 1 and (not tensor or not (value._rg and mode.grad)):
+            if placed(d, 0, i, value._data if tensor else value, ROWS | NEGATIVE | SET, None) is not None:
+                self._bump()
+                return True
     rows = _numbered(d.shape, key if type(key) is tuple else (key,))
     if rows is None:
         return False
@@ -558,6 +570,10 @@ def _add_rows(self, key, value):
     d, v = open_run(self), value._data
     if d is None or d.dtype not in dtypes.COMPUTE:
         return False
+    if len(key) == 1 and isinstance(key[0], Tensor) and key[0]._data.ndim == 1:
+        if placed(d, 0, key[0]._data, v, ROWS | NEGATIVE | SUM, None) is not None:
+            self._bump()
+            return True
     rows = _numbered(d.shape, key) if key else None
     if rows is None or v.dtype is not d.dtype or np.may_share_memory(d, v):
         return False

@@ -1,0 +1,146 @@
+"""The entries that take and put by index: against NumPy, and what they decline."""
+
+import numpy as np
+import pytest
+
+import tnn
+from tnn.kernels import _entry
+from tnn.kernels._pick import AMAX, AMIN, NEGATIVE, PROD, ROWS, SET, SUM, picked, placed
+
+RNG = np.random.RandomState(0)
+DTYPES = [np.float32, np.float64, np.int64, np.int32, np.int16, np.uint8, np.bool_]
+SHAPES = [((5,), 0), ((3, 4), 1), ((3, 4), -2), ((2, 3, 5), 1), ((2, 3, 5), -1), ((2, 3, 0), 1)]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(_entry, "PATIENCE", 0)
+
+
+def some(dtype, shape):
+    return RNG.randint(-9, 9, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "dim"), SHAPES)
+def test_takes_as_numpy_does(dtype, shape, dim):
+    x, k = some(dtype, shape), shape[dim]
+    many = list(shape)
+    many[dim] = 7
+    index = RNG.randint(0, k, many)
+    np.testing.assert_array_equal(picked(x, dim, index, 0), np.take_along_axis(x, index, dim))
+    for rows in (RNG.randint(-k, k, 7), RNG.randint(-k, k, (2, 3)), np.empty(0, np.int64), np.array(-1)):
+        result = picked(x, dim, rows, ROWS | NEGATIVE)
+        assert result.dtype == dtype and result.flags.c_contiguous
+        np.testing.assert_array_equal(result, np.take(x, rows, dim))
+    if x.size:
+        flat = RNG.randint(-x.size, x.size, (2, 3))
+        np.testing.assert_array_equal(picked(x, None, flat, ROWS | NEGATIVE), np.take(x, flat))
+
+
+COMBINED = (lambda old, v: v, lambda old, v: old + v, lambda old, v: old * v, max, min)
+
+
+def by_hand(x, dim, index, src, op, rows):
+    """The same, element by element."""
+    y = x.copy()
+    for at in np.ndindex(*src.shape):
+        to = list(at)
+        to[dim] = index[at[dim]] if rows else index[at]
+        v, old = src[at], y[tuple(to)]
+        y[tuple(to)] = COMBINED[op](old, v)
+    return y
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "dim"), SHAPES)
+def test_puts_as_by_hand(dtype, shape, dim):
+    x, k = some(dtype, shape), shape[dim]
+    many = list(shape)
+    many[dim] = 7
+    src, index, rows = some(dtype, many), RNG.randint(0, k, many), RNG.randint(-k, k, 7)
+    for op in (SET, SUM, PROD, AMAX, AMIN):
+        if op != SET and dtype not in (np.float32, np.float64, np.int64):
+            assert placed(x, dim, index, src, op) is None
+            continue
+        np.testing.assert_array_equal(placed(x, dim, index, src, op), by_hand(x, dim, index, src, op, False))
+        want = by_hand(x, dim, rows, src, op, True)
+        np.testing.assert_array_equal(placed(x, dim, rows, src, ROWS | NEGATIVE | op), want)
+        y = x.copy()
+        assert placed(y, dim, rows, src, ROWS | NEGATIVE | op, None) is y
+        np.testing.assert_array_equal(y, want)
+    if dtype in (np.float32, np.float64, np.int64):
+        want = by_hand(x, dim, index, np.full(many, 3, dtype), SET, False)
+        np.testing.assert_array_equal(placed(x, dim, index, 3, SET), want)
+        if x.size:
+            y = x.copy()
+            y.reshape(-1)[[-1, 0]] = [7, 8]
+            given = np.array([7, 8], dtype)
+            np.testing.assert_array_equal(placed(x, None, np.array([-1, 0]), given, ROWS | NEGATIVE | SET), y)
+
+
+def test_nan_counts_as_extremum():
+    x, src = np.array([1.0, np.nan, 3.0]), np.array([np.nan, 5.0, 2.0])
+    i = np.arange(3)
+    np.testing.assert_array_equal(placed(x, 0, i, src, AMAX), [np.nan, np.nan, 3.0])
+    np.testing.assert_array_equal(placed(x, 0, i, src, AMIN), [np.nan, np.nan, 2.0])
+
+
+def test_declines_what_does_not_fit():
+    x, i, r = np.zeros((2, 3), np.float32), np.zeros((2, 1), np.int64), np.array([0, 1])
+    assert picked(x, 1, i, 0) is not None and picked(x, 0, r, ROWS) is not None
+    for args in (
+        (x, 2, i, 0), (x, -3, i, 0), (x, 2**70, i, 0), (x, "1", i, 0), (x, 1.0, i, 0), (x, 1, i.astype(np.int32), 0),
+        (x, 1, i - 1, 0), (x, 1, i + 3, 0), (x, 0, r - 1, ROWS), (x, 0, r - 3, ROWS | NEGATIVE), (x, 1, i[:1], 0),
+        (x, 0, r + 1, ROWS), (x, 1, r, 0), (x.T, 0, r, ROWS), (x[:, ::2], 0, r, ROWS), (x, 0, r[::-1], ROWS),
+        (x[0, 0], 0, r, ROWS), (np.zeros(()), 0, r, ROWS), (np.zeros((2, 40000)), 0, r, ROWS), (None, 0, r, ROWS),
+        (x, 0, None, ROWS), (x, 0, r, None), (x[:0], 0, r, ROWS), (x.astype(complex), 0, r, ROWS),
+    ):  # fmt: skip
+        assert picked(*args) is None, args[1:]
+    src, rows, still = np.ones((2, 1), np.float32), np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)
+    still.flags.writeable = False
+    assert placed(x, 1, i, src, SET) is not None and placed(x, 0, r, rows, ROWS) is not None
+    for args in (
+        (x, 2, i, src, SET), (x, 1, i - 1, src, SET), (x, 1, i + 3, src, SET), (x, 1, i, src.astype(float), SET),
+        (x, 1, i, rows, SET), (x, 1, i, "1", SET), (x, 1, i, 1e39, SET), (x, 1, i, True, SET), (x, 1, i, None, SET),
+        (x, 0, r - 1, rows, ROWS), (x, 0, i, rows, ROWS), (x, 0, r, rows[:1], ROWS), (x, None, r, src, SET),
+        (x.T, 0, r, rows, ROWS), (still, 0, r, rows, ROWS, None), (x, 0, r, x, ROWS, None), (x, None, r, rows, ROWS),
+        (x.astype(np.int64), 0, r, 1.5, ROWS), (r, 0, r, r, ROWS, None), (x.astype(np.int32), 0, r, 1, ROWS),
+    ):  # fmt: skip
+        assert placed(*args) is None, args[1:]
+    assert not still.any() and r.tolist() == [0, 1]
+
+
+def test_operations_find_them(monkeypatch):
+    """What operations give by the entries is what they give without, gradients too."""
+    x = tnn.randn(4, 6)
+    i, r, flat = tnn.randint(0, 6, (4, 3)), tnn.randint(0, 4, (5,)), tnn.randint(-24, 24, (3,))
+    src, rows = tnn.randn(4, 3), tnn.randn(5, 6)
+    calls = [
+        lambda t, s, v: t.gather(1, i), lambda t, s, v: t.scatter(1, i, s), lambda t, s, v: t.scatter(1, i, 2.0),
+        lambda t, s, v: t.scatter_add(1, i, s), lambda t, s, v: t.scatter_reduce(1, i, s, "amax"),
+        lambda t, s, v: t.index_select(0, r), lambda t, s, v: t.index_add(0, r, v), lambda t, s, v: t[r],
+        lambda t, s, v: t.index_copy(0, r, v), lambda t, s, v: t.index_fill(0, r, 3.0), lambda t, s, v: t.take(flat),
+        lambda t, s, v: tnn.nn.functional.embedding(r, t), lambda t, s, v: (t * 1).scatter_(1, i, s),
+        lambda t, s, v: (t * 1).index_add_(0, r, v), lambda t, s, v: (t * 1).put_(flat, s[0]),
+        lambda t, s, v: t.index_reduce(0, r, v, "prod"), lambda t, s, v: (t * 1).index_put_((r,), v, True),
+    ]  # fmt: skip
+
+    def results(grad):
+        found = []
+        for call in calls:
+            leaves = [a.clone().requires_grad_(grad) for a in (x, src, rows)]
+            out = call(*leaves)
+            found.append(out.tolist())
+            if grad:
+                (out * tnn.arange(out.numel()).reshape(out.shape)).sum().backward()
+                found += [None if leaf.grad is None else leaf.grad.tolist() for leaf in leaves]
+        return found
+
+    short = [results(grad) for grad in (False, True)]
+    for name in ("gather", "index_select", "indexing", "embedding"):
+        module = __import__(f"tnn.ops.{name}", fromlist=["x"])
+        for entry in ("picked", "placed"):
+            if hasattr(module, entry):
+                monkeypatch.setattr(module, entry, lambda *args: None)
+    assert short == [results(grad) for grad in (False, True)]
