@@ -29,6 +29,11 @@ def test_takes_as_numpy_does(dtype, shape, dim):
     many[dim] = 7
     index = RNG.randint(0, k, many)
     np.testing.assert_array_equal(picked(x, dim, index, 0), np.take_along_axis(x, index, dim))
+    part = tuple(slice(0, max(1, n - 1) if i != dim % len(shape) else n) for i, n in enumerate(shape))
+    less = np.ascontiguousarray(index[part])
+    for d in (x, np.asfortranarray(x), np.repeat(x, 2, -1)[..., ::2]):
+        np.testing.assert_array_equal(picked(d, dim, index, 0), np.take_along_axis(x, index, dim))
+        np.testing.assert_array_equal(picked(d, dim, less, 0), np.take_along_axis(x[part], less, dim))
     for rows in (RNG.randint(-k, k, 7), RNG.randint(-k, k, (2, 3)), np.empty(0, np.int64), np.array(-1)):
         result = picked(x, dim, rows, ROWS | NEGATIVE)
         assert result.dtype == dtype and result.flags.c_contiguous
@@ -64,6 +69,14 @@ def test_puts_as_by_hand(dtype, shape, dim):
             assert placed(x, dim, index, src, op) is None
             continue
         np.testing.assert_array_equal(placed(x, dim, index, src, op), by_hand(x, dim, index, src, op, False))
+        part = tuple(slice(0, max(1, n - 1)) for n in index.shape)
+        less = np.ascontiguousarray(index[part])
+        want = by_hand(x, dim, less, src[part], op, False)
+        for s in (src, np.asfortranarray(src), src[part]):
+            np.testing.assert_array_equal(placed(x, dim, less, s, op), want)
+        y = x.copy()
+        assert placed(y, dim, less, src, op, None) is y
+        np.testing.assert_array_equal(y, want)
         want = by_hand(x, dim, rows, src, op, True)
         np.testing.assert_array_equal(placed(x, dim, rows, src, ROWS | NEGATIVE | op), want)
         y = x.copy()
@@ -91,7 +104,8 @@ def test_declines_what_does_not_fit():
     assert picked(x, 1, i, 0) is not None and picked(x, 0, r, ROWS) is not None
     for args in (
         (x, 2, i, 0), (x, -3, i, 0), (x, 2**70, i, 0), (x, "1", i, 0), (x, 1.0, i, 0), (x, 1, i.astype(np.int32), 0),
-        (x, 1, i - 1, 0), (x, 1, i + 3, 0), (x, 0, r - 1, ROWS), (x, 0, r - 3, ROWS | NEGATIVE), (x, 1, i[:1], 0),
+        (x, 1, i - 1, 0), (x, 1, i + 3, 0), (x, 0, r - 1, ROWS), (x, 0, r - 3, ROWS | NEGATIVE),
+        (x, 1, np.zeros((3, 1), int), 0),
         (x, 0, r + 1, ROWS), (x, 1, r, 0), (x.T, 0, r, ROWS), (x[:, ::2], 0, r, ROWS), (x, 0, r[::-1], ROWS),
         (x[0, 0], 0, r, ROWS), (np.zeros(()), 0, r, ROWS), (np.zeros((2, 40000)), 0, r, ROWS), (None, 0, r, ROWS),
         (x, 0, None, ROWS), (x, 0, r, None), (x[:0], 0, r, ROWS), (x.astype(complex), 0, r, ROWS),
@@ -102,7 +116,8 @@ def test_declines_what_does_not_fit():
     assert placed(x, 1, i, src, SET) is not None and placed(x, 0, r, rows, ROWS) is not None
     for args in (
         (x, 2, i, src, SET), (x, 1, i - 1, src, SET), (x, 1, i + 3, src, SET), (x, 1, i, src.astype(float), SET),
-        (x, 1, i, rows, SET), (x, 1, i, "1", SET), (x, 1, i, 1e39, SET), (x, 1, i, True, SET), (x, 1, i, None, SET),
+        (x, 1, i, src[:1], SET), (x, 1, i, src.T, SET), (x, 1, np.zeros((3, 1), int), src, SET),
+        (x, 1, i, "1", SET), (x, 1, i, 1e39, SET), (x, 1, i, True, SET), (x, 1, i, None, SET),
         (x, 0, r - 1, rows, ROWS), (x, 0, i, rows, ROWS), (x, 0, r, rows[:1], ROWS), (x, None, r, src, SET),
         (x.T, 0, r, rows, ROWS), (still, 0, r, rows, ROWS, None), (x, 0, r, x, ROWS, None), (x, None, r, rows, ROWS),
         (x.astype(np.int64), 0, r, 1.5, ROWS), (r, 0, r, r, ROWS, None), (x.astype(np.int32), 0, r, 1, ROWS),

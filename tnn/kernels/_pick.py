@@ -35,6 +35,7 @@ from ._words import (
     DATA,
     DTYPE,
     FLAGS,
+    STRIDES,
     TYPE,
     VALUE,
     call,
@@ -58,7 +59,8 @@ ROWS, NEGATIVE = 8, 16
 
 # Own words: the type of an integer, and functions of CPython (read one, was something raised, forget it).
 _INTEGER, _READ, _RAISED, _FORGET = range(OWN, OWN + 4)
-_WRITEABLE = 0x400
+_ALIGNED, _WRITEABLE = 0x100, 0x400
+_MOST = 16  # dimensions
 _FAR = 2**62
 
 
@@ -100,17 +102,32 @@ def _collapsed(x, axis):
 
 
 @njit(**PLAIN)
-def _fits(words, x, index, axis, rows):
-    """Whether an index goes with an array: per element it has the array's shape but for the dimension."""
-    if not is_array(words, index) or word(index + DTYPE) != word(words + 8 * I64):
-        return False
-    if rows or axis < 0:
-        return True
+def _is_strided(words, x):
+    """Whether an object is an ndarray with dimensions whose elements lie whole steps apart."""
+    good = word(x + TYPE) == word(words + 8 * ARRAY) and half_word(x + FLAGS) & _ALIGNED != 0
+    if good:
+        item = word(word(x + DTYPE) + BYTES)
+        good = 0 < ndim(x) < _MOST and (item == 1 or item == 2 or item == 4 or item == 8)
+        if good:
+            for i in range(ndim(x)):
+                good = good and word(word(x + STRIDES) + 8 * i) % item == 0
+    return good
+
+
+@njit(**PLAIN)
+def _is_index(words, x):
+    """Whether an object is an ndarray of int64 in row-major order."""
+    return is_array(words, x) and word(x + DTYPE) == word(words + 8 * I64)
+
+
+@njit(**PLAIN)
+def _no_larger(index, x, axis):
+    """Whether an array has as many dimensions as another, and but for one, -1 for none, none is larger."""
     n = ndim(x)
     same = n == ndim(index)
     if same:
         for i in range(n):
-            same = same and (i == axis or dim(x, i) == dim(index, i))
+            same = same and (i == axis or dim(index, i) <= dim(x, i))
     return same
 
 
@@ -124,55 +141,80 @@ def _within(index, n, low, k):
 
 
 @njit(**PLAIN)
-def _gather(x, index, y, outer, k, n, inner):
+def _steps(x, axis, steps):
+    """Writes how many elements lie between neighbours along each dimension, 0 along ``axis``; returns that of it."""
+    item, apart = word(word(x + DTYPE) + BYTES), 0
+    for i in range(ndim(x)):
+        step = word(word(x + STRIDES) + 8 * i) // item
+        apart = step if i == axis else apart
+        put(steps + 8 * i, 0 if i == axis else step)
+    return apart
+
+
+@njit(**PLAIN)
+def _start(row, index, steps):
+    """Where row number ``row`` of an array's last dimension begins in one with these steps."""
     at = 0
-    for o in range(outer):
-        for _ in range(n):
-            for i in range(inner):
-                y[at] = x[(o * k + index[at]) * inner + i]
-                at += 1
+    for i in range(ndim(index) - 2, -1, -1):
+        at += row % dim(index, i) * word(steps + 8 * i)
+        row //= dim(index, i)
+    return at
 
 
 @njit(**PLAIN)
-def _take(x, index, y, k, n):
-    for j in range(n):
-        v = index[j]
-        y[j] = x[v + k if v < 0 else v]
+def _gather_row(x, index, y, n, step, apart):
+    if step == 0 and apart == 1:
+        for i in range(n):
+            y[i] = x[index[i]]
+    else:
+        for i in range(n):
+            y[i] = x[i * step + index[i] * apart]
 
 
 @njit(**PLAIN)
-def _pick(x, index, y, item, outer, k, n, inner, rows):
-    """Writes y: rows or elements of x, of ``item`` bytes."""
-    places = pointer_to_words(index)
-    if rows and outer == 1 and inner == 1:
+def _gather(x, index, y, item, steps, apart):
+    """Writes y, of the shape of an array of indices, from the memory at x."""
+    n = dim(index, ndim(index) - 1)
+    step, places = word(steps + 8 * (ndim(index) - 1)), word(index + DATA)
+    rows = size(index) // n if n > 0 else 0
+    for r in range(rows):
+        of, to, at = x + _start(r, index, steps) * item, y + r * n * item, pointer_to_words(places + r * n * 8)
         if item == 4:
-            _take(pointer32(x), places, pointer32(y), k, n)
+            _gather_row(pointer32(of), at, pointer32(to), n, step, apart)
         elif item == 8:
-            _take(pointer64(x), places, pointer64(y), k, n)
+            _gather_row(pointer64(of), at, pointer64(to), n, step, apart)
         elif item == 2:
-            _take(pointer16(x), places, pointer16(y), k, n)
+            _gather_row(pointer16(of), at, pointer16(to), n, step, apart)
         else:
-            _take(pointer8(x), places, pointer8(y), k, n)
-    elif rows:
+            _gather_row(pointer8(of), at, pointer8(to), n, step, apart)
+
+
+@njit(**PLAIN)
+def _take(x, index, y, outer, k, n):
+    for o in range(outer):
+        first = o * k
+        for j in range(n):
+            v = index[j]
+            y[o * n + j] = x[first + (v + k if v < 0 else v)]
+
+
+@njit(**PLAIN)
+def _take_rows(x, places, y, item, outer, k, n, inner):
+    """Writes y: rows of x at the indices, elements of ``item`` bytes."""
+    if inner == 1 and item == 4:
+        _take(pointer32(x), places, pointer32(y), outer, k, n)
+    elif inner == 1 and item == 8:
+        _take(pointer64(x), places, pointer64(y), outer, k, n)
+    elif inner == 1 and item == 2:
+        _take(pointer16(x), places, pointer16(y), outer, k, n)
+    elif inner == 1:
+        _take(pointer8(x), places, pointer8(y), outer, k, n)
+    else:
         width = inner * item
         for o in range(outer):
             for j in range(n):
                 v = places[j]
                 copy_bytes(y + (o * n + j) * width, x + (o * k + (v + k if v < 0 else v)) * width, width)
-    elif item == 4:
-        _gather(pointer32(x), places, pointer32(y), outer, k, n, inner)
-    elif item == 8:
-        _gather(pointer64(x), places, pointer64(y), outer, k, n, inner)
-    elif item == 2:
-        _gather(pointer16(x), places, pointer16(y), outer, k, n, inner)
-    else:
-        _gather(pointer8(x), places, pointer8(y), outer, k, n, inner)
-
-
-@njit(**PLAIN)
-def _moves(item):
-    """Whether elements of so many bytes are moved here."""
-    return item == 1 or item == 2 or item == 4 or item == 8
 
 
 @njit(**PLAIN)
@@ -182,28 +224,20 @@ def _picked(own, args, count):
     if count != 4:
         return declined(words)
     x, index, how = word(args), word(args + 16), _number(words, word(args + 24))
-    if not is_array(words, x) or ndim(x) == 0:
+    if how == _FAR or not _is_strided(words, x) or not _is_index(words, index):
         return declined(words)
-    axis, rows = _axis(words, x, word(args + 8)), how & ROWS != 0
-    if axis < -1 or how == _FAR or not _fits(words, x, index, axis, rows):
+    axis, rows, dtype = _axis(words, x, word(args + 8)), how & ROWS != 0, word(x + DTYPE)
+    have, item, dims, most = ndim(index), word(dtype + BYTES), room(), 0
+    if axis < -1 or have > _MOST or size(index) >= GRAIN:
         return declined(words)
-    dtype, (outer, k, inner) = word(x + DTYPE), _collapsed(x, axis)
-    item, n = word(dtype + BYTES), size(index) if rows else 1
-    n = n if rows else dim(index, axis)
-    total = outer * n * inner
-    if not _moves(item) or total >= GRAIN or size(index) >= GRAIN:
+    if rows and not is_array(words, x) or not rows and (axis < 0 or not _no_larger(index, x, axis)):
         return declined(words)
-    if not _within(pointer_to_words(word(index + DATA)), size(index), -k if how & NEGATIVE != 0 else 0, k):
+    outer, k, inner = _collapsed(x, axis)
+    low = -k if how & NEGATIVE != 0 else 0
+    places = pointer_to_words(word(index + DATA))
+    if (rows and outer * size(index) * inner >= GRAIN) or not _within(places, size(index), low, k):
         return declined(words)
-    dims, most = room(), 0
-    have = ndim(index)
-    if ndim(x) + have > 60:
-        return declined(words)
-    if not rows or axis < 0:
-        for i in range(have):
-            put(dims + 8 * i, dim(index, i))
-        most = have
-    else:
+    if rows and axis >= 0:
         for i in range(axis):
             put(dims + 8 * i, dim(x, i))
         for i in range(have):
@@ -211,9 +245,18 @@ def _picked(own, args, count):
         for i in range(axis + 1, ndim(x)):
             put(dims + 8 * (have + i - 1), dim(x, i))
         most = ndim(x) - 1 + have
+    else:
+        for i in range(have):
+            put(dims + 8 * i, dim(index, i))
+        most = have
     out = new(words, dtype, most, dims)
-    if out != 0 and total > 0:
-        _pick(word(x + DATA), word(index + DATA), word(out + DATA), item, outer, k, n, inner, rows)
+    if out != 0 and size(out) > 0:
+        if rows:
+            _take_rows(word(x + DATA), places, word(out + DATA), item, outer, k, size(index), inner)
+        else:
+            steps = room()
+            apart = _steps(x, axis, steps)
+            _gather(word(x + DATA), index, word(out + DATA), item, steps, apart)
     return out
 
 
@@ -229,44 +272,81 @@ def _combined(old, v, op):
 
 
 @njit(**PLAIN)
-def _put_rows(y, index, src, step, outer, k, n, inner, op):
+def _put_slices(y, index, src, pace, outer, k, n, inner, op):
+    """Slices of src into y at the indices; ``pace`` is 0 where src is one element for all, and else 1."""
     for o in range(outer):
+        if inner == 1:
+            first, of = o * k, o * n
+            for j in range(n):
+                v = index[j]
+                to = first + (v + k if v < 0 else v)
+                value = src[(of + j) * pace]
+                y[to] = value if op == SET else _combined(y[to], value, op)
+            continue
         for j in range(n):
             v = index[j]
             to, of = (o * k + (v + k if v < 0 else v)) * inner, (o * n + j) * inner
             if op == SET:
                 for i in range(inner):
-                    y[to + i] = src[(of + i) * step]
+                    y[to + i] = src[(of + i) * pace]
             else:
                 for i in range(inner):
-                    y[to + i] = _combined(y[to + i], src[(of + i) * step], op)
+                    y[to + i] = _combined(y[to + i], src[(of + i) * pace], op)
 
 
 @njit(**PLAIN)
-def _put_elements(y, index, src, step, outer, k, n, inner, op):
-    at = 0
-    for o in range(outer):
-        for _ in range(n):
-            for i in range(inner):
-                to = (o * k + index[at]) * inner + i
-                if op == SET:
-                    y[to] = src[at * step]
-                else:
-                    y[to] = _combined(y[to], src[at * step], op)
-                at += 1
-
-
-@njit(**PLAIN)
-def _place(y, index, src, step, outer, k, n, inner, op, rows):
-    if rows:
-        _put_rows(y, index, src, step, outer, k, n, inner, op)
+def _put_row(y, index, src, n, pace, step, apart, op):
+    if op == SET:
+        for i in range(n):
+            y[i * step + index[i] * apart] = src[i * pace]
+    elif op == SUM:
+        for i in range(n):
+            y[i * step + index[i] * apart] += src[i * pace]
     else:
-        _put_elements(y, index, src, step, outer, k, n, inner, op)
+        for i in range(n):
+            to = i * step + index[i] * apart
+            y[to] = _combined(y[to], src[i * pace], op)
+
+
+@njit(**PLAIN)
+def _put_elements(y, index, src, kind, steps, apart, paces, op):
+    """Elements of src into y at the indices; kind: 0 for int64, else how many bytes they have."""
+    n, item = dim(index, ndim(index) - 1), kind if kind > 0 else 8
+    last = 8 * (ndim(index) - 1)
+    step, pace, places = word(steps + last), word(paces + last), word(index + DATA)
+    rows = size(index) // n if n > 0 else 0
+    for r in range(rows):
+        to, of = y + _start(r, index, steps) * item, src + _start(r, index, paces) * item
+        at = pointer_to_words(places + r * n * 8)
+        if kind == 0:
+            _put_row(pointer_to_words(to), at, pointer_to_words(of), n, pace, step, apart, op)
+        elif kind == 4:
+            _put_row(pointer32(to), at, pointer32(of), n, pace, step, apart, op)
+        elif kind == 8:
+            _put_row(pointer64(to), at, pointer64(of), n, pace, step, apart, op)
+        elif kind == 2:
+            _put_row(pointer16(to), at, pointer16(of), n, pace, step, apart, SET)
+        else:
+            _put_row(pointer8(to), at, pointer8(of), n, pace, step, apart, SET)
+
+
+@njit(**PLAIN)
+def _put_rows(y, places, src, kind, pace, outer, k, n, inner, op):
+    if kind == 0:
+        _put_slices(pointer_to_words(y), places, pointer_to_words(src), pace, outer, k, n, inner, op)
+    elif kind == 4:
+        _put_slices(pointer32(y), places, pointer32(src), pace, outer, k, n, inner, op)
+    elif kind == 8:
+        _put_slices(pointer64(y), places, pointer64(src), pace, outer, k, n, inner, op)
+    elif kind == 2:
+        _put_slices(pointer16(y), places, pointer16(src), pace, outer, k, n, inner, SET)
+    else:
+        _put_slices(pointer8(y), places, pointer8(src), pace, outer, k, n, inner, SET)
 
 
 @njit(**PLAIN)
 def _apart(x, y):
-    """Whether two arrays share no memory."""
+    """Whether two arrays in row-major order share no memory."""
     a, b = word(x + DATA), word(y + DATA)
     return a + size(x) * word(word(x + DTYPE) + BYTES) <= b or b + size(y) * word(word(y + DTYPE) + BYTES) <= a
 
@@ -293,18 +373,20 @@ def _write_number(words, number, dtype, to):
 
 
 @njit(**PLAIN)
-def _source_fits(words, x, src, index, axis, rows):
+def _source_fits(words, x, src, index, axis, rows, fresh):
     """Whether an array has an element for each that is put."""
-    if not is_array(words, src) or word(src + DTYPE) != word(x + DTYPE):
+    if not _is_strided(words, src) or word(src + DTYPE) != word(x + DTYPE):
         return False
-    n = ndim(src)
+    if (rows or not fresh) and not is_array(words, src):
+        return False
     if axis < 0:
         return size(src) == size(index)
-    same = n == ndim(x)
+    if not rows:
+        return _no_larger(index, src, -1)
+    same = ndim(src) == ndim(x)
     if same:
-        for i in range(n):
-            want = size(index) if rows and i == axis else dim(x, i) if rows else dim(index, i)
-            same = same and dim(src, i) == want
+        for i in range(ndim(x)):
+            same = same and dim(src, i) == (size(index) if i == axis else dim(x, i))
     return same
 
 
@@ -317,30 +399,29 @@ def _placed(own, args, count):
         return declined(words)
     x, index, src, how = word(args), word(args + 16), word(args + 24), _number(words, word(args + 32))
     fresh = not is_none(words, word(args + 40))
-    if not is_array(words, x) or ndim(x) == 0 or how == _FAR:
+    if how == _FAR or not is_array(words, x) or not _is_strided(words, x) or not _is_index(words, index):
         return declined(words)
-    axis, rows, op = _axis(words, x, word(args + 8)), how & ROWS != 0, how & 7
-    if axis < -1 or not _fits(words, x, index, axis, rows) or (rows and axis >= 0 and ndim(index) != 1):
+    axis, rows, op, dtype = _axis(words, x, word(args + 8)), how & ROWS != 0, how & 7, word(x + DTYPE)
+    if axis < -1 or (rows and axis >= 0 and ndim(index) != 1):
         return declined(words)
-    if not rows and axis < 0:
+    if not rows and (axis < 0 or not _no_larger(index, x, axis)):
         return declined(words)
-    dtype, (outer, k, inner) = word(x + DTYPE), _collapsed(x, axis)
+    outer, k, inner = _collapsed(x, axis)
     real = dtype == word(words + 8 * F32) or dtype == word(words + 8 * F64) or dtype == word(words + 8 * I64)
-    item, n = word(dtype + BYTES), size(index)
-    if not rows:
-        n = dim(index, axis)
-    if (op != SET and not real) or not _moves(item) or size(x) >= GRAIN or outer * n * inner >= GRAIN:
+    kind, n = 0 if dtype == word(words + 8 * I64) else word(dtype + BYTES), size(index)
+    if (op != SET and not real) or size(x) >= GRAIN or n >= GRAIN or (rows and outer * n * inner >= GRAIN):
         return declined(words)
-    own_number, of, step = room(), 0, 1
-    if word(src + TYPE) == word(words + 8 * ARRAY):
-        if not _source_fits(words, x, src, index, axis, rows):
+    number, of, many = room(), 0, word(src + TYPE) == word(words + 8 * ARRAY)
+    if many:
+        if not _source_fits(words, x, src, index, axis, rows, fresh):
             return declined(words)
         of = word(src + DATA)
     else:
-        if not real or not _write_number(words, src, dtype, own_number):
+        if not real or not _write_number(words, src, dtype, number):
             return declined(words)
-        of, step = own_number, 0
-    if not _within(pointer_to_words(word(index + DATA)), size(index), -k if how & NEGATIVE != 0 else 0, k):
+        of = number
+    places = pointer_to_words(word(index + DATA))
+    if not _within(places, n, -k if how & NEGATIVE != 0 else 0, k):
         return declined(words)
     out = x
     if fresh:
@@ -350,22 +431,21 @@ def _placed(own, args, count):
         out = new(words, dtype, ndim(x), dims)
         if out == 0:
             return out
-        copy_bytes(word(out + DATA), word(x + DATA), size(x) * item)
+        copy_bytes(word(out + DATA), word(x + DATA), size(x) * word(dtype + BYTES))
     else:
-        if half_word(x + FLAGS) & _WRITEABLE == 0 or not _apart(x, index) or (step == 1 and not _apart(x, src)):
+        if half_word(x + FLAGS) & _WRITEABLE == 0 or not _apart(x, index) or (many and not _apart(x, src)):
             return declined(words)
         held(words, x)
-    at, places = word(out + DATA), pointer_to_words(word(index + DATA))
-    if dtype == word(words + 8 * I64):
-        _place(pointer_to_words(at), places, pointer_to_words(of), step, outer, k, n, inner, op, rows)
-    elif item == 4 and (op == SET or real):
-        _place(pointer32(at), places, pointer32(of), step, outer, k, n, inner, op, rows)
-    elif item == 8:
-        _place(pointer64(at), places, pointer64(of), step, outer, k, n, inner, op, rows)
-    elif item == 2:
-        _place(pointer16(at), places, pointer16(of), step, outer, k, n, inner, SET, rows)
+    if rows:
+        _put_rows(word(out + DATA), places, of, kind, 1 if many else 0, outer, k, n, inner, op)
     else:
-        _place(pointer8(at), places, pointer8(of), step, outer, k, n, inner, SET, rows)
+        steps, paces = room(), room()
+        apart = _steps(out, axis, steps)
+        for i in range(ndim(x)):
+            put(paces + 8 * i, 0)
+        if many:
+            _steps(src, -1, paces)
+        _put_elements(word(out + DATA), index, of, kind, steps, apart, paces, op)
     return out
 
 

@@ -267,6 +267,12 @@ def take_along_dim(input, indices, dim=None, *, out=None):
         RuntimeError: the numbers of dimensions differ, the indices are not int64 or out of range, or the shapes do not
             broadcast, or ``out`` cannot hold the result.
     """
+    if out is None and isinstance(input, Tensor) and isinstance(indices, Tensor) and dim is not None:
+        d, i = input._data, indices._data
+        if d.ndim == i.ndim and _same_but(d.shape, i.shape, wrap_dim(dim, d.ndim)) and not (mode.grad and input._rg):
+            data = picked(d, dim, i, 0)
+            if data is not None:
+                return wrap(data)
     check_tensor("take_along_dim", "input", input, 1)
     check_tensor("take_along_dim", "indices", indices, 2)
     if indices._data.dtype != np.int64:
