@@ -133,7 +133,8 @@ ROWS: dict[str, list[tuple]] = {
     ],
     "softmax": [
         *[(f"nn.{name}(dim={dim})", (3, 4, 5)) for name in ("Softmax", "LogSoftmax", "Softmin") for dim in (1, -1)],
-        ("lambda x: tnn.logsumexp(x, 1)", (3, 4, 5)),
+        *[(f"nn.{name}(dim=-1)", (2, 600)) for name in ("Softmax", "LogSoftmax")],
+        *[(f"lambda x: tnn.logsumexp(x, {dim})", (3, 4, 5)) for dim in (1, -1)],
         ("lambda x: F.gumbel_softmax(x, hard=True)", (3, 4)),
     ],
     "normalization": [

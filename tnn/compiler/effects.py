@@ -20,6 +20,7 @@ WRITES = {
     "power_sum_forward": (3, 4), "norm_forward": (3,), "clip_forward": (0,),
     "gemm_pack": (2,), "conv_pack": (1,),
     "softmax_rows_forward": (1,), "softmax_rows_backward": (2,),
+    "softmax_short_forward": (1,), "softmax_short_backward": (2,),
 }  # fmt: skip
 
 

@@ -19,7 +19,9 @@ from numba import njit, prange, types
 from ._jit import CHUNK, GRAIN, JIT
 from ._math import exp, log
 from ._minmax import maximum
-from ._simd import shared_kernel
+from ._simd import keep, ptr, shared_kernel
+from ._simd_short import LONGEST, class_slopes
+from .softmax import lse_rows
 
 # Columns in a unit of work.
 TILE = 256
@@ -216,10 +218,29 @@ def _class_losses(x, unit, target, w, ignore, smooth, loss, lse):
 
 
 @njit(**JIT)
+def _plain_losses(x, classes, target, w, ignore, loss, lse, first):
+    """Losses without smoothing, of samples from ``first`` on; all arrays are 1-D."""
+    for i in range(target.size):
+        t = target[i]
+        valid = t != ignore
+        t = t if valid else 0
+        value = w[np.uintp(t)] * (lse[i] - x[np.uintp((first + i) * classes + t)])
+        loss[i] = value if valid else x.dtype.type(0)
+
+
+@njit(**JIT)
 def _row_losses(x, lo, hi, target, w, ignore, smooth, loss, lse):
     """The samples lo <= n < hi of x (N, C, 1)."""
+    if x.shape[1] <= LONGEST:
+        lse_rows(x.reshape(x.shape[0], x.shape[1]), lse.reshape(lse.size), lo, hi)
+    else:
+        for n in range(lo, hi):
+            lse[n, 0] = _lse_row(x[n].reshape(x.shape[1]))
+    if smooth == 0:
+        _plain_losses(x.reshape(x.size), x.shape[1], target[lo:hi].reshape(hi - lo), w, ignore,
+                      loss[lo:hi].reshape(hi - lo), lse[lo:hi].reshape(hi - lo), lo)  # fmt: skip
+        return
     for n in range(lo, hi):
-        lse[n, 0] = _lse_row(x[n].reshape(x.shape[1]))
         _class_loss(x[n], 0, target[n], w, ignore, smooth, loss[n], lse[n])
 
 
@@ -271,10 +292,38 @@ def _class_slope_row(a, row, lse, t, w, total, keep, share, out):
 
 
 @njit(**JIT)
+def _short_slopes(g, x, lo, hi, lse, target, w, total, ignore, most, share, scale, gx):
+    """The same for rows that are short; x and gx (N C,), target (N,). 4096 x 16, forward and backward on one thread: 346
+    us row by row, 86 so."""
+    rows, classes = hi - lo, w.size
+    p, q, mine = np.empty(rows, x.dtype), np.empty(rows, x.dtype), target[lo:hi]
+    for i in range(rows):
+        t = mine[i]
+        a = (g[0] if g.size == 1 else g[lo + i]) * scale
+        p[i] = a * (most * w[np.uintp(t if t != ignore else 0)] + share * total)
+        q[i] = a * share
+    at = lo * classes
+    class_slopes(rows, classes, ptr(x, at), ptr(w, 0), ptr(lse, lo), ptr(p, 0), ptr(q, 0), ptr(gx, at))
+    keep(p)
+    keep(q)
+    for i in range(rows):
+        t, at = mine[i], (lo + i) * classes
+        if t != ignore:
+            gx[np.uintp(at + t)] -= (g[0] if g.size == 1 else g[lo + i]) * scale * most * w[np.uintp(t)]
+        else:
+            for c in range(classes):
+                gx[np.uintp(at + c)] = 0
+
+
+@njit(**JIT)
 def _row_slopes(g, x, lo, hi, lse, target, w, total, ignore, smooth, scale, gx):
     """The gradients of the samples lo <= n < hi of x (N, C, 1)."""
-    classes, keep = x.shape[1], x.dtype.type(1 - smooth)
+    classes, most = x.shape[1], x.dtype.type(1 - smooth)
     share = x.dtype.type(smooth / classes)
+    if classes <= LONGEST:
+        _short_slopes(g.reshape(g.size), x.reshape(x.size), lo, hi, lse, target.reshape(target.size), w,
+                      x.dtype.type(total), ignore, most, share, x.dtype.type(scale), gx.reshape(gx.size))  # fmt: skip
+        return
     for n in range(lo, hi):
         row, out, t = x[n].reshape(classes), gx[n].reshape(classes), target[n, 0]
         if t == ignore:
@@ -282,7 +331,7 @@ def _row_slopes(g, x, lo, hi, lse, target, w, total, ignore, smooth, scale, gx):
                 out[c] = 0
         else:
             a = (g[0, 0] if g.size == 1 else g[n, 0]) * x.dtype.type(scale)
-            _class_slope_row(a, row, lse[n, 0], t, w, x.dtype.type(total), keep, share, out)
+            _class_slope_row(a, row, lse[n, 0], t, w, x.dtype.type(total), most, share, out)
 
 
 @njit(**JIT)

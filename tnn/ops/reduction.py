@@ -621,7 +621,9 @@ class Logsumexp(_Reduction):
             outer, n, inner = as_three(d.shape, self.dims[0], self.dims[-1] + 1)
             dx = empty(d.shape, d.dtype)
             g, top = dense(grad).reshape(outer, inner), dense(y).reshape(outer, inner)
-            softmax_kernels.logsumexp_backward(g, d.reshape(outer, n, inner), top, dx.reshape(outer, n, inner))
+            short = inner == 1 and softmax_kernels.short(n)
+            backward = softmax_kernels.logsumexp_short_backward if short else softmax_kernels.logsumexp_backward
+            backward(g, d.reshape(outer, n, inner), top, dx.reshape(outer, n, inner))
             return wrap(dx)
         if np.isinf(y._data).any():
             y = y.masked_fill(wrap(np.isinf(y._data)), 0.0)
@@ -660,7 +662,10 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
         runs = [[len(rest), d.ndim]]
     outer, n, inner = as_three(x.shape, *runs[0]) if runs else (1, 1, 1)
     y = empty(kept_shape(d.shape, dims, keepdim), d.dtype)
-    softmax_kernels.logsumexp_forward(x.reshape(outer, n, inner), y.reshape(outer, inner))
+    if inner == 1 and softmax_kernels.short(n):
+        softmax_kernels.logsumexp_short_forward(x.reshape(outer, n), y.reshape(outer))
+    else:
+        softmax_kernels.logsumexp_forward(x.reshape(outer, n, inner), y.reshape(outer, inner))
     result = wrap(y)
     if input._rg and mode.grad:
         node = Logsumexp(input)

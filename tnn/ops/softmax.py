@@ -46,7 +46,8 @@ def _softmax_backward(grad, y, dim, took_log):
     if d.size:
         if inner == 1:
             rows = (outer, n)
-            kernels.softmax_rows_backward(g.reshape(rows), d.reshape(rows), dx.reshape(rows), took_log)
+            backward = kernels.softmax_short_backward if kernels.short(n) else kernels.softmax_rows_backward
+            backward(g.reshape(rows), d.reshape(rows), dx.reshape(rows), took_log)
         else:
             shape = (outer, n, inner)
             kernels.softmax_columns_backward(g.reshape(shape), d.reshape(shape), dx.reshape(shape), took_log)
@@ -79,7 +80,8 @@ def _softmax(function, input, dim, stack_level, dtype, take_log, node_type):
     y = empty(d.shape, kind)
     if d.size:
         if inner == 1:
-            kernels.softmax_rows_forward(d.reshape(outer, n), y.reshape(outer, n), take_log)
+            forward = kernels.softmax_short_forward if kernels.short(n) else kernels.softmax_rows_forward
+            forward(d.reshape(outer, n), y.reshape(outer, n), take_log)
         else:
             kernels.softmax_columns_forward(d.reshape(outer, n, inner), y.reshape(outer, n, inner), take_log)
     out = wrap(y)
