@@ -72,7 +72,7 @@ def test_group_norm(batch, groups, depth, length):
 
 
 @pytest.mark.parametrize(
-    "shape", [(6, 3, 1), (6, 3, 5), (6, 3, 40), (3000, 20, 1), (900, 10, 4), (20, 9, 300), (2, 2, 40000)]
+    "shape", [(6, 3, 1), (6, 3, 5), (6, 3, 40), (3000, 20, 1), (3001, 7, 1), (901, 10, 4), (20, 9, 300), (2, 2, 40000)]
 )
 def test_batch_norm(shape):
     batch, channels, length = shape

@@ -287,8 +287,8 @@ def row_dots(typingctx, rows, n, x, y, s):
 
 @intrinsic
 def scale_rows(typingctx, rows, n, x, s, y):
-    """y = x s[r]; rows of x are whole vectors, and y may be x where its rows are, too: what a masked store leaves out would
-    hold up reading the next row."""
+    """y = x s[r]; rows of x are whole vectors, and y may be x where its rows are, too: what a masked store leaves out
+    would hold up reading the next row."""
     return _call(_emit_scale, rows, n, x, s, y)
 
 

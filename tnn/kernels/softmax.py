@@ -343,8 +343,8 @@ def softmax_columns_backward(g, y, dx, took_log):
 
 @njit(**JIT)
 def lse_rows(x, y, lo, hi):
-    """y[o] = log of the sum of the exponentials of row o of x (rows, n), for lo <= o < hi; rows that are ``short``. Where
-    nothing lies above -inf it is NaN."""
+    """y[o] = log of the sum of the exponentials of row o of x (rows, n), for lo <= o < hi; rows that are ``short``.
+    Where nothing lies above -inf it is NaN."""
     n, some = x.shape[1], rows_at_once(x.shape[1])
     top, total = np.empty(some, x.dtype), np.empty(some, x.dtype)
     for first in range(lo, hi, some):
