@@ -1,10 +1,13 @@
 """The entries that take and put by index: against NumPy, and what they decline."""
 
+import math
+
 import numpy as np
 import pytest
 
 import tnn
 from tnn.kernels import _entry
+from tnn.kernels._mask import found, joined, masked, selected
 from tnn.kernels._pick import AMAX, AMIN, NEGATIVE, PROD, ROWS, SET, SUM, picked, placed
 
 RNG = np.random.RandomState(0)
@@ -126,11 +129,69 @@ def test_declines_what_does_not_fit():
     assert not still.any() and r.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 0), (2, 3, 5), (40, 50)])
+def test_masks(dtype, shape):
+    x, mask = some(dtype, shape), RNG.rand(*shape) < 0.5
+    for m in (mask, np.zeros_like(mask), np.ones_like(mask)):
+        np.testing.assert_array_equal(selected(x, m), x[m])
+        src, want = some(dtype, (x.size + 2,)), x.copy()
+        want[m] = src[: m.sum()]
+        np.testing.assert_array_equal(masked(x, m, src), want)
+        y = x.copy()
+        assert masked(y, m, src, None) is y
+        np.testing.assert_array_equal(y, want)
+        if dtype in (np.float32, np.float64, np.int64):
+            want[m] = -3
+            np.testing.assert_array_equal(masked(x, m, -3), want)
+        for z in (m, np.where(m, x, 0)):
+            if z.dtype in (np.float32, np.float64, np.int64, np.bool_):
+                np.testing.assert_array_equal(found(z), np.argwhere(z))
+                np.testing.assert_array_equal(found(z, True), np.array(z.nonzero()))
+
+
+def test_masks_that_are_declined():
+    x, m = np.zeros((2, 3), np.float32), np.ones((2, 3), bool)
+    nan = np.array([np.nan, 0.0, -0.0, np.inf])
+    assert found(nan).tolist() == [[0], [3]] and masked(x, m, -np.inf)[0, 0] == -np.inf
+    for args in ((x, m[0]), (x, m.T), (x.T, m), (x, x), (None, m), (x, None), (x[:, ::2], m[:, ::2])):
+        assert selected(*args) is None and masked(*args, 1.0) is None
+    for src in (np.zeros(6), np.zeros(5, np.float32), 1e39, True, None, "1"):
+        assert masked(x, m, src) is None
+    assert masked(x, m, x, None) is None and masked(m.copy(), m, 1) is None
+    assert found(x.astype(np.int16)) is None and found(x.T) is None and found(np.zeros(())) is None
+
+
+def test_pairs_of_indices():
+    x = some(np.float32, (4, 6, 2))
+    for i, j in (
+        ([1, -1], [0, 5]), ([[1], [-4]], [0, -6, 2]), ([1], [[2], [3]]), (np.arange(4)[::-2], [[1, 2], [3, 4]]),
+    ):  # fmt: skip
+        i, j = np.array(i), np.array(j)
+        rows, columns = np.broadcast_arrays(i % 4, j % 6)
+        np.testing.assert_array_equal(joined(i, j, x), rows * 6 + columns)
+    a = np.array([0, 1])
+    for i, j in (([4, 0], a), (a, [0, 6]), ([-5, 0], a), (a, [-7, 0])):
+        assert joined(np.array(i), np.array(j), x).size == 0
+    for i, j in ((a, a.astype(np.int32)), (a, np.arange(3)), (a, a[:0]), (a, None), (None, a), (a, np.array(1))):
+        assert joined(i, j, x) is None
+    assert joined(a, a, x[0, 0]) is None
+
+
 def test_operations_find_them(monkeypatch):
     """What operations give by the entries is what they give without, gradients too."""
     x = tnn.randn(4, 6)
     i, r, flat = tnn.randint(0, 6, (4, 3)), tnn.randint(0, 4, (5,)), tnn.randint(-24, 24, (3,))
-    src, rows = tnn.randn(4, 3), tnn.randn(5, 6)
+    src, rows, m = tnn.randn(4, 3), tnn.randn(5, 6), tnn.randn(4, 6) < 0
+
+    def assign(key, value):
+        def call(t, s, v):
+            y = t * 1
+            y[key] = value
+            return y
+
+        return call
+
     calls = [
         lambda t, s, v: t.gather(1, i), lambda t, s, v: t.scatter(1, i, s), lambda t, s, v: t.scatter(1, i, 2.0),
         lambda t, s, v: t.scatter_add(1, i, s), lambda t, s, v: t.scatter_reduce(1, i, s, "amax"),
@@ -138,24 +199,31 @@ def test_operations_find_them(monkeypatch):
         lambda t, s, v: t.index_copy(0, r, v), lambda t, s, v: t.index_fill(0, r, 3.0), lambda t, s, v: t.take(flat),
         lambda t, s, v: tnn.nn.functional.embedding(r, t), lambda t, s, v: (t * 1).scatter_(1, i, s),
         lambda t, s, v: (t * 1).index_add_(0, r, v), lambda t, s, v: (t * 1).put_(flat, s[0]),
+        lambda t, s, v: t[m], lambda t, s, v: t[m[:, 0]], lambda t, s, v: t.masked_select(m), lambda t, s, v: t[:, r],
+        lambda t, s, v: t.masked_fill(m, 2.0), lambda t, s, v: t.masked_scatter(m, v),
+        lambda t, s, v: t[r[:4], i[:, 0]], lambda t, s, v: t[r[:4, None], i[:, 0]],
+        lambda t, s, v: (t * 1).masked_scatter_(m, v), assign(m, 4.0),
+        lambda t, s, v: (t * 1).masked_fill_(m, -math.inf), assign((r[:4], i[:, 0]), 4.0),
+        assign((r, flat[:1] % 6), 1.0), lambda t, s, v: t.index_put((r,), v),
+        lambda t, s, v: t.index_put((r,), v, True), lambda t, s, v: t.take_along_dim(i, 1),
         lambda t, s, v: t.index_reduce(0, r, v, "prod"), lambda t, s, v: (t * 1).index_put_((r,), v, True),
     ]  # fmt: skip
 
     def results(grad):
-        found = []
+        values = []
         for call in calls:
             leaves = [a.clone().requires_grad_(grad) for a in (x, src, rows)]
             out = call(*leaves)
-            found.append(out.tolist())
+            values.append(out.tolist())
             if grad:
                 (out * tnn.arange(out.numel()).reshape(out.shape)).sum().backward()
-                found += [None if leaf.grad is None else leaf.grad.tolist() for leaf in leaves]
-        return found
+                values += [None if leaf.grad is None else leaf.grad.tolist() for leaf in leaves]
+        return values
 
     short = [results(grad) for grad in (False, True)]
-    for name in ("gather", "index_select", "indexing", "embedding"):
+    for name in ("gather", "index_select", "indexing", "embedding", "search", "pointwise_select"):
         module = __import__(f"tnn.ops.{name}", fromlist=["x"])
-        for entry in ("picked", "placed"):
+        for entry in ("picked", "placed", "selected", "masked", "found", "joined"):
             if hasattr(module, entry):
                 monkeypatch.setattr(module, entry, lambda *args: None)
     assert short == [results(grad) for grad in (False, True)]

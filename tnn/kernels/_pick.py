@@ -102,7 +102,7 @@ def _collapsed(x, axis):
 
 
 @njit(**PLAIN)
-def _is_strided(words, x):
+def is_strided(words, x):
     """Whether an object is an ndarray with dimensions whose elements lie whole steps apart."""
     good = word(x + TYPE) == word(words + 8 * ARRAY) and half_word(x + FLAGS) & _ALIGNED != 0
     if good:
@@ -224,7 +224,7 @@ def _picked(own, args, count):
     if count != 4:
         return declined(words)
     x, index, how = word(args), word(args + 16), _number(words, word(args + 24))
-    if how == _FAR or not _is_strided(words, x) or not _is_index(words, index):
+    if how == _FAR or not is_strided(words, x) or not _is_index(words, index):
         return declined(words)
     axis, rows, dtype = _axis(words, x, word(args + 8)), how & ROWS != 0, word(x + DTYPE)
     have, item, dims, most = ndim(index), word(dtype + BYTES), room(), 0
@@ -345,14 +345,20 @@ def _put_rows(y, places, src, kind, pace, outer, k, n, inner, op):
 
 
 @njit(**PLAIN)
-def _apart(x, y):
+def writeable(x):
+    """Whether an array may be written."""
+    return half_word(x + FLAGS) & _WRITEABLE != 0
+
+
+@njit(**PLAIN)
+def separate(x, y):
     """Whether two arrays in row-major order share no memory."""
     a, b = word(x + DATA), word(y + DATA)
     return a + size(x) * word(word(x + DTYPE) + BYTES) <= b or b + size(y) * word(word(y + DTYPE) + BYTES) <= a
 
 
 @njit(**PLAIN)
-def _write_number(words, number, dtype, to):
+def write_number(words, number, dtype, to):
     """Writes a number of Python's as an element; whether it is one that fits."""
     value, whole, far = 0.0, np.int64(0), True
     if is_float(words, number):
@@ -361,7 +367,7 @@ def _write_number(words, number, dtype, to):
         whole = _number(words, number)
         value = np.float64(whole)
         far = whole == _FAR or abs(whole) > 2**53
-    if far or (dtype == word(words + 8 * F32) and abs(value) > 3.4e38):
+    if far or (dtype == word(words + 8 * F32) and 3.4e38 < abs(value) < np.inf):
         return False
     if dtype == word(words + 8 * F32):
         pointer32(to)[0] = np.float32(value)
@@ -375,7 +381,7 @@ def _write_number(words, number, dtype, to):
 @njit(**PLAIN)
 def _source_fits(words, x, src, index, axis, rows, fresh):
     """Whether an array has an element for each that is put."""
-    if not _is_strided(words, src) or word(src + DTYPE) != word(x + DTYPE):
+    if not is_strided(words, src) or word(src + DTYPE) != word(x + DTYPE):
         return False
     if (rows or not fresh) and not is_array(words, src):
         return False
@@ -399,7 +405,7 @@ def _placed(own, args, count):
         return declined(words)
     x, index, src, how = word(args), word(args + 16), word(args + 24), _number(words, word(args + 32))
     fresh = not is_none(words, word(args + 40))
-    if how == _FAR or not is_array(words, x) or not _is_strided(words, x) or not _is_index(words, index):
+    if how == _FAR or not is_array(words, x) or not is_strided(words, x) or not _is_index(words, index):
         return declined(words)
     axis, rows, op, dtype = _axis(words, x, word(args + 8)), how & ROWS != 0, how & 7, word(x + DTYPE)
     if axis < -1 or (rows and axis >= 0 and ndim(index) != 1):
@@ -417,7 +423,7 @@ def _placed(own, args, count):
             return declined(words)
         of = word(src + DATA)
     else:
-        if not real or not _write_number(words, src, dtype, number):
+        if not real or not write_number(words, src, dtype, number):
             return declined(words)
         of = number
     places = pointer_to_words(word(index + DATA))
@@ -433,25 +439,25 @@ def _placed(own, args, count):
             return out
         copy_bytes(word(out + DATA), word(x + DATA), size(x) * word(dtype + BYTES))
     else:
-        if half_word(x + FLAGS) & _WRITEABLE == 0 or not _apart(x, index) or (many and not _apart(x, src)):
+        if not writeable(x) or not separate(x, index) or (many and not separate(x, src)):
             return declined(words)
         held(words, x)
     if rows:
         _put_rows(word(out + DATA), places, of, kind, 1 if many else 0, outer, k, n, inner, op)
     else:
         steps, paces = room(), room()
-        apart = _steps(out, axis, steps)
+        far = _steps(out, axis, steps)
         for i in range(ndim(x)):
             put(paces + 8 * i, 0)
         if many:
             _steps(src, -1, paces)
-        _put_elements(word(out + DATA), index, of, kind, steps, apart, paces, op)
+        _put_elements(word(out + DATA), index, of, kind, steps, far, paces, op)
     return out
 
 
-def _entry(function, name):
-    functions = map(function_of_python, ("PyLong_AsSsize_t", "PyErr_Occurred", "PyErr_Clear"))
-    return builtin(function, name, [id(int), *functions])[0]
+def own_functions():
+    """An entry's own words."""
+    return [id(int), *map(function_of_python, ("PyLong_AsSsize_t", "PyErr_Occurred", "PyErr_Clear"))]
 
 
 _pick_entry = _place_entry = None
@@ -464,7 +470,7 @@ def picked(x, dim, index, how):
     if _pick_entry is None:
         if config.DISABLE_JIT or not due(_picked):
             return None
-        _pick_entry = _entry(_picked, "picked")
+        _pick_entry = builtin(_picked, "picked", own_functions())[0]
     return _pick_entry(x, dim, index, how)
 
 
@@ -475,5 +481,5 @@ def placed(x, dim, index, src, how, fresh=True):
     if _place_entry is None:
         if config.DISABLE_JIT or not due(_placed):
             return None
-        _place_entry = _entry(_placed, "placed")
+        _place_entry = builtin(_placed, "placed", own_functions())[0]
     return _place_entry(x, dim, index, src, how, fresh)

@@ -12,18 +12,19 @@ from ..autograd.node import Node
 from ..kernels import indexing as kernels
 from ..kernels._copy import copy_into, fill
 from ..kernels._jit import GRAIN
+from ..kernels._mask import found, joined, masked, selected
 from ..kernels._pick import NEGATIVE, ROWS, SET, SUM, picked, placed
 from ..kernels._pool import empty, zeros
 from ..kernels.pointwise_select import where_forward
 from ..tensor import Tensor, view_of, wrap
-from ._common import F32, F64, HALF, as_number, check_tensors, dense, inplace_doc
+from ._common import F32, F64, HALF, as_number, check_tensors, dense, inplace_doc, recording
 from ._within import open_array, open_run, run_within
 from .cast import convert
 from .part import Getitem, Select, part
 from .rearrange import as_bits
 from .shape import clone, expand, permute, reshape, sum_to_size
 
-I64 = dtypes.int64.np
+I64, _BOOL = dtypes.int64.np, dtypes.bool.np
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 _FULL = slice(None)
 _WIDE, _ROWS = 16, 64  # elements in a row, and rows, from which on sums by row pay for grouping the indices
@@ -195,6 +196,10 @@ def getitem(self, key):
     elif isinstance(key, Tensor) and key._data.ndim and d.ndim:
         return _by_tensor(self, key)
     else:
+        if kind is tuple and len(key) == 2 and not (self._rg and mode.grad):
+            data = _pair(d, *key)
+            if data is not None:
+                return wrap(data)
         rows = _numbered(d.shape, key) if kind is tuple else None
         return _advanced(self, key) if rows is None else take_rows(self, *rows)
     try:
@@ -207,6 +212,18 @@ def getitem(self, key):
         node.key, node.shape = key, d.shape
         node.attach(out)
     return out
+
+
+def _pair(d, i, j):
+    """``d[i, j]`` of a small ndarray for two int64 tensors, or ``d[:, j]``; None where it is not that."""
+    if not isinstance(j, Tensor):
+        return None
+    if isinstance(i, Tensor):
+        at = joined(i._data, j._data, d)
+        if at is None or not at.size:
+            return None
+        return picked(d, None, at, ROWS) if d.ndim == 2 else picked(d.reshape(-1, *d.shape[2:]), 0, at, ROWS)
+    return picked(d, 1, j._data, ROWS | NEGATIVE) if type(i) is slice and i == _FULL and d.ndim > 1 else None
 
 
 def _index_error(shape, key):
@@ -395,7 +412,11 @@ def _by_tensor(self, key):
     """``self[key]`` for one index tensor or mask."""
     i, d = key._data, self._data
     if not (self._rg and mode.grad):
-        data = picked(d, 0, i, ROWS | NEGATIVE)
+        mask = i.dtype is _BOOL
+        data = selected(d, i) if mask else picked(d, 0, i, ROWS | NEGATIVE)
+        if data is None and mask and i.ndim == 1 and d.ndim and i.shape[0] == d.shape[0]:
+            rows = found(i, True)
+            data = None if rows is None else picked(d, 0, rows[0], ROWS)
         if data is not None:
             return wrap(data)
     if i.dtype is I64 and d.shape[0]:
@@ -543,6 +564,13 @@ def _set_rows(self, key, value):
             if placed(d, 0, i, value._data if tensor else value, ROWS | NEGATIVE | SET, None) is not None:
                 self._bump()
                 return True
+    elif len(key) == 2 and isinstance(key[0], Tensor) and d.ndim == 2:
+        tensor = isinstance(value, Tensor)
+        at = joined(key[0]._data, key[1]._data, d)
+        if at is not None and at.size and not (tensor and ((value._rg and mode.grad) or value._data.shape != at.shape)):
+            if placed(d, None, at, value._data if tensor else value, ROWS | SET, None) is not None:
+                self._bump()
+                return True
     rows = _numbered(d.shape, key if type(key) is tuple else (key,))
     if rows is None:
         return False
@@ -591,6 +619,9 @@ def _fill_mask(self, mask, value):
     d, m = self._data, mask._data
     if m.dtype != bool or m.shape != d.shape or (mode.grad and self._rg) or not isinstance(value, int | float):
         return False
+    if open_array(self) is not None and masked(d, m, value, None) is not None:
+        self._bump()
+        return True
     self._check_inplace()
     value = as_number(value, self.dtype, half_too=False)
     inside = (d.dtype is F32 or d.dtype is F64) and not (mode.grad and self._base is not None)
@@ -722,7 +753,13 @@ def index_put(input, indices, values, accumulate=False):
         RuntimeError: ``values`` do not fit or have another dtype.
         TypeError: ``input`` or ``values`` is not a tensor.
     """
-    plan = _Plan(_put_key("index_put", input, indices, values), input._data.shape)
+    key = _put_key("index_put", input, indices, values)
+    if len(key) == 1 and isinstance(key[0], Tensor) and not recording(input, values):
+        i = key[0]._data
+        data = placed(input._data, 0, i, values._data, ROWS | NEGATIVE | (SUM if accumulate else SET))
+        if data is not None:
+            return wrap(data)
+    plan = _Plan(key, input._data.shape)
     if not plan.dims:
         out = clone(input)
         setitem(out, tuple(indices), values)

@@ -7,6 +7,7 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import pointwise_select as kernels
 from ..kernels import pointwise_unary as unary_kernels
+from ..kernels._mask import masked
 from ..kernels.pointwise_integer import between_forward
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, WITHIN, as_number, check_tensor, into, recording
@@ -163,6 +164,10 @@ def masked_fill(input, mask, value):
         raise TypeError(f"masked_fill(): argument 'value' must be Number or Tensor, not {type(value).__name__}")
     kind = input._data.dtype
     if not isinstance(value, Tensor):
+        if not (mode.grad and input._rg):
+            data = masked(input._data, mask._data, value)
+            if data is not None:
+                return wrap(data)
         value = as_number(value, input.dtype)
     fill = as_array(value, kind)
     if kind is F32 or kind is F64:
@@ -186,6 +191,9 @@ def _masked_fill_within(self, mask, value):
     d = open_array(self)
     if d is None or not isinstance(mask, Tensor) or isinstance(value, Tensor) or not is_number(value):
         return False
+    if masked(d, mask._data, value, None) is not None:
+        self._bump()
+        return True
     if mask._data.dtype.kind != "b":
         return False
     value = as_number(value, self.dtype)

@@ -12,9 +12,10 @@ from ..kernels import search as kernels
 from ..kernels import sort as sort_kernels
 from ..kernels._copy import contiguous_copy
 from ..kernels._jit import CHUNK
+from ..kernels._mask import found, masked, selected
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
-from ._common import HALF, WITHIN, check_tensor, check_tensors, dense, into, wrap_dim
+from ._common import HALF, WITHIN, check_tensor, check_tensors, dense, into, recording, wrap_dim
 from ._elementwise import is_number
 from ._within import open_run
 from .indexing import put_rows, put_zeros, take_rows, wrapped
@@ -44,6 +45,10 @@ def nonzero(input, *, out=None, as_tuple=False):
     """
     check_tensor("nonzero", "input", input, 1)
     d = input._data
+    if out is None:
+        data = found(d, True if as_tuple else None)
+        if data is not None:
+            return tuple([wrap(row) for row in data]) if as_tuple else wrap(data)
     if as_tuple:
         return tuple(map(wrap, _indices(np.atleast_1d(d), True)))
     if d.ndim == 0:
@@ -128,6 +133,10 @@ def masked_select(input, mask, *, out=None):
         TypeError: ``input`` or ``mask`` is not a tensor.
         RuntimeError: the mask is not of dtype bool, or the shapes do not fit, or ``out`` cannot hold the result.
     """
+    if out is None and isinstance(input, Tensor) and isinstance(mask, Tensor) and not (mode.grad and input._rg):
+        data = selected(input._data, mask._data)
+        if data is not None:
+            return wrap(data)
     check_tensor("masked_select", "input", input, 1)
     check_tensor("masked_select", "mask", mask, 2)
     if mask._data.dtype != bool:
@@ -171,6 +180,10 @@ def masked_scatter(input, mask, source):
         RuntimeError: the mask is not bool, the dtypes differ, or ``source`` has too few elements.
     """
     check_tensors("masked_scatter", input=input, mask=mask, source=source)
+    if not recording(input, source):
+        data = masked(input._data, mask._data, source._data)
+        if data is not None:
+            return wrap(data)
     if mask._data.dtype != bool:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.torch_name}"
@@ -207,6 +220,9 @@ def _masked_scatter_within(self, mask, source):
     if d is None or not isinstance(mask, Tensor) or not isinstance(source, Tensor):
         return False
     m, s = mask._data, source._data
+    if not (source._rg and mode.grad) and masked(d, m, s, None) is not None:
+        self._bump()
+        return True
     if m.dtype != bool or m.shape != d.shape or s.dtype is not d.dtype or (source._rg and mode.grad):
         return False
     if np.may_share_memory(d, s):
