@@ -105,6 +105,8 @@ ROWS: dict[str, list[tuple]] = {
         ("nn.LPPool2d(2, 2)", (2, 3, 6, 6)),
         ("nn.FractionalMaxPool2d(2, output_size=3)", (2, 3, 7, 7)),
         ("nn.MaxPool2d(3)", (2, 3, 7, 7)),
+        *[(f"lambda x: nn.{kind}Pool2d(2)(x.movedim(-1, 1))", (2, 6, 6, 9))
+          for kind in ("Max", "Avg", "AdaptiveMax", "AdaptiveAvg")],
         ("lambda x: nn.MaxUnpool2d(2)(*nn.MaxPool2d(2, return_indices=True)(x))", (2, 3, 6, 6)),
     ],
     "padding": [

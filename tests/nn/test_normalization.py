@@ -120,3 +120,27 @@ def test_cross_map_windows():
     layer = nn.CrossMapLRN2d(3, alpha=3.0, beta=1.0, k=1)
     # channels in the windows: two at the left edge, three, then three and the first one, which stays
     np.testing.assert_allclose((1 / layer(x)).flatten().numpy() - 1, [2, 3, 4, 4, 4, 3])
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 5, 7), (6, 9, 11), (2, 20, 3, 4, 5)])
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_of_channels_side_by_side(shape, training):
+    g = np.random.default_rng(0)
+    values, seed = g.standard_normal(shape) + 3, g.standard_normal(shape)
+    found = []
+    for turn in (False, True):
+        def laid(a, turn=turn):
+            return tnn.tensor(np.moveaxis(a, 1, -1).copy()).movedim(-1, 1) if turn else tnn.tensor(a)
+
+        layer = {3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[len(shape)](shape[1]).double().train(training)
+        with tnn.no_grad():
+            layer.weight.copy_(tnn.tensor(np.linspace(1, 2, shape[1])))
+            layer.running_mean.fill_(2.0)
+        x = laid(values).requires_grad_()
+        y = layer(x)
+        y.backward(laid(seed))
+        assert y.is_contiguous() is not turn
+        results = x.grad, layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var
+        found.append([y.detach().numpy(), *(t.numpy() for t in results)])
+    for contiguous, turned in zip(*found, strict=True):
+        np.testing.assert_allclose(turned, contiguous, rtol=1e-10, atol=1e-12)

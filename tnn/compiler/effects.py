@@ -14,6 +14,7 @@ WRITES = {
     "layer_norm_forward": (1, 4, 5), "layer_norm_backward": (5, 6, 7), "batch_norm_reduce": (2, 3, 4, 5),
     "batch_norm_apply": (1,), "batch_norm_backward": (7,), "sum_rows": (1,), "sum_columns": (1,),
     "max_pool_forward": (1, 2), "max_pool_backward": (2,), "avg_pool_forward": (1,), "avg_pool_backward": (1,),
+    "pool_pixels": (1, 2), "scatter_pixels": (2,),
     "conv_forward": (3,), "conv_backward_input": (3,), "conv_backward_weight": (2,),
     "move": (1,), "copy_turned": (1,), "fill": (0,), "batch_norm_rstd": (1,), "weight_norm_forward": (3, 4, 5),
     "invalid_index": (), "embedding_forward": (2,), "count_rows": (1,), "add_rows": (5,),

@@ -9,14 +9,15 @@ from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import adaptive_pooling as kernels
-from ..kernels import pooling
+from ..kernels import pooling, pooling_pixels
 from ..kernels._pool import empty
 from ..kernels.conv_slab import geometry
 from ..kernels.random import uniform32_forward, uniform64_forward
 from ..random import current_generator
 from ..tensor import wrap
 from ._common import F64, check_tensor, dense, half_as_float32
-from .pooling import NO_PLACES, as_planes, check_planes, pool_name, spread, tuple_of
+from ._pixels import ahead, behind, gradient_in_pixels, in_pixels
+from .pooling import NO_PLACES, as_planes, check_planes, pool_name, pool_pixels, spread, tuple_of
 
 
 def _target(function, output_size, size):
@@ -37,10 +38,10 @@ class _Target:
     in ``dtype``), first and last-plus-one inputs (``bounds``) where they are not or windows are large, neither where
     there is one window."""
 
-    __slots__ = ("size", "out", "geo", "bounds", "dtype")
+    __slots__ = ("size", "out", "geo", "bounds", "dtype", "taps")
 
     def __init__(self, size, out):
-        self.size, self.out, self.geo, self.bounds = size, out, None, None
+        self.size, self.out, self.geo, self.bounds, self.taps = size, out, None, None, {}
         lead = (1,) * (3 - len(size))
         n, m = lead + size, lead + out
         if 0 in m or max(m) == 1:
@@ -58,6 +59,13 @@ class _Target:
             hi[j, :b] = -((-(o + 1) * a) // b)
         self.bounds = lo, hi
 
+    def pixels(self, numbers=None):
+        """The tables of ``kernels.pooling_pixels``."""
+        if numbers not in self.taps:
+            lead = (1,) * (3 - len(self.size))
+            self.taps[numbers] = pooling_pixels.adaptive_taps(lead + self.size, lead + self.out, numbers)
+        return self.taps[numbers]
+
 
 # Elements of a window up to which maxima are taken as of any pooling with a stride.
 _FEW = 4
@@ -66,7 +74,7 @@ _target_of = lru_cache(256)(_Target)
 
 
 class AdaptiveAvgPool(Node):
-    __slots__ = ("target", "shape")
+    __slots__ = ("target", "shape", "pixels")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
@@ -76,7 +84,7 @@ class AdaptiveAvgPool(Node):
         return pool_name(len(out), "AdaptiveAvgPool{}D")
 
     def backward(self, grad):
-        return _avg_backward(grad, self.target, self.shape)
+        return _avg_backward(grad, self.target, self.shape, self.pixels)
 
 
 class AdaptiveAvgPoolBackward(Node):
@@ -86,8 +94,20 @@ class AdaptiveAvgPoolBackward(Node):
         return _avg_forward(grad, self.target)
 
 
-def _avg_backward(grad, t, shape):
-    g = dense(grad)
+def _avg_backward(grad, t, shape, in_lanes):
+    if in_lanes:
+        gx = ahead(pool_pixels(pooling_pixels.GIVE, gradient_in_pixels(grad), t.size, t.pixels().backward))
+    else:
+        gx = _avg_backward_planes(dense(grad), t, shape)
+    out = wrap(gx)
+    if grad._rg and mode.grad:
+        node = AdaptiveAvgPoolBackward(grad)
+        node.target = t
+        node.attach(out)
+    return out
+
+
+def _avg_backward_planes(g, t, shape):
     gx = empty(shape, g.dtype)
     if t.geo is not None:
         pooling.avg_pool_backward(g.reshape(-1), gx.reshape(-1), t.geo, True, 0)
@@ -97,16 +117,24 @@ def _avg_backward(grad, t, shape):
         kernels.global_avg_pool_backward(g.reshape(-1), gx.reshape(g.size, -1))
     else:
         gx.fill(0)
-    out = wrap(gx)
-    if grad._rg and mode.grad:
-        node = AdaptiveAvgPoolBackward(grad)
-        node.target = t
+    return gx
+
+
+def _avg_forward(input, t):
+    turned = in_pixels(input, len(t.size) + 2)
+    if turned is None:
+        y = _avg_planes(dense(input), t)
+    else:
+        y = ahead(pool_pixels(pooling_pixels.MEAN, turned, t.out, t.pixels().forward))
+    out = wrap(y)
+    if input._rg and mode.grad:
+        node = AdaptiveAvgPool(input)
+        node.target, node.shape, node.pixels = t, input._data.shape, turned is not None
         node.attach(out)
     return out
 
 
-def _avg_forward(input, t):
-    x = dense(input)
+def _avg_planes(x, t):
     y = empty(x.shape[: x.ndim - len(t.size)] + t.out, x.dtype)
     if y.size:
         if t.geo is not None:
@@ -115,12 +143,7 @@ def _avg_forward(input, t):
             kernels.adaptive_avg_pool_forward(as_planes(x, t.size), as_planes(y, t.out), *t.bounds)
         else:
             kernels.global_avg_pool_forward(x.reshape(y.size, -1), y.reshape(-1))
-    out = wrap(y)
-    if input._rg and mode.grad:
-        node = AdaptiveAvgPool(input)
-        node.target, node.shape = t, x.shape
-        node.attach(out)
-    return out
+    return y
 
 
 @half_as_float32(at=2)
@@ -157,6 +180,9 @@ def _record_max(input, y, index, nd, kind):
 def _adaptive_max(function, nd, input, output_size, return_indices):
     size = check_planes(function, input, nd)
     t = _target_of(size, _target(function, output_size, size))
+    turned = in_pixels(input, nd + 2)
+    if turned is not None:
+        return _adaptive_max_pixels(input, turned, t, return_indices)
     x = dense(input)
     shape = x.shape[: x.ndim - nd] + t.out
     y = empty(shape, x.dtype)
@@ -182,6 +208,42 @@ def _adaptive_max(function, nd, input, output_size, return_indices):
             kernels.global_max_pool_forward(x.reshape(y.size, -1), y.reshape(-1), index.reshape(-1))
     out = _record_max(input, y, index, nd, "Adaptive")
     return out if return_indices else out[0]
+
+
+class PixelMax(Node):
+    """Adaptive max pooling of pixels, with flat indices of int32."""
+
+    __slots__ = ("size",)
+
+    def name(self):
+        """The name that ``grad_fn`` prints."""
+        return pool_name(len(self.size), "AdaptiveMaxPool{}D")
+
+    def backward(self, grad, _=None):
+        (index,) = self.saved_tensors()
+        if mode.grad and grad._rg:
+            wide = wrap(np.ascontiguousarray(index._data, np.int64))
+            return spread(grad, wide, len(self.size), (*index._data.shape[:2], *self.size))
+        g, places = gradient_in_pixels(grad), behind(index._data)
+        gx = empty((g.shape[0], *self.size, g.shape[-1]), g.dtype)
+        rest = g.shape[0], g.shape[-1]
+        pooling_pixels.scatter_pixels(g.reshape(-1), places.reshape(-1), gx.reshape(-1), *rest)
+        return wrap(ahead(gx))
+
+
+def _adaptive_max_pixels(input, x, t, return_indices):
+    record = input._rg and mode.grad
+    if not (record or return_indices):
+        return wrap(ahead(pool_pixels(pooling_pixels.TOP, x, t.out, t.pixels().forward)))
+    index = empty((x.shape[0], *t.out, x.shape[-1]), np.dtype(np.int32))
+    out = wrap(ahead(pool_pixels(pooling_pixels.MAX, x, t.out, t.pixels("plane").forward, index)))
+    index = ahead(index)
+    if record:
+        node = PixelMax(input)
+        node.size = t.size
+        node.save(wrap(index))
+        node.attach(out)
+    return (out, wrap(np.ascontiguousarray(index, np.int64))) if return_indices else out
 
 
 def adaptive_avg_pool1d(input, output_size):

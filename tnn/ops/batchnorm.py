@@ -11,6 +11,7 @@ from ..kernels import batchnorm as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, HALF, check_tensor, composed_backward, dense, recording
+from ._pixels import ahead, gradient_in_pixels, in_pixels
 from .cast import cast
 
 NO_VECTOR = {k: np.empty(0, k) for k in (F32, F64)}
@@ -75,14 +76,19 @@ class NativeBatchNorm(Node):
             db = grad.sum([i for i in range(grad.ndim) if i != 1]) if needs[2] else None
             dx, dw = composed_backward(self.compose, (x, w), grad)
             return dx, dw, db
-        d, g = dense(x), dense(grad)
-        shape = (*d.shape[:2], math.prod(d.shape[2:]))
+        turned = in_pixels(x, x._data.ndim)
+        if turned is None:
+            d, g = dense(x), dense(grad)
+            shape = (*d.shape[:2], math.prod(d.shape[2:]))
+        else:
+            d, g = turned, gradient_in_pixels(grad)
+            shape = (-1, d.shape[-1], 1)
         dw, db = empty(self.mean.shape, d.dtype), empty(self.mean.shape, d.dtype)
         dx = None
         if not d.size:
             dw.fill(0)
             db.fill(0)
-            return wrap(empty(d.shape, d.dtype)), wrap(dw) if needs[1] else None, wrap(db) if needs[2] else None
+            return wrap(empty(x._data.shape, d.dtype)), wrap(dw) if needs[1] else None, wrap(db) if needs[2] else None
         d3, g3 = d.reshape(shape), g.reshape(shape)
         if needs[1] or needs[2] or self.training:
             kernels.batch_norm_reduce(g3, d3, self.mean, self.rstd, dw, db, 0.0, 0.0, True)
@@ -91,7 +97,7 @@ class NativeBatchNorm(Node):
             kernels.batch_norm_backward(
                 g3, d3, self.mean, self.rstd, vector(w, d), dw, db, dx.reshape(shape), self.training
             )
-            dx = wrap(dx)
+            dx = wrap(dx if turned is None else ahead(dx))
         return dx, wrap(dw) if needs[1] else None, wrap(db) if needs[2] else None
 
     def compose(self, x, w):
@@ -193,9 +199,14 @@ def batch_norm(
         out = _recorded(wrap(y), input, weight, bias, stats, training, eps)
         return out if half is None else cast(out, half)
     small.BATCH.prepare(d.dtype)
-    d = dense(input)
-    x = d.reshape(shape[0], channels, math.prod(shape[2:]))
-    y, (mean, rstd) = empty(shape, d.dtype), stats
+    turned = in_pixels(input, len(shape))
+    if turned is None:
+        d = dense(input)
+        x = d.reshape(shape[0], channels, math.prod(shape[2:]))
+    else:
+        d = turned
+        x = d.reshape(-1, channels, 1)
+    y, (mean, rstd) = empty(d.shape, d.dtype), stats
     if training:
         if d.size:
             _update(x, mean, rstd, running_mean, running_var, float(momentum or 0.0), float(eps))
@@ -204,7 +215,7 @@ def batch_norm(
         kernels.batch_norm_rstd(np.ascontiguousarray(running_var._data.reshape(-1), d.dtype), rstd, float(eps))
     if d.size:
         kernels.batch_norm_apply(x, y.reshape(x.shape), mean, rstd, vector(weight, d), vector(bias, d), False)
-    out = _recorded(wrap(y), input, weight, bias, stats, training, eps)
+    out = _recorded(wrap(y if turned is None else ahead(y)), input, weight, bias, stats, training, eps)
     return out if half is None else cast(out, half)
 
 

@@ -11,11 +11,13 @@ from ..autograd.node import Node
 from ..dtypes import int64
 from ..kernels import _planned as planned
 from ..kernels import pooling as kernels
+from ..kernels import pooling_pixels as pixels
 from ..kernels._pool import empty
 from ..kernels.adaptive_pooling import windows_max_forward
 from ..kernels.conv_slab import geometry
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_floating, check_tensor, dense, half_as_float32, in_float64, row_major
+from ._pixels import ahead, behind, gradient_in_pixels, in_pixels
 
 
 def tuple_of(function, argument, value, n):
@@ -61,7 +63,7 @@ class Window:
     114 us with it, 40 without).
     """
 
-    __slots__ = ("geo", "size", "out", "taps", "bounds", "entry")
+    __slots__ = ("geo", "size", "out", "taps", "bounds", "numbers", "tables", "entry")
 
     def __init__(self, function, size, kernel_size, stride, padding, dilation, ceil_mode):
         nd = len(size)
@@ -93,17 +95,25 @@ class Window:
                 f"{list(self.out)}: output size is too small"
             )
         n, m, k, s, d = ((1,) * (3 - nd) + v for v in (self.size, self.out, k, s, d))
-        self.geo = geometry(1, 1, n, 1, m, k, s, d, (0,) * (3 - nd) + p, 1)
+        p = (0,) * (3 - nd) + p
+        self.geo = geometry(1, 1, n, 1, m, k, s, d, p, 1)
+        self.numbers, self.tables = (n, m, k, s, p, d), {}
         self.taps = math.prod(k)
         self.entry = {}  # what the entry is given, by kernel, dtype and numbers
         self.bounds = None
         if nd > 1 and max(s) > 2 and max(d) == 1:
-            first = [np.arange(b) * c - e for b, c, e in zip(m, s, (0,) * (3 - nd) + p, strict=True)]
+            first = [np.arange(b) * c - e for b, c, e in zip(m, s, p, strict=True)]
             self.bounds = np.zeros((1, 3, max(m)), np.int64), np.zeros((1, 3, max(m)), np.int64)
             for j, (begin, count, length) in enumerate(zip(first, k, n, strict=True)):
                 self.bounds[0][0, j, : begin.size] = np.maximum(begin, 0)
                 self.bounds[1][0, j, : begin.size] = np.minimum(begin + count, length)
 
+    def pixels(self, include_pad=True, divisor=0):
+        """The tables of ``kernels.pooling_pixels``."""
+        found = self.tables.get((include_pad, divisor))
+        if found is None:
+            found = self.tables[include_pad, divisor] = pixels.window_taps(*self.numbers, include_pad, divisor)
+        return found
 
     def run(self, kernel, order, x, other, shape, p=0, q=0):
         """The result of a kernel for ndarrays x and, unless it is None, other; of the shape."""
@@ -182,18 +192,27 @@ def check_shape(function, shape, nd):
     return shape[-nd:]
 
 
-def pool_name(nd, name):
-    """The name of a pooling's node; in one dimension PyTorch pools images of one row and squeezes the result."""
-    return "SqueezeBackward1" if nd == 1 else name.format(nd) + "Backward0"
-
-
 # What the number of a tap is kept in: a byte, unless there are more taps. Without a gradient none is kept.
 _BYTE, _INT, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
 _NO_TAPS, NO_PLACES = np.empty(0, np.uint8), np.empty((0, 0, 0, 0), np.int64)
 
 
+def pool_pixels(kind, source, size, table, tap=_NO_TAPS):
+    """What ``kernels.pooling_pixels`` makes of (N, ..., C): an array (N, *size, C)."""
+    n, c = source.shape[0], source.shape[-1]
+    target = empty((n, *size, c), source.dtype)
+    if target.size:
+        pixels.pool_pixels(source.reshape(-1), target.reshape(-1), tap.reshape(-1), table, kind, n, c)
+    return target
+
+
+def pool_name(nd, name):
+    """The name of a pooling's node; in one dimension PyTorch pools images of one row and squeezes the result."""
+    return "SqueezeBackward1" if nd == 1 else name.format(nd) + "Backward0"
+
+
 class MaxPool(Node):
-    __slots__ = ("window", "shape")
+    __slots__ = ("window", "shape", "pixels")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
@@ -201,9 +220,9 @@ class MaxPool(Node):
 
     def backward(self, grad):
         (tap,) = self.saved_tensors()
-        if self.window.bounds is not None:
+        if self.window.bounds is not None and not self.pixels:
             return spread(grad, tap, len(self.window.size), self.shape)
-        return _max_backward(grad, tap, self.window, self.shape)
+        return _max_backward(grad, tap, self.window, self.shape, self.pixels)
 
 
 class MaxPoolBackward(Node):
@@ -223,8 +242,12 @@ def _flat_index(tap, w):
     return index
 
 
-def _max_backward(grad, tap, w, shape):
-    out = wrap(w.run(kernels.max_pool_backward, planned.TWO, grad._data, tap._data, shape))
+def _max_backward(grad, tap, w, shape, in_lanes):
+    if in_lanes:
+        g = gradient_in_pixels(grad)
+        out = wrap(ahead(pool_pixels(pixels.SPREAD, g, w.size, w.pixels().backward, behind(tap._data))))
+    else:
+        out = wrap(w.run(kernels.max_pool_backward, planned.TWO, grad._data, tap._data, shape))
     if grad._rg and mode.grad:
         node = MaxPoolBackward(grad)
         node.window, node.shape = w, shape
@@ -252,12 +275,19 @@ def _max_pool(function, nd, input, *rest):
 
 def _max_pool_of_floats(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     w = _window(function, nd, input, kernel_size, stride, padding, dilation, ceil_mode)
+    record = input._rg and mode.grad
+    turned = in_pixels(input, nd + 2)
     x = input._data
     shape = x.shape[: x.ndim - nd] + w.out
-    record = input._rg and mode.grad
-    if w.bounds is not None:
-        x, y = dense(input), empty(shape, x.dtype)
-        wanted = record or return_indices
+    if turned is not None:
+        kind, tap = pixels.TOP, _NO_TAPS
+        if record or return_indices:
+            kind = pixels.MAX
+            tap = empty((x.shape[0], *w.out, x.shape[1]), _BYTE if w.taps < 255 else _INT)
+        y = ahead(pool_pixels(kind, turned, w.out, w.pixels().forward, tap))
+        tap = ahead(tap) if tap.size else tap
+    elif w.bounds is not None:
+        x, y, wanted = dense(input), empty(shape, x.dtype), record or return_indices
         tap = empty(shape, _INT64) if wanted else NO_PLACES
         if y.size:
             places = as_planes(tap, w.out) if wanted else tap
@@ -271,11 +301,11 @@ def _max_pool_of_floats(function, nd, input, kernel_size, stride, padding, dilat
     taps = wrap(tap)
     if record:
         node = MaxPool(input)
-        node.window, node.shape = w, x.shape
+        node.window, node.shape, node.pixels = w, input._data.shape, turned is not None
         node.save(taps)
         node.attach(out)
     if return_indices:
-        return out, taps if w.bounds is not None else wrap(_flat_index(taps, w))
+        return out, taps if w.bounds is not None and turned is None else wrap(_flat_index(taps, w))
     return out
 
 
@@ -329,14 +359,14 @@ def spread(grad, index, nd, shape):
 
 
 class AvgPool(Node):
-    __slots__ = ("window", "shape", "include_pad", "divisor")
+    __slots__ = ("window", "shape", "include_pad", "divisor", "pixels")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
         return pool_name(len(self.window.size), "AvgPool{}D")
 
     def backward(self, grad):
-        return _avg_backward(grad, self.window, self.shape, self.include_pad, self.divisor)
+        return _avg_backward(grad, self.window, self.shape, self.include_pad, self.divisor, self.pixels)
 
 
 class AvgPoolBackward(Node):
@@ -346,8 +376,12 @@ class AvgPoolBackward(Node):
         return _avg_forward(grad, self.window, self.include_pad, self.divisor)
 
 
-def _avg_backward(grad, w, shape, include_pad, divisor):
-    out = wrap(w.run(kernels.avg_pool_backward, planned.ONE, grad._data, None, shape, include_pad, divisor))
+def _avg_backward(grad, w, shape, include_pad, divisor, in_lanes):
+    if in_lanes:
+        table = w.pixels(include_pad, divisor).backward
+        out = wrap(ahead(pool_pixels(pixels.GIVE, gradient_in_pixels(grad), w.size, table)))
+    else:
+        out = wrap(w.run(kernels.avg_pool_backward, planned.ONE, grad._data, None, shape, include_pad, divisor))
     if grad._rg and mode.grad:
         node = AvgPoolBackward(grad)
         node.window, node.include_pad, node.divisor = w, include_pad, divisor
@@ -356,12 +390,17 @@ def _avg_backward(grad, w, shape, include_pad, divisor):
 
 
 def _avg_forward(input, w, include_pad, divisor):
-    x = input._data
-    shape = x.shape[: x.ndim - len(w.size)] + w.out
-    out = wrap(w.run(kernels.avg_pool_forward, planned.ONE, x, None, shape, include_pad, divisor))
+    turned = in_pixels(input, len(w.size) + 2)
+    if turned is not None:
+        out = wrap(ahead(pool_pixels(pixels.MEAN, turned, w.out, w.pixels(include_pad, divisor).forward)))
+    else:
+        x = input._data
+        shape = x.shape[: x.ndim - len(w.size)] + w.out
+        out = wrap(w.run(kernels.avg_pool_forward, planned.ONE, x, None, shape, include_pad, divisor))
     if input._rg and mode.grad:
         node = AvgPool(input)
-        node.window, node.shape, node.include_pad, node.divisor = w, x.shape, include_pad, divisor
+        node.window, node.shape, node.include_pad, node.divisor = w, input._data.shape, include_pad, divisor
+        node.pixels = turned is not None
         node.attach(out)
     return out
 
