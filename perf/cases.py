@@ -15,6 +15,7 @@ from making import (
     Case,
     Given,
     Output,
+    Permuted,
     add,
     digits_model,
     encoder,
@@ -298,6 +299,20 @@ for name, build, shape in (
     ("fractional_max_pool2d 3", lambda lib: lib.nn.FractionalMaxPool2d(3, output_ratio=0.5), (8, 32, 14, 14)),
 ):
     layer(f"{name} " + "x".join(map(str, shape)), "pooling", build, shape)
+
+for name, family, build, shape in (
+    ("max_pool2d 3x3 s2", "pooling", lambda lib: lib.nn.MaxPool2d(3, 2, 1), (8, 56, 56, 64)),
+    ("max_pool2d 2x2", "pooling", lambda lib: lib.nn.MaxPool2d(2), (8, 14, 14, 32)),
+    ("avg_pool2d 2x2", "pooling", lambda lib: lib.nn.AvgPool2d(2), (8, 32, 32, 64)),
+    ("avg_pool2d 3x3 s1", "pooling", lambda lib: lib.nn.AvgPool2d(3, 1, 1), (4, 30, 30, 20)),
+    ("adaptive_avg_pool2d 1", "pooling", lambda lib: lib.nn.AdaptiveAvgPool2d(1), (8, 7, 7, 512)),
+    ("adaptive_max_pool2d 3", "pooling", lambda lib: lib.nn.AdaptiveMaxPool2d(3), (8, 32, 32, 64)),
+    ("batch_norm2d", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (8, 32, 32, 64)),
+    ("conv2d 64->64 3x3", "conv", lambda lib: lib.nn.Conv2d(64, 64, 3, padding=1), (4, 28, 28, 64)),
+    ("conv2d 128->64 1x1", "conv", lambda lib: lib.nn.Conv2d(128, 64, 1), (8, 14, 14, 128)),
+):
+    name = f"{name} channels last " + "x".join(map(str, shape))
+    layer(name, family, lambda lib, build=build: Permuted(build(lib)), shape)
 
 # -- images and sequences rearranged -------------------------------------------------------------------------------
 

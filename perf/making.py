@@ -197,6 +197,16 @@ class Given:
         return self.layer(*self.extra, *inputs) if self.first else self.layer(*inputs, *self.extra)
 
 
+class Permuted:
+    """A layer whose inputs come with their channels last and are permuted: in memory they stay there."""
+
+    def __init__(self, layer):
+        self.layer, self.parameters, self.modules = layer, layer.parameters, layer.modules
+
+    def __call__(self, x):
+        return self.layer(x.movedim(-1, 1))
+
+
 # -- whole steps ---------------------------------------------------------------------------------------------------
 
 
