@@ -1,8 +1,8 @@
 """Factorizations of matrices: Cholesky, QR, eigenvalues of symmetric matrices, singular values, LU.
 
-Cholesky and LU are kernels, with a kernel for Cholesky's gradient; the other factors come from ``numpy.linalg``, and
-their gradients are differentiable operations. Symbols: A^T is the transpose, sym(X) = X + X^T halved, * the elementwise
-product.
+Cholesky, LU, QR and eigenvalues alone are kernels, with one for Cholesky's gradient; the other factors come from
+``numpy.linalg``, and their gradients are differentiable operations. Symbols: A^T is the transpose, sym(X) = X + X^T
+halved, * the elementwise product.
 """
 
 from math import prod
@@ -13,7 +13,7 @@ from .. import return_types
 from ..autograd.autocast import casts
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
-from ..kernels import factor
+from ..kernels import eigen, factor
 from ..kernels import linalg as kernels
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
@@ -305,14 +305,17 @@ def qr(input, some=True, *, out=None):
 
 class LinalgEigh(Node):
     __slots__ = ()
+    materialize = False
 
     def backward(self, gl, gv):
         values, vectors = self.saved_tensors()
         vt = transposed(vectors)
+        if gv is None:
+            return None if gl is None else (vectors * gl.unsqueeze(-2)).matmul(vt)
         gap = values.unsqueeze(-2) - values.unsqueeze(-1)
         eye = _eye(vectors)
         inner = vt.matmul(gv) / gap.masked_fill(wrap(eye._data != 0), np.inf)
-        inner = inner + eye * gl.unsqueeze(-1)
+        inner = inner if gl is None else inner + eye * gl.unsqueeze(-1)
         g = vectors.matmul(inner).matmul(vt)
         return (g + transposed(g)) * 0.5
 
@@ -347,6 +350,21 @@ def eigh(input, UPLO="L", *, out=None):
     return into(out, _Eigh(*pair), "linalg_eigh")
 
 
+# Larger matrices than this go to LAPACK, which works on blocks.
+_UNBLOCKED = 256
+
+
+def _symmetric_values(input, UPLO):
+    """Eigenvalues by kernels; None where those have no result, of which NumPy is to say why, or matrices are large."""
+    d = dense(input)
+    *batch, _, n = d.shape
+    if not d.size or n > _UNBLOCKED:
+        return None
+    values = empty((*batch, n), d.dtype)
+    bad = eigen.symmetric_values(d.reshape(-1, n, n), UPLO == "L", values.reshape(-1, n))
+    return None if bad else wrap(values)
+
+
 @casts("float32")
 def eigvalsh(input, UPLO="L", *, out=None):
     """The eigenvalues of symmetric matrices in ascending order; see :func:`eigh`.
@@ -367,7 +385,9 @@ def eigvalsh(input, UPLO="L", *, out=None):
     """
     if isinstance(input, Tensor) and input._data.ndim > 1 and UPLO in ("L", "U") and not recording(input):
         check_square("linalg.eigh", input)
-        values = wrap(computed("linalg.eigh", lambda a: np.linalg.eigvalsh(a, UPLO), input._data))
+        values = _symmetric_values(input, UPLO)
+        if values is None:
+            values = wrap(computed("linalg.eigh", lambda a: np.linalg.eigvalsh(a, UPLO), input._data))
     else:
         values = eigh(input, UPLO)[0]
     return into(out, values, "linalg_eigvalsh")
