@@ -250,7 +250,7 @@ ROWS: dict[str, list[tuple]] = {
         ("lambda x, y: tnn.linalg.solve_triangular(x + tnn.eye(3, dtype=x.dtype), y, upper=True)", (3, 3), (3, 2)),
         *each("det slogdet", (3, 3), before="tnn.linalg."),
         ("lambda x: tnn.linalg.householder_product(*tnn.geqrf(x))", plain(4, 3)),
-        ("linalg.eigvalsh", plain(4, 4)),
+        ("tnn.linalg.eigvalsh", plain(4, 4)),
         ("lambda i: i @ i", ints(5, 3, 3)),
     ],
     "random": [
