@@ -82,6 +82,20 @@ def test_means(name, dtype):
         np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("name", [*MAXIMA, *MEANS])
+def test_few_planes_and_many(name):
+    shape, function = {**MAXIMA, **MEANS}[name]
+    x = drawn((4, 8, *shape[2:]), np.float32)
+    many, few = tnn.tensor(x, requires_grad=True), tnn.tensor(x[3:, 5:].copy(), requires_grad=True)
+    y, z = function(many), function(few)
+    seed = drawn(y.shape, np.float32, 1)
+    y.backward(tnn.tensor(seed))
+    z.backward(tnn.tensor(seed[3:, 5:].copy()))
+    exact = dict(rtol=1e-6, atol=1e-6) if name in MEANS else dict(rtol=0, atol=0)
+    np.testing.assert_allclose(y.detach().numpy()[3:, 5:], z.detach().numpy(), **exact)
+    np.testing.assert_allclose(many.grad.numpy()[3:, 5:], few.grad.numpy(), **exact)
+
+
 @pytest.mark.parametrize("pool", [
     lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True), lambda x: F.max_pool2d(x, 3, return_indices=True),
     lambda x: F.adaptive_max_pool2d(x, 3, return_indices=True),

@@ -6,22 +6,44 @@ nothing has to be set to 0 first. ``Taps`` has both directions as tables: for ea
 rows it takes, for each column the source's columns; rows or columns that take the same but for a shift are a run. An
 element of a window has a number, row by row, and each window a size to divide by.
 
+Contiguous planes are turned into such images a vector of planes at a time, and back: unless rows are long that takes
+less than to pool rows shorter than vectors (two threads, 3 x 3, two apart, 8 x 32 planes of 14 x 14: maximum 44 and 12
+us, mean 33 and 10, gradient of the mean 70 and 14; 4 x 64 of 56 x 56: 190 and 115, 154 and 89, 296 and 127).
+
 Speed beside PyTorch 2.13 with the same strides, two threads, 8 x 64 x 56 x 56, by way of a contiguous copy and so:
 maximum of 3 x 3 two apart 0.40 and 2.2, with the gradient 0.70 and 1.3; mean of these 0.44 and 2.2, 0.37 and 2.2.
 """
 
 import numpy as np
 from numba import njit, prange
+from numba.core import config
 
 from ._jit import GRAIN, JIT
-from ._simd import keep, number, ptr, shift
+from ._simd import VECTOR_BYTES, VL32, VL64, keep, number, ptr, scratch, shift, vector_len
 from ._simd_pixels import max_pixels, spread_pixels, sum_pixels, top_pixels
+from ._turn import turn_in, turn_out
 
 # Taps taken at a time, and elements of the target that a unit of work has at least.
 MOST = 64
 UNIT = 1 << 13
 # What is done with the taps: ``pool_pixels``.
 MAX, TOP, MEAN, SPREAD, GIVE = range(5)
+
+
+# Elements of a plane above which an image of planes does not fit the cache, and of all planes from which on to turn
+# them pays for a longer way in.
+LARGE, SMALL = 1 << 14, 1 << 10
+
+
+def lanes(itemsize):
+    """How many planes are turned into an image."""
+    return VL32 if itemsize == 4 else VL64
+
+
+def turns(size, total, itemsize):
+    """Whether planes of so many elements, ``total`` in all, are better turned: where few lanes stay empty."""
+    planes, vl = total // size, lanes(itemsize)
+    return SMALL <= total and size <= LARGE and planes >= 0.7 * vl * -(-planes // vl) and not config.DISABLE_JIT
 
 
 def _lists(window, dilation, size):
@@ -186,35 +208,56 @@ def _block(kind, source, target, tap, table, first_row, last_row, channels, many
 
 
 @njit(parallel=True, **JIT)
-def pool_pixels(source, target, tap, table, kind, images, channels):
+def pool_pixels(source, target, tap, table, kind, images, channels, planes):
     """Writes target and, where ``kind`` is MAX, tap; all flat. SPREAD reads tap, the others do not need it.
 
-    table: a direction of ``Taps``.
+    table: a direction of ``Taps``. planes: 0, or the number of planes that lie one after the other in source and
+    target; then there are as many ``images`` as hold all of them in ``channels`` = vector_len lanes. Planes are turned
+    into such images, a few at a time, and back; taps stay as these images have them.
     """
     lines, width = table[0], table[1]
-    plane = source.size // max(1, images)
-    some, parts = lines, 1
-    if max(source.size, target.size) >= GRAIN // 4:
+    vl = vector_len(ptr(source, 0))
+    size = source.size // max(1, planes if planes else images * channels)
+    count = lines * width
+    some, parts, each = lines, 1, 1
+    small = max(source.size, target.size) < GRAIN // 4
+    if small:
+        each = images
+    elif planes > 0:
+        each = max(1, UNIT // (max(size, count) * channels))
+    else:
         some = max(1, min(lines, UNIT // (max(width, table[2]) * channels)))
         if images * lines < 8:
             parts = max(1, min(8, channels // 64))
-    blocks = (lines + some - 1) // some
+    blocks, bunches = (lines + some - 1) // some, (images + each - 1) // each
     room = max(MOST, table[3])
-    for unit in prange(images * blocks * parts):
+    for unit in prange(bunches * blocks * parts):
         u = np.intp(unit)
-        part, block, image = u % parts, u // parts % blocks, u // (parts * blocks)
+        part, block, bunch = u % parts, u // parts % blocks, u // (parts * blocks)
         lo, hi = channels * part // parts, channels * (part + 1) // parts
         offsets, numbers, weights = np.empty(room, np.intp), np.empty(room, np.int32), np.empty(room, target.dtype)
+        turned = (size + count) * vl if planes > 0 else 0
+        buffer = np.empty(turned * (VECTOR_BYTES // vl) + 64, np.uint8)
+        near = scratch(buffer, ptr(source, 0))
+        far = shift(near, size * vl)
         first = block * some
-        src, dst = image * plane + lo, (image * lines + first) * width * channels + lo
-        which = dst if kind == MAX else src if kind == SPREAD else 0
-        _block(
-            kind, ptr(source, src), ptr(target, dst), ptr(tap, which), table, first, min(lines, first + some), channels,
-            hi - lo, offsets, numbers, weights,
-        )  # fmt: skip
+        for image in range(bunch * each, min(images, (bunch + 1) * each)):
+            src, dst = image * size * channels, (image * count + first * width) * channels
+            which = dst + lo if kind == MAX else src + lo if kind == SPREAD else 0
+            left, right = ptr(source, src + lo), ptr(target, dst + lo)
+            if planes > 0:
+                turn_in(left, size, min(vl, planes - image * vl), near, size)
+                left, right = near, far
+            _block(
+                kind, left, right, ptr(tap, which), table, first, min(lines, first + some), channels, hi - lo, offsets,
+                numbers, weights,
+            )  # fmt: skip
+            if planes > 0:
+                turn_out(far, ptr(target, dst), count, min(vl, planes - image * vl), count)
         keep(offsets)
         keep(numbers)
         keep(weights)
+        keep(buffer)
 
 
 @njit(parallel=True, **JIT)

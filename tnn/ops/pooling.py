@@ -17,7 +17,7 @@ from ..kernels.adaptive_pooling import windows_max_forward
 from ..kernels.conv_slab import geometry
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_floating, check_tensor, dense, half_as_float32, in_float64, row_major
-from ._pixels import ahead, behind, gradient_in_pixels, in_pixels
+from ._pixels import COLUMNS, ahead, behind, gradient_in_pixels, in_pixels
 
 
 def tuple_of(function, argument, value, n):
@@ -63,7 +63,7 @@ class Window:
     114 us with it, 40 without).
     """
 
-    __slots__ = ("geo", "size", "out", "taps", "bounds", "numbers", "tables", "entry")
+    __slots__ = ("geo", "size", "out", "taps", "bounds", "numbers", "tables", "entry", "plane", "signal")
 
     def __init__(self, function, size, kernel_size, stride, padding, dilation, ceil_mode):
         nd = len(size)
@@ -99,6 +99,10 @@ class Window:
         self.geo = geometry(1, 1, n, 1, m, k, s, d, p, 1)
         self.numbers, self.tables = (n, m, k, s, p, d), {}
         self.taps = math.prod(k)
+        # A plane's elements if planes may be turned: there is a faster way for 2 x 2 blocks, and for maxima of signals.
+        blocks = nd == 2 and k == s == (1, 2, 2) and p == (0, 0, 0) and 2 * m[2] <= n[2] and 2 * m[1] <= n[1]
+        self.plane = math.prod(n) if not blocks and n[2] <= COLUMNS else 0
+        self.signal = nd == 1 and s[2] <= 4
         self.entry = {}  # what the entry is given, by kernel, dtype and numbers
         self.bounds = None
         if nd > 1 and max(s) > 2 and max(d) == 1:
@@ -114,6 +118,10 @@ class Window:
         if found is None:
             found = self.tables[include_pad, divisor] = pixels.window_taps(*self.numbers, include_pad, divisor)
         return found
+
+    def turns(self, x):
+        """Whether the planes of an ndarray are better turned: see ``kernels.pooling_pixels``."""
+        return self.plane > 0 and pixels.turns(self.plane, x.size, x.itemsize)
 
     def run(self, kernel, order, x, other, shape, p=0, q=0):
         """The result of a kernel for ndarrays x and, unless it is None, other; of the shape."""
@@ -202,8 +210,30 @@ def pool_pixels(kind, source, size, table, tap=_NO_TAPS):
     n, c = source.shape[0], source.shape[-1]
     target = empty((n, *size, c), source.dtype)
     if target.size:
-        pixels.pool_pixels(source.reshape(-1), target.reshape(-1), tap.reshape(-1), table, kind, n, c)
+        pixels.pool_pixels(source.reshape(-1), target.reshape(-1), tap.reshape(-1), table, kind, n, c, 0)
     return target
+
+
+def pool_turned(kind, source, shape, nd, table, tap=_NO_TAPS):
+    """What ``kernels.pooling_pixels`` makes of contiguous planes of ``nd`` dimensions by turning them: an array of
+    ``shape``."""
+    target = empty(shape, source.dtype)
+    planes, vl = math.prod(shape[:-nd]), pixels.lanes(source.itemsize)
+    pixels.pool_pixels(source.reshape(-1), target.reshape(-1), tap, table, kind, -(-planes // vl), vl, planes)
+    return target
+
+
+def turned_taps(shape, nd, itemsize, dtype):
+    """An array for the taps of ``pool_turned``."""
+    planes, vl = math.prod(shape[:-nd]), pixels.lanes(itemsize)
+    return empty((-(-planes // vl) * vl * math.prod(shape[-nd:]),), dtype)
+
+
+def taps_of_planes(tap, shape, nd, itemsize):
+    """Taps of ``pool_turned`` in the order of the planes, as an array of ``shape``."""
+    count, vl = math.prod(shape[-nd:]), pixels.lanes(itemsize)
+    planes = tap.reshape(-1, count, vl).transpose(0, 2, 1).reshape(-1, count)
+    return planes[: math.prod(shape[:-nd])].reshape(shape)
 
 
 def pool_name(nd, name):
@@ -211,8 +241,12 @@ def pool_name(nd, name):
     return "SqueezeBackward1" if nd == 1 else name.format(nd) + "Backward0"
 
 
+# How maxima and means were taken, and their gradients are.
+PLANES, PIXELS, TURNED = range(3)
+
+
 class MaxPool(Node):
-    __slots__ = ("window", "shape", "pixels")
+    __slots__ = ("window", "shape", "way")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
@@ -220,9 +254,9 @@ class MaxPool(Node):
 
     def backward(self, grad):
         (tap,) = self.saved_tensors()
-        if self.window.bounds is not None and not self.pixels:
+        if self.window.bounds is not None and self.way == PLANES:
             return spread(grad, tap, len(self.window.size), self.shape)
-        return _max_backward(grad, tap, self.window, self.shape, self.pixels)
+        return _max_backward(grad, tap, self.window, self.shape, self.way)
 
 
 class MaxPoolBackward(Node):
@@ -242,8 +276,14 @@ def _flat_index(tap, w):
     return index
 
 
-def _max_backward(grad, tap, w, shape, in_lanes):
-    if in_lanes:
+def _max_backward(grad, tap, w, shape, way):
+    nd = len(w.size)
+    if way == TURNED:
+        g = dense(grad)
+        out = wrap(pool_turned(pixels.SPREAD, g, shape, nd, w.pixels().backward, tap._data))
+        if grad._rg and mode.grad:
+            tap = wrap(taps_of_planes(tap._data, g.shape, nd, g.itemsize))
+    elif way == PIXELS:
         g = gradient_in_pixels(grad)
         out = wrap(ahead(pool_pixels(pixels.SPREAD, g, w.size, w.pixels().backward, behind(tap._data))))
     else:
@@ -279,13 +319,19 @@ def _max_pool_of_floats(function, nd, input, kernel_size, stride, padding, dilat
     turned = in_pixels(input, nd + 2)
     x = input._data
     shape = x.shape[: x.ndim - nd] + w.out
+    way = PLANES
     if turned is not None:
-        kind, tap = pixels.TOP, _NO_TAPS
+        kind, tap, way = pixels.TOP, _NO_TAPS, PIXELS
         if record or return_indices:
             kind = pixels.MAX
             tap = empty((x.shape[0], *w.out, x.shape[1]), _BYTE if w.taps < 255 else _INT)
         y = ahead(pool_pixels(kind, turned, w.out, w.pixels().forward, tap))
         tap = ahead(tap) if tap.size else tap
+    elif w.turns(x) and not (w.signal and not record):
+        kind, tap, way = pixels.TOP, _NO_TAPS, TURNED
+        if record or return_indices:
+            kind, tap = pixels.MAX, turned_taps(shape, nd, x.itemsize, _BYTE if w.taps < 255 else _INT)
+        y = pool_turned(kind, dense(input), shape, nd, w.pixels().forward, tap)
     elif w.bounds is not None:
         x, y, wanted = dense(input), empty(shape, x.dtype), record or return_indices
         tap = empty(shape, _INT64) if wanted else NO_PLACES
@@ -301,11 +347,13 @@ def _max_pool_of_floats(function, nd, input, kernel_size, stride, padding, dilat
     taps = wrap(tap)
     if record:
         node = MaxPool(input)
-        node.window, node.shape, node.pixels = w, input._data.shape, turned is not None
+        node.window, node.shape, node.way = w, input._data.shape, way
         node.save(taps)
         node.attach(out)
     if return_indices:
-        return out, taps if w.bounds is not None and turned is None else wrap(_flat_index(taps, w))
+        if way == TURNED:
+            taps = wrap(taps_of_planes(tap, shape, nd, x.itemsize))
+        return out, taps if w.bounds is not None and way == PLANES else wrap(_flat_index(taps, w))
     return out
 
 
@@ -359,14 +407,14 @@ def spread(grad, index, nd, shape):
 
 
 class AvgPool(Node):
-    __slots__ = ("window", "shape", "include_pad", "divisor", "pixels")
+    __slots__ = ("window", "shape", "include_pad", "divisor", "way")
 
     def name(self):
         """The name that ``grad_fn`` prints."""
         return pool_name(len(self.window.size), "AvgPool{}D")
 
     def backward(self, grad):
-        return _avg_backward(grad, self.window, self.shape, self.include_pad, self.divisor, self.pixels)
+        return _avg_backward(grad, self.window, self.shape, self.include_pad, self.divisor, self.way)
 
 
 class AvgPoolBackward(Node):
@@ -376,8 +424,11 @@ class AvgPoolBackward(Node):
         return _avg_forward(grad, self.window, self.include_pad, self.divisor)
 
 
-def _avg_backward(grad, w, shape, include_pad, divisor, in_lanes):
-    if in_lanes:
+def _avg_backward(grad, w, shape, include_pad, divisor, way):
+    if way == TURNED:
+        table = w.pixels(include_pad, divisor).backward
+        out = wrap(pool_turned(pixels.GIVE, dense(grad), shape, len(w.size), table))
+    elif way == PIXELS:
         table = w.pixels(include_pad, divisor).backward
         out = wrap(ahead(pool_pixels(pixels.GIVE, gradient_in_pixels(grad), w.size, table)))
     else:
@@ -390,17 +441,21 @@ def _avg_backward(grad, w, shape, include_pad, divisor, in_lanes):
 
 
 def _avg_forward(input, w, include_pad, divisor):
-    turned = in_pixels(input, len(w.size) + 2)
+    x, nd, way = input._data, len(w.size), PLANES
+    turned = in_pixels(input, nd + 2)
+    shape = x.shape[: x.ndim - nd] + w.out
     if turned is not None:
+        way = PIXELS
         out = wrap(ahead(pool_pixels(pixels.MEAN, turned, w.out, w.pixels(include_pad, divisor).forward)))
+    elif w.turns(x):
+        way = TURNED
+        out = wrap(pool_turned(pixels.MEAN, dense(input), shape, nd, w.pixels(include_pad, divisor).forward))
     else:
-        x = input._data
-        shape = x.shape[: x.ndim - len(w.size)] + w.out
         out = wrap(w.run(kernels.avg_pool_forward, planned.ONE, x, None, shape, include_pad, divisor))
     if input._rg and mode.grad:
         node = AvgPool(input)
         node.window, node.shape, node.include_pad, node.divisor = w, input._data.shape, include_pad, divisor
-        node.pixels = turned is not None
+        node.way = way
         node.attach(out)
     return out
 
