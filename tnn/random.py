@@ -10,6 +10,7 @@ import threading
 import numpy as np
 
 from .kernels import random as kernels
+from .kernels._small_random import SEED
 from .tensor import Tensor, check_device, device, wrap
 
 __all__ = [
@@ -33,6 +34,10 @@ _STATE = np.dtype(
 )  # fmt: skip
 
 
+_FIRST_SEED = 67280421310721
+_first_state: list = []  # that of the first seed, once it is known
+
+
 class Generator:
     """A Mersenne Twister (mt19937) with the state that PyTorch's CPU generator has.
 
@@ -54,13 +59,18 @@ class Generator:
         check_device(device)
         self._state = np.zeros(kernels.STATE_SIZE, np.uint32)
         self._cache = np.zeros(2)
-        self._reset(67280421310721)
+        self._reset(_FIRST_SEED)
 
     def _reset(self, value):
         self._seed = value
         self._float_cache = (0.0, 0)
         self._cache[1] = 0.0
-        kernels.seed_forward(self._state, np.uint64(value))
+        if value == _FIRST_SEED and _first_state:
+            self._state[...] = _first_state[0]
+        elif SEED.call(self._state, float(value & 0xFFFFFFFF)) is None:
+            kernels.seed_forward(self._state, np.uint64(value))
+            if value == _FIRST_SEED:
+                _first_state.append(self._state.copy())
 
     @property
     def device(self):
@@ -83,6 +93,7 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError(f"manual_seed expected a seed in [-2**63, 2**64), but got {seed}")
         self._reset(seed % 2**64)
+        SEED.prepare(np.dtype(np.float32))  # the same for every dtype; not at import, which shall load nothing
         return self
 
     def seed(self):

@@ -176,14 +176,55 @@ def _accumulate(leaf, grad, create_graph):
     if _own_refs[0] is None:
         _own_refs.append(refs)
         return
-    if refs <= _own_refs[0] and not grad._rg and getrefcount(data) <= 3:
-        base = data.base
-        if base is None or (isinstance(base, np.ndarray | Capsule) and getrefcount(base) <= 3):
-            flags = data.flags
-            if flags.writeable and (flags.c_contiguous if like.flags.c_contiguous else data.strides == like.strides):
-                leaf._grad = grad
-                return
-    leaf._grad = wrap(_laid_as(data, like))
+    data = like = None  # references
+    if refs > _own_refs[0] or not _taken_over(leaf, grad):
+        leaf._grad = wrap(_laid_as(grad._data, leaf._data))
+
+
+class _ProbeOfTwo(Node):
+    __slots__ = ()
+
+    def backward(self, grad):
+        return wrap_zeros((1,), "float32"), wrap_zeros((1,), "float32")
+
+
+_chain_refs = []  # as _own_refs, in _run_chain
+
+
+def _measure_chain_refs():
+    leaves, out = [wrap_zeros((1,), "float32") for _ in range(2)], wrap_zeros((1,), "float32")
+    for leaf in leaves:
+        leaf._rg = True
+    _ProbeOfTwo(*leaves).attach(out)
+    _chain_refs.append(None)
+    run_one(out, wrap_zeros((1,), "float32"), False, False)
+    _chain_refs.pop(0)
+
+
+def _give(leaf, grad, refs):
+    """The first gradient of a leaf without hooks, nothing being recorded; refs: what sys.getrefcount says of it."""
+    if not _chain_refs:
+        _measure_chain_refs()
+    if _chain_refs[0] is None:
+        _chain_refs.append(refs)
+    if grad.is_sparse or grad._data.shape != leaf._data.shape or grad._data.dtype is not leaf._data.dtype:
+        _accumulate(leaf, grad, False)
+    elif _chain_refs[0] is None or refs > _chain_refs[0] or not _taken_over(leaf, grad):
+        leaf._grad = wrap(_laid_as(grad._data, leaf._data))
+
+
+def _taken_over(leaf, grad):
+    """Makes a gradient that nobody else holds the leaf's own, if its memory is nobody else's either."""
+    data, like = grad._data, leaf._data
+    if grad._rg or getrefcount(data) > 3:
+        return False
+    base, flags = data.base, data.flags
+    if base is not None and not (isinstance(base, np.ndarray | Capsule) and getrefcount(base) <= 3):
+        return False
+    if not flags.writeable or (not flags.c_contiguous if like.flags.c_contiguous else data.strides != like.strides):
+        return False
+    leaf._grad = grad
+    return True
 
 
 def _laid_as(data, like):
@@ -315,29 +356,27 @@ def _run_chain(target, nr, grad, retain_graph, create_graph):
             continue
         if type(out) is not tuple:
             out = (out,)
-        nodes, found = [], []
+        nodes = None
         for edge, grad in zip(edges, out, strict=False):
-            if edge is not None and grad is not None:
-                follow, nr = edge
-                if isinstance(follow, Node) or follow._hooks is not None:
-                    nodes.append((follow, nr, grad))
+            if edge is None or grad is None:
+                continue
+            follow = edge[0]
+            if isinstance(follow, Node) or follow._hooks is not None:
+                if nodes is None:
+                    nodes = [(follow, edge[1], grad)]
                 else:
-                    found.append((follow, nr, grad))
-        out = grad = None
-        if not nodes and not leaves and len(found) == 2 and found[0][0] is not found[1][0]:
-            while found:
-                target, nr, grad = found.pop()
-                _finish_leaf(target, grad, None, (), None, create_graph)
-            return ()
-        if len(nodes) == 2 and nodes[0][0] is nodes[1][0] and nodes[0][1] == nodes[1][1]:
-            nodes = [(nodes[0][0], nodes[0][1], nodes[0][2] + nodes[1][2])]
-        if len(nodes) > 1:
-            return [*nodes, *found, *leaves.values()]
-        for step in found:
-            key = id(step[0])
-            leaves[key] = (step[0], 0, leaves[key][2] + step[2]) if key in leaves else step
-        found = step = None
-        if nodes:
+                    nodes.append((follow, edge[1], grad))
+            elif follow._grad is None and not create_graph:
+                _give(follow, grad, getrefcount(grad))
+            else:
+                key = id(follow)
+                leaves[key] = (follow, 0, leaves[key][2] + grad if key in leaves else grad)
+        out = grad = follow = None
+        if nodes is not None:
+            if len(nodes) == 2 and nodes[0][0] is nodes[1][0] and nodes[0][1] == nodes[1][1]:
+                nodes = [(nodes[0][0], nodes[0][1], nodes[0][2] + nodes[1][2])]
+            if len(nodes) > 1:
+                return [*nodes, *leaves.values()]
             target, nr, grad = nodes.pop()
     if target is not None and id(target) in leaves:
         grad = leaves.pop(id(target))[2] + grad
@@ -399,14 +438,20 @@ def _walk_all(seeds, retain_graph, create_graph):
         for edge, grad in zip(edges, out, strict=False):
             if edge is None:
                 continue
-            target, nr = edge
+            target = edge[0]
             key = id(target)
-            if grad is not None:
-                if key in table or (isinstance(target, Node) and target.n_out != 1):
-                    _add(table, target, nr, grad)
-                else:
-                    table[key] = grad
             left = deps[key] - 1
+            if grad is not None:
+                if isinstance(target, Node):
+                    if key in table or target.n_out != 1:
+                        _add(table, target, edge[1], grad)
+                    else:
+                        table[key] = grad
+                elif left or key in table or target._grad is not None or target._hooks is not None or create_graph:
+                    _add(table, target, edge[1], grad)
+                else:
+                    _give(target, grad, getrefcount(grad))
+                    continue
             deps[key] = left
             if not left:
                 ready.append(target)

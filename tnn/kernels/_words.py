@@ -90,7 +90,7 @@ def _pointer_to(kind):
 
 pointer8, pointer16 = _pointer_to(types.uint8), _pointer_to(types.uint16)
 pointer32, pointer64 = _pointer_to(types.float32), _pointer_to(types.float64)
-pointer_to_words = _pointer_to(types.int64)
+pointer_to_words, pointer32_unsigned = _pointer_to(types.int64), _pointer_to(types.uint32)
 
 
 @intrinsic
