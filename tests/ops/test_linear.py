@@ -213,3 +213,18 @@ def test_products_of_integers(dtype):
     big = tnn.full((2, 2), tnn.iinfo(dtype).max, dtype=dtype)
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal((big @ big).numpy(), big.numpy() @ big.numpy())
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+@pytest.mark.parametrize("size", [1, 9, 4000, 2**20, 2**26, 2**30])
+def test_many_integers_are_exact(dtype, size):
+    rng = np.random.default_rng(2)
+    a, b = (rng.integers(-size, size + 1, shape).astype(dtype) for shape in ((40, 50), (50, 33)))
+    a[0], b[:, 0] = size, -size
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal((tnn.tensor(a) @ tnn.tensor(b)).numpy(), a @ b)
+    batch = np.stack([a, a[::-1]])
+    np.testing.assert_array_equal((tnn.tensor(batch) @ tnn.tensor(b)).numpy(), batch @ b)
+    np.testing.assert_array_equal(tnn.bmm(tnn.tensor(batch), tnn.tensor(np.stack([b, b]))).numpy(), batch @ b)
+    low = np.full((40, 40), np.iinfo(dtype).min)
+    np.testing.assert_array_equal((tnn.tensor(low) @ tnn.tensor(low)).numpy(), low @ low)

@@ -565,6 +565,10 @@ def multiply_integers(a, b, out):
     batch, m, n = out.shape
     rows = batch * m
     step = max(1, GRAIN // max(1, n * a.shape[2]))
+    if rows <= step:
+        for row in range(rows):
+            _multiply_row(a[row // m, row % m], b[row // m], out[row // m, row % m])
+        return
     for c in prange((rows + step - 1) // step):
         low = np.intp(c) * step
         for row in range(low, min(rows, low + step)):

@@ -10,8 +10,10 @@ from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import _gemm as kernels
 from ..kernels import _small_products as small
+from ..kernels._elementwise import cast_to
 from ..kernels._pool import empty
 from ..kernels.linalg import multiply_integers
+from ..kernels.search import extent
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, check_tensor, dense, half_as_float32, into, sum_to
 from ._elementwise import record1
@@ -51,11 +53,47 @@ def _mm(a, b, alpha=1.0, out=None, beta=0.0):
 _WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
 
 
+# Multiplications from which on integers are looked at, whether floats hold all sums.
+_MANY = 32**3
+
+
+def _holding(a, b):
+    """The floating-point dtype that holds all products of two ndarrays of integers, and their sums, exactly, in any
+    order; None where there is none."""
+    sizes = [max(map(abs, extent(x.reshape(-1)))) for x in (a, b)]
+    most = sizes[0] * sizes[1] * a.shape[-1]
+    if most > (1 << 24) and most > (1 << (53 if a.dtype == np.int64 else 31)) - 1:
+        return None
+    return F32 if most <= 1 << 24 and max(sizes) <= 1 << 24 else F64
+
+
+def _by_floats(a, b, out):
+    """The product of C-contiguous integers as one of floats, where that is exact; returns whether it is.
+
+    128 x 128, against PyTorch on two threads and on one: 1.19 and 0.75 of its speed by integers, 2.0 and 1.9 so.
+    """
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.shape[-1] * out.size < _MANY:
+        return False
+    kind = _holding(a, b)
+    if kind is None:
+        return False
+    x, y = (empty(z.shape, kind) for z in (a, b))
+    if not cast_to(a, x) or not cast_to(b, y):
+        return False
+    return cast_to((_mm if a.ndim == 2 else _bmm)(x, y), out)
+
+
 def _mm_integer(a, b, alpha, out, beta):
+    if alpha == 1 and not beta and a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and a.size and out.size:
+        if a.flags.c_contiguous and b.flags.c_contiguous and out.flags.c_contiguous and out.dtype in _WHOLE:
+            if not _by_floats(a, b, out):
+                multiply_integers(a[None], b[None], out[None])
+            return out
     if a.dtype == b.dtype == out.dtype and out.dtype in _WHOLE and out.shape[-1] > 3 and out.size and a.size:
         product = empty(out.shape, out.dtype)
         a, b = (np.ascontiguousarray(np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:]))) for x in (a, b))
-        multiply_integers(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, product)))
+        if not _by_floats(a, b, product):
+            multiply_integers(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, product)))
     else:
         product = np.matmul(a, b)
     if alpha != 1:
