@@ -219,3 +219,31 @@ def test_bad_arguments(op, text):
         op(tnn.zeros(3, 4), tnn.zeros(3, 4, dtype=tnn.int64))
     with pytest.raises(IndexError, match="Dimension out of range"):
         tnn.zeros(3, 4).gather(2, tnn.zeros(3, 4, dtype=tnn.int64))
+
+
+@pytest.mark.parametrize("shape", [(80, 600), (3, 200, 90)])
+def test_many_into_a_copy(shape):
+    rng = np.random.default_rng(1)
+    x, src = rng.normal(size=shape), rng.normal(size=shape)
+    for dim in range(len(shape)):
+        index = rng.integers(0, shape[dim], shape)
+        grid = list(np.indices(shape))
+        grid[dim] = index
+        want = x.copy()
+        np.add.at(want, tuple(grid), src)
+        leaves = [tnn.tensor(v, requires_grad=True) for v in (x, src)]
+        got = leaves[0].scatter_add(dim, tnn.tensor(index), leaves[1])
+        np.testing.assert_allclose(got.detach().numpy(), want, rtol=1e-13, atol=1e-13)
+        up = rng.normal(size=shape)
+        got.backward(tnn.tensor(up))
+        np.testing.assert_array_equal(leaves[0].grad.numpy(), up)
+        np.testing.assert_array_equal(leaves[1].grad.numpy(), np.take_along_axis(up, index, dim))
+        want_last = x.copy()  # of equals the last stays
+        for at in np.ndindex(*shape):
+            to = list(at)
+            to[dim] = index[at]
+            want_last[tuple(to)] = src[at]
+        got = tnn.tensor(x).scatter(dim, tnn.tensor(index), tnn.tensor(src))
+        np.testing.assert_array_equal(got.numpy(), want_last)
+        with pytest.raises(RuntimeError, match="out of bounds"):
+            tnn.tensor(x).scatter_add(dim, tnn.tensor(index + 1), tnn.tensor(src))

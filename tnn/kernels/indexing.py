@@ -555,6 +555,45 @@ def scatter_within(src, index, y, add):
     return bad > 0
 
 
+@njit(parallel=True, **JIT)
+def scatter_forward(x, src, index, y, add):
+    """Writes y (outer, k, inner): x, in which src (outer, n, inner) is put or added at index (outer, n, inner); src may
+    be one number, (1, 1, 1). Returns whether an index is out of range: y is not whole then.
+
+    A row of x is in the cache when elements are added to it: 512 x 1024 with as many, against PyTorch on two threads
+    and on one: 0.92 and 0.99 of its speed by a copy of all first, 1.17 and 1.18 so.
+    """
+    outer, n, inner = index.shape
+    k, one, bad = y.shape[1], src.shape != index.shape, 0
+    if inner == 1:
+        before, places, target = x.reshape(outer, k), index.reshape(outer, n), y.reshape(outer, k)
+        source = src.reshape(1, 1) if one else src.reshape(outer, n)
+        some = max(1, CHUNK // max(n, k))
+        for c in prange((outer + some - 1) // some):
+            low = np.intp(c) * some
+            for o in range(low, min(outer, low + some)):
+                if _outside(places[o], 0, k):
+                    bad += 1
+                else:
+                    _copy(before[o], target[o])
+                    _scatter_row(source[0 if one else o], places[o], target[o], add)
+    else:
+        parts = (inner + _COLUMNS - 1) // _COLUMNS
+        for t in prange(outer * parts):
+            task = np.intp(t)
+            o, low = task // parts, task % parts * _COLUMNS
+            high = low + _COLUMNS
+            part, target = index[o, :, low:high], y[o, :, low:high]
+            if _any_outside(part, k):
+                bad += 1
+            else:
+                for j in range(k):
+                    _copy(x[o, j, low:high], target[j])
+                source = src[0] if one else src[o, :, low:high]
+                _scatter_block(source, part, target, add, one)
+    return bad > 0
+
+
 @njit(**JIT)
 def _reduce_into(src, index, y, first, op):
     """Combines src into y by index; where `first` is set, the first element replaces what stood there."""

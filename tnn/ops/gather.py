@@ -6,7 +6,8 @@ from .. import dtypes
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import indexing as kernels
-from ..kernels._copy import contiguous_copy
+from ..kernels._copy import BITS, contiguous_copy
+from ..kernels._jit import GRAIN
 from ..kernels._pick import AMAX, AMIN, PROD, SET, SUM, picked, placed
 from ..kernels._pool import empty, zeros
 from ..tensor import Tensor, wrap
@@ -338,7 +339,7 @@ def _scatter(input, dim, index, src):
 
 
 def _scatter_small(input, dim, index, src, how, node_type):
-    """scatter and its kin of small tensors and int64 indices in the plain form, by an entry; None if it is not that.
+    """scatter and its kin of int64 indices in the plain form, by an entry, or of many in one pass; None if not that.
 
     Args:
         how: what :func:`placed` is to do.
@@ -352,14 +353,36 @@ def _scatter_small(input, dim, index, src, how, node_type):
         return None
     d, i = input._data, index._data
     data = placed(d, dim, i, src._data if tensor else src, how)
+    if data is None and how in (SET, SUM) and tensor:
+        data = _scatter_many(d, dim, i, src._data, how == SUM)
     if data is None:
         return None
     out = wrap(data)
     if recorded:
         node = node_type(input, src) if tensor else node_type(input)
-        node.index, node.dim, node.src = i.copy(), dim % d.ndim, src._data.shape if tensor else None
+        # many through the pool: fresh memory costs its page faults
+        node.index = i.copy() if i.size < GRAIN else contiguous_copy(i)
+        node.dim, node.src = dim % d.ndim, src._data.shape if tensor else None
         node.attach(out)
     return out
+
+
+def _scatter_many(d, dim, i, s, add):
+    """A copy of an ndarray into which others of the index's shape are put or added along a dimension, in one pass; None
+    if they are not of the plain kind, or an index is out of range."""
+    if type(d) is not np.ndarray or type(i) is not np.ndarray or type(dim) is not int or i.size < GRAIN:
+        return None
+    if i.dtype != INTEGER[0] or s.dtype is not d.dtype or i.ndim != d.ndim or not -d.ndim <= dim < d.ndim or not d.size:
+        return None
+    dim %= d.ndim
+    if not _same_but(d.shape, i.shape, dim) or s.shape != i.shape or (add and d.dtype not in ADDED):
+        return None
+    if not (d.flags.c_contiguous and i.flags.c_contiguous and s.flags.c_contiguous) or d.itemsize not in BITS:
+        return None
+    y = empty(d.shape, d.dtype)
+    arrays = (s, d, y) if add else map(as_bits, (s, d, y))
+    i3, s3, x3, y3 = _views(i, dim, *arrays)
+    return None if kernels.scatter_forward(x3, s3, i3, y3, add) else y
 
 
 def placed_within(self, dim, index, src, how):
