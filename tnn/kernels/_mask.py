@@ -47,7 +47,7 @@ from ._words import (
 )
 
 # Own words, behind those of _pick.py: the dtype of bools.
-_BOOL = OWN + 4
+_BOOL = OWN + 6
 
 
 @njit(**PLAIN)
@@ -287,7 +287,7 @@ def _made(function, name):
     """The entry, or None before it is due."""
     if config.DISABLE_JIT or not due(function):
         return None
-    made = _entries[name] = builtin(function, name, [*own_functions(), id(np.dtype(np.bool_))])[0]
+    made = _entries[name] = builtin(function, name, [0, 0, *own_functions(), id(np.dtype(np.bool_))])[0]
     return made
 
 

@@ -58,7 +58,8 @@ SET, SUM, PROD, AMAX, AMIN = range(5)
 ROWS, NEGATIVE = 8, 16
 
 # Own words: the type of an integer, and functions of CPython (read one, was something raised, forget it).
-_INTEGER, _READ, _RAISED, _FORGET = range(OWN, OWN + 4)
+# They stand behind two words for addresses of kernels, of which entries that call some have them.
+_INTEGER, _READ, _RAISED, _FORGET = range(OWN + 2, OWN + 6)
 _ALIGNED, _WRITEABLE = 0x100, 0x400
 _MOST = 16  # dimensions
 _FAR = 2**62
@@ -77,7 +78,7 @@ def _number(words, x):
 
 
 @njit(**PLAIN)
-def _axis(words, x, number):
+def axis_of(words, x, number):
     """The dimension that an object names, with a check; -1 for None, and -2 where there is none such."""
     if is_none(words, number):
         return -1
@@ -226,7 +227,7 @@ def _picked(own, args, count):
     x, index, how = word(args), word(args + 16), _number(words, word(args + 24))
     if how == _FAR or not is_strided(words, x) or not _is_index(words, index):
         return declined(words)
-    axis, rows, dtype = _axis(words, x, word(args + 8)), how & ROWS != 0, word(x + DTYPE)
+    axis, rows, dtype = axis_of(words, x, word(args + 8)), how & ROWS != 0, word(x + DTYPE)
     have, item, dims, most = ndim(index), word(dtype + BYTES), room(), 0
     if axis < -1 or have > _MOST or size(index) >= GRAIN:
         return declined(words)
@@ -407,7 +408,7 @@ def _placed(own, args, count):
     fresh = not is_none(words, word(args + 40))
     if how == _FAR or not is_array(words, x) or not is_strided(words, x) or not _is_index(words, index):
         return declined(words)
-    axis, rows, op, dtype = _axis(words, x, word(args + 8)), how & ROWS != 0, how & 7, word(x + DTYPE)
+    axis, rows, op, dtype = axis_of(words, x, word(args + 8)), how & ROWS != 0, how & 7, word(x + DTYPE)
     if axis < -1 or (rows and axis >= 0 and ndim(index) != 1):
         return declined(words)
     if not rows and (axis < 0 or not _no_larger(index, x, axis)):
@@ -470,7 +471,7 @@ def picked(x, dim, index, how):
     if _pick_entry is None:
         if config.DISABLE_JIT or not due(_picked):
             return None
-        _pick_entry = builtin(_picked, "picked", own_functions())[0]
+        _pick_entry = builtin(_picked, "picked", [0, 0, *own_functions()])[0]
     return _pick_entry(x, dim, index, how)
 
 
@@ -481,5 +482,5 @@ def placed(x, dim, index, src, how, fresh=True):
     if _place_entry is None:
         if config.DISABLE_JIT or not due(_placed):
             return None
-        _place_entry = builtin(_placed, "placed", own_functions())[0]
+        _place_entry = builtin(_placed, "placed", [0, 0, *own_functions()])[0]
     return _place_entry(x, dim, index, src, how, fresh)

@@ -8,6 +8,7 @@ from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import reduction as kernels
+from ..kernels._along import FOUND, REDUCED, Along
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, HALF, check_tensor, dense, into, wrap_dim
@@ -18,6 +19,9 @@ _max = return_types.max
 _min = return_types.min
 _aminmax = return_types.aminmax
 
+# By entries: the extremes of small tensors, and where they are.
+_SMALL = {k: Along(kernels.extreme_forward, REDUCED, k) for k in (kernels.MAX, kernels.MIN)}
+_SMALL_ARG = {k: Along(kernels.arg_forward, FOUND, k) for k in (kernels.MAX, kernels.MIN)}
 _NUMPY = {kernels.MAX: np.max, kernels.MIN: np.min}
 _NUMPY_ARG = {kernels.MAX: np.argmax, kernels.MIN: np.argmin}
 
@@ -66,6 +70,14 @@ class Max(Amax):
 
 class Min(Max):
     __slots__ = ()
+
+
+def _small(input, dim, keepdim, kind):
+    """amax or amin of a small tensor where nothing is recorded, along one dimension or (None, ()) of all; else None."""
+    if not isinstance(input, Tensor) or (input._rg and mode.grad):
+        return None
+    data = _SMALL[kind](input._data, None if type(dim) is tuple and not dim else dim, True if keepdim else None)
+    return None if data is None else wrap(data)
 
 
 def _extreme(input, dims, keepdim, kind, node_type):
@@ -123,6 +135,10 @@ def amax(input, dim=(), keepdim=False, *, out=None):
         IndexError: no such dimension, or one of size 0.
         RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
+    if out is None:
+        result = _small(input, dim, keepdim, kernels.MAX)
+        if result is not None:
+            return result
     return into(out, _extreme(input, _dims("amax", input, dim), keepdim, kernels.MAX, Amax), "amax")
 
 
@@ -145,6 +161,10 @@ def amin(input, dim=(), keepdim=False, *, out=None):
         IndexError: no such dimension, or one of size 0.
         RuntimeError: a dimension appears twice, or ``out`` cannot hold the result.
     """
+    if out is None:
+        result = _small(input, dim, keepdim, kernels.MIN)
+        if result is not None:
+            return result
     return into(out, _extreme(input, _dims("amin", input, dim), keepdim, kernels.MIN, Amin), "amin")
 
 
@@ -248,6 +268,15 @@ def _with_indices(function, input, dim, keepdim, kind, node_type, result_type):
 
 
 def _max_or_min(function, input, dim, keepdim, out, kind, other):
+    if out is None and isinstance(input, Tensor) and not (input._rg and mode.grad):
+        if dim is None:
+            result = _small(input, None, False, kind)
+            if result is not None:
+                return result
+        else:
+            pair = _SMALL_ARG[kind](input._data, dim, True if keepdim else None)
+            if pair is not None:
+                return (_max if kind == kernels.MAX else _min)(wrap(pair[0]), wrap(pair[1]))
     check_tensor(function, "input", input, 1)
     if isinstance(dim, Tensor):
         return getattr(input, other)(dim) if out is None else getattr(input, other)(dim, out=out)
@@ -316,6 +345,10 @@ def min(input, dim=None, keepdim=False, *, other=None, out=None):
 
 
 def _arg(function, input, dim, keepdim, out, kind):
+    if out is None and isinstance(input, Tensor):
+        pair = _SMALL_ARG[kind](input._data, dim, True if keepdim else None)
+        if pair is not None:
+            return wrap(pair[1])
     check_tensor(function, "input", input, 1)
     d = input._data
     if d.dtype in HALF:

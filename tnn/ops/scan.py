@@ -6,11 +6,15 @@ from .. import dtypes, return_types
 from ..autograd.grad_mode import mode
 from ..autograd.node import Node
 from ..kernels import scan as kernels
+from ..kernels._along import RUNNING, Along
 from ..kernels._pool import empty
 from ..tensor import Tensor, wrap
 from ._common import F32, F64, HALF, check_tensor, dense, half_as_float32, into, numpy_names, out_dtype, wrap_dim
 from .cast import cast
 from .reduction import as_three
+
+# By entries: running sums and products of small tensors.
+_SMALL = {k: Along(kernels.scan_forward, RUNNING, k) for k in (kernels.CUMSUM, kernels.CUMPROD)}
 
 _cummax = return_types.cummax
 _cummin = return_types.cummin
@@ -101,6 +105,10 @@ def _scan(input, dim, kind, node_type, reverse=False):
 
 
 def _cumulative(function, input, dim, dtype, out, kind, node_type, numpy):
+    if out is None and dtype is None and isinstance(input, Tensor) and not (input._rg and mode.grad):
+        data = _SMALL[kind](input._data, dim)
+        if data is not None:
+            return wrap(data)
     check_tensor(function, "input", input, 1)
     dtype = out_dtype(function, dtype, out)
     if dtype is not None:
