@@ -367,6 +367,27 @@ for shape in ((9, 1, 2, 2), (1, 5, 3, 1), (2, 3, 1, 5), (1, 2, 9, 7)):
         y.sum().backward()
         F.adaptive_max_pool2d(image.detach(), m), F.adaptive_avg_pool2d(image, m).sum().backward()
     F.max_pool2d(image, 3, 3, 1).sum().backward()
+
+
+def at_the_end(*shape):
+    count = int(np.prod(shape))
+    x = np.frombuffer(room, np.float32, count, size - 4 * count).reshape(shape)
+    x[...] = 1
+    return tnn.from_numpy(x)
+
+
+# Planes that are turned, pixels of channels side by side, signals.
+for x in (at_the_end(1, 13, 7, 11), at_the_end(1, 6, 7, 13).movedim(-1, 1), at_the_end(1, 3, 3, 33).movedim(-1, 1)):
+    x.requires_grad_()
+    for options in ((2, 1), (3, 2, 1), (3, 3)):
+        F.max_pool2d(x.detach(), *options)
+        F.max_pool2d(x, *options).sum().backward()
+        F.avg_pool2d(x, *options).sum().backward()
+    F.adaptive_max_pool2d(x, (2, 3)).sum().backward()
+    F.adaptive_avg_pool2d(x, (2, 3)).sum().backward()
+for n in (5, 40, 100, 300):
+    for step in (1, 2, 3, 4):
+        F.max_pool1d(at_the_end(1, 3, n), 3, step, 1)
 """
 
 
