@@ -87,6 +87,13 @@ layer("GLU 64x800", "pointwise", lambda lib: lib.nn.GLU(), (64, 800))
 layer("GLU 1024x1024", "pointwise", lambda lib: lib.nn.GLU(), (1024, 1024))
 layer("PReLU channels 16x64x32x32", "pointwise", lambda lib: lib.nn.PReLU(64), (16, 64, 32, 32))
 layer("relu6 transposed 1000x1000", "pointwise", lambda lib: lambda x: lib.nn.functional.relu6(x.t()), (1000, 1000))
+for inner in ("ReLU", "ReLU6", "SiLU"):
+    layer(
+        f"add, {inner} in place 16x64x32x32",
+        "pointwise",
+        lambda lib, inner=inner: lambda x, y: getattr(lib.nn, inner)(inplace=True)(x + y),
+        *[(16, 64, 32, 32)] * 2,
+    )
 layer("RReLU 8", "small", lambda lib: lib.nn.RReLU(), (8,))
 layer("relu 8", "small", lambda lib: lib.nn.ReLU(), (8,))
 layer("add 8", "small", lambda lib: lib.add, (8,), (8,))

@@ -1,9 +1,12 @@
 """In-place forms that write where their operand lies, against the results of the plain operations."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import tnn
+import tnn.nn.functional as F
 
 UNARY = "exp log1p sqrt neg abs floor round square relu sigmoid tanh reciprocal".split()
 SHAPES = [(7,), (3, 5), (2, 3, 4), (37, 1025), (3, 9000), (70000,)]
@@ -416,3 +419,113 @@ def test_fills():
 def test_missing_arguments_are_told_by_the_method(call):
     with pytest.raises(TypeError, match=rf"^{call.partition('(')[0]}\(\) "):
         eval(f"x.{call}", {"x": tnn.ones(3, 3)})
+
+
+def _changed(y):
+    y += 1.5
+    return y
+
+
+RECORDED = {
+    "relu": lambda y: y.relu_(),
+    "sigmoid": lambda y: y.sigmoid_(),
+    "exp": lambda y: y.exp_(),
+    "neg": lambda y: y.neg_(),
+    "square": lambda y: y.square_(),
+    "relu6": lambda y: F.relu6(y, inplace=True),
+    "hardtanh": lambda y: F.hardtanh(y, -0.5, 0.75, inplace=True),
+    "leaky_relu": lambda y: F.leaky_relu(y, 0.2, inplace=True),
+    "leaky_relu, negative slope": lambda y: F.leaky_relu(y, -0.2, inplace=True),
+    "elu": lambda y: F.elu(y, 0.7, inplace=True),
+    "silu": lambda y: F.silu(y, inplace=True),
+    "hardswish": lambda y: F.hardswish(y, inplace=True),
+    "mish": lambda y: F.mish(y, inplace=True),
+    "selu": lambda y: F.selu(y, inplace=True),
+    "add number": _changed,
+    "mul number": lambda y: y.mul_(2.5),
+    "add": lambda y: y.add_(tnn.ones(y.shape[-1], dtype=y.dtype)),
+    "sub": lambda y: y.sub_(tnn.ones(y.shape, dtype=y.dtype)),
+    "mul": lambda y: y.mul_(tnn.full(y.shape, 3.0, dtype=y.dtype)),
+    "div": lambda y: y.div_(tnn.full(y.shape[-1:], 3.0, dtype=y.dtype)),
+    "pow": lambda y: y.pow_(2),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded(name):
+    change = RECORDED[name]
+    for shape in [(6,), (3, 5), (37, 1025)]:
+        for dtype in (tnn.float32, tnn.float64):
+            x = tnn.randn(*shape, dtype=dtype).requires_grad_()
+            weight = tnn.randn(*shape, dtype=dtype)
+            results = []
+            for split in (False, True):  # a view's history goes the general way
+                y = x * 2.0
+                z = y.view(-1).view(shape) if split else y
+                alias = y.detach()
+                changed = change(z)
+                assert changed is z
+                same(alias, changed.detach())
+                (first,) = tnn.autograd.grad((changed * weight).sum(), x, create_graph=True)
+                second = tnn.autograd.grad(first.square().sum(), x)[0] if first.requires_grad else first
+                results.append((changed.detach(), first.detach(), second))
+            for a, b in zip(*results, strict=True):
+                same(a, b)
+
+
+def test_recorded_with_gradients_of_the_other_operand():
+    a, b = tnn.randn(4, 6).requires_grad_(), tnn.randn(6).requires_grad_()
+    x = tnn.randn(4, 6)
+    for name in ("add", "sub", "mul", "div"):
+        expected = tnn.autograd.grad(getattr(tnn, name)(a * 2.0, b).square().sum(), (a, b))
+        y = a * 2.0
+        getattr(y, name + "_")(b)
+        for g, e in zip(tnn.autograd.grad(y.square().sum(), (a, b)), expected, strict=True):
+            np.testing.assert_allclose(g.numpy(), e.numpy(), rtol=1e-5, atol=1e-6)
+    y = x.clone().add_(b)
+    assert y.requires_grad
+    same(tnn.autograd.grad(y.sum(), b)[0], tnn.full((6,), 4.0))
+
+
+def test_results_that_gradients_need_may_not_change():
+    x = tnn.randn(5, 7).requires_grad_()
+    turned = x.t()  # the general way
+    for operand, change in itertools.product((x, turned), (tnn.relu_, tnn.exp_, tnn.tanh_)):
+        y = change(operand * 2.0)
+        y.mul_(2.0)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
+    y = (x * 2.0).sigmoid()
+    y.relu_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    y = x * 2.0
+    y.mul_(y.detach())  # shares the memory
+    same(y.detach(), (x * 2.0).square().detach())
+
+
+def test_compiled_steps_with_activations_in_place():
+    tnn.manual_seed(3)
+    layers = tnn.nn.Sequential(
+        tnn.nn.Conv2d(3, 8, 3, padding=1), tnn.nn.BatchNorm2d(8), tnn.nn.ReLU(inplace=True),
+        tnn.nn.Conv2d(8, 8, 3, padding=1), tnn.nn.LeakyReLU(0.2, inplace=True),
+        tnn.nn.Conv2d(8, 8, 3, padding=1), tnn.nn.SiLU(inplace=True),
+    )  # fmt: skip
+    parameters = list(layers.parameters())
+    x = tnn.randn(4, 3, 20, 20)
+
+    def step(x):
+        for p in parameters:
+            p.grad = None
+        y = layers(x)
+        y += x[:, :1]
+        y.square().mean().backward()
+        return y.detach()
+
+    expected = step(x), [p.grad for p in parameters]
+    compiled = tnn.compile(step)
+    for _ in range(4):
+        same(compiled(x), expected[0])
+        for p, g in zip(parameters, expected[1], strict=True):
+            same(p.grad, g)
+    assert compiled.reason is None

@@ -14,6 +14,7 @@ from .. import dtypes
 from ..autograd.autocast import active, run
 from ..autograd.grad_mode import mode
 from ..autograd.node import Version
+from ..kernels import _copy
 from ..kernels._words import address
 from ..tensor import Tensor, wrap
 from . import _out
@@ -376,10 +377,19 @@ def _keep_before(node, tensor):
     """Lets a node that saved ``tensor`` keep a copy instead, since the tensor is about to be overwritten."""
     for i, entry in enumerate(node.saved):
         if entry is not None and entry[0] is tensor:
-            before = wrap(np.array(tensor._data))
+            d = tensor._data
+            before = wrap(_copy.contiguous_copy(d) if d.flags.c_contiguous else np.array(d))
             before._rg, before._node, before._nr = tensor._rg, tensor._node, tensor._nr
             before._version = Version()
             node.saved[i] = before, before._version, 0, *entry[3:]
+
+
+def _keep_after(node, result, tensor):
+    """Lets a node that saved ``result`` keep ``tensor``'s memory instead, to which it was written."""
+    if result._data.dtype == tensor._data.dtype:
+        for i, entry in enumerate(node.saved):
+            if entry is not None and entry[0] is result._data:
+                node.saved[i] = tensor._data, tensor._version, tensor._version.n, *entry[3:]
 
 
 # Operations whose history, made of other operations, keeps the input.
@@ -418,9 +428,13 @@ def inplace(op):
         self._check_inplace()
         before = self.clone() if composed and recording(self) else self
         out = run("keep", op, (before, *args), kwargs) if active.n else op(before, *args, **kwargs)
-        if out is not self and out._node is not None and out._node.saved:
-            _keep_before(out._node, self)
-        return self._write(out)
+        node = None if out is self else out._node
+        if node is not None and node.saved:
+            _keep_before(node, self)
+        self._write(out)
+        if node is not None and node.saved:
+            _keep_after(node, out, self)
+        return self
 
     method.__name__ = op.__name__ + "_"
     method.__qualname__ = method.__name__

@@ -471,7 +471,7 @@ def unary_op(name, kernel, uses, derivative, doc, integer="float"):
         return result if out is None else into(out, result, name, input)
 
     op.node = node
-    WITHIN[op] = unary_within(kernel)
+    WITHIN[op] = unary_within(kernel, node)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = unary_doc(doc, integer if integer is None or integer == "float" else "kept")
@@ -537,11 +537,16 @@ class Rule(Node):
         """The gradient of the second operand."""
         raise RuntimeError(f"{self.name()}: derivative with respect to the second operand is not implemented")
 
+    def reads(self):
+        """What the wanted derivatives read: a part of ``"abo"``."""
+        to_a, to_b = self.next
+        return self.uses_b if to_a is None else self.uses_a if to_b is None else self.uses_a + self.uses_b
+
     def record(self, a, b, out):
         """Attaches the output and saves what the wanted derivatives read."""
         out._rg, out._node = True, self
         to_a, to_b = self.next
-        uses = self.uses_b if to_a is None else self.uses_a if to_b is None else self.uses_a + self.uses_b
+        uses = self.reads()
         self.a = self.b = None
         keep_a = keep_b = None
         d = out._data
@@ -759,7 +764,7 @@ def binary_op(name, kernel, integer, node, doc, always_float=False, numbers="bot
             node(a, b).record(input, other, result)
         return result if out is None else into(out, result, name, input, other)
 
-    WITHIN[op] = binary_within(kernel, integer, numbers)
+    WITHIN[op] = binary_within(kernel, integer, numbers, node)
     op.__name__ = op.__qualname__ = name
     op.__module__ = "tnn"
     op.__doc__ = binary_doc(doc, numbers, always_float, integer is None and not always_float, result)

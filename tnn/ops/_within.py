@@ -1,9 +1,9 @@
 """Writing an operation's result where its first operand lies: the short way of in-place forms.
 
 An operation that has one stands in ``WITHIN`` with it: a function of the operation's arguments that returns whether it
-wrote the result into the first tensor. What it leaves (something is to be recorded, a tensor has gaps, a dtype is
-another one) goes the general way of :func:`tnn.ops._common.inplace`, which makes the result first and raises what there
-is to raise.
+wrote the result into the first tensor, and recorded what is to be recorded. What it leaves (a view's history, a tensor
+with gaps, another dtype) goes the general way of :func:`tnn.ops._common.inplace`, which makes the result first and
+raises what there is to raise.
 """
 
 import numpy as np
@@ -14,11 +14,11 @@ from ..autograd.grad_mode import mode
 from ..kernels import pointwise as kernels
 from ..kernels import pointwise_compare as compare_kernels
 from ..kernels import pointwise_integer as integer_kernels
-from ..kernels._copy import BITS
+from ..kernels._copy import BITS, contiguous_copy
 from ..kernels._elementwise import WHOLE
 from ..kernels._jit import GRAIN
 from ..kernels._walk import plan_at
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from ._common import F32, F64, broadcast, finite_float, is_number, memory_order, row_major
 
 # Kernels that do with integers what functions of NumPy's do, which run on one thread.
@@ -100,12 +100,49 @@ def run_within(kernel, a, b, c, p=0.0, q=0.0):
     return True
 
 
-def unary_within(kernel):
-    """The short way of a one-operand operation."""
+def recorded_array(self):
+    """The ndarray of a tensor, no view, that an operation which is recorded may overwrite, or None."""
+    if active.n or not mode.grad or not isinstance(self, Tensor) or self._base is not None:
+        return None
+    if self._rg and self._node is None:
+        return None
+    d = self._data
+    whole = type(d) is np.ndarray and (d.dtype is F32 or d.dtype is F64) and d.flags.c_contiguous
+    return d if whole and not config.DISABLE_JIT else None
+
+
+def record_unary_within(kernel, make, uses, self, p=0.0, q=0.0):
+    """self = f(self, p, q), recorded by the node that ``make`` gives for its operand; returns whether it could.
+
+    The node saves what ``uses`` names: ``"o"`` the result, ``"a"`` the operand (a copy is made), ``""`` nothing. A sum
+    and ReLU in place, 16 x 64 x 32 x 32 on one thread, forward and backward 1.07 -> 1.50 of PyTorch's speed beside a
+    new result that is copied to its place; SiLU 1.04 -> 1.44, ReLU6 forward alone 0.50 -> 1.01.
+    """
+    d = recorded_array(self)
+    if d is None:
+        return False
+    before = self
+    if uses == "a":
+        before = wrap(contiguous_copy(d))
+        before._rg, before._node, before._nr = True, self._node, self._nr
+    step = make(before)
+    if not run_within(kernel, d, d, d, p, q):
+        return False
+    self._bump()
+    step.attach(self)
+    if uses:
+        step.save(before)
+    return True
+
+
+def unary_within(kernel, node=None):
+    """The short way of a one-operand operation; node: the class that records it, or None."""
 
     def within(self):
         d = open_array(self)
-        if d is None or not run_within(kernel, d, d, d):
+        if d is None:
+            return node is not None and record_unary_within(kernel, node, node.uses, self)
+        if not run_within(kernel, d, d, d):
             return False
         self._bump()
         return True
@@ -113,17 +150,61 @@ def unary_within(kernel):
     return within
 
 
-def binary_within(kernel, integer, numbers):
+def activation_within(kernel, node, uses="a"):
+    """The short way of an activation with parameters p and q; see :func:`record_unary_within`."""
+
+    def within(self, p=0.0, q=0.0):
+        def make(before):
+            step = node(before)
+            step.p, step.q = p, q
+            return step
+
+        d = open_array(self)
+        if d is None:
+            return record_unary_within(kernel, make, uses, self, p, q)
+        if not run_within(kernel, d, d, d, p, q):
+            return False
+        self._bump()
+        return True
+
+    return within
+
+
+def _record_binary_within(kernel, node, self, other):
+    """self = f(self, other), recorded; returns whether it could: not where the gradient needs what is overwritten."""
+    d = recorded_array(self)
+    if d is None:
+        return False
+    if isinstance(other, Tensor):
+        if np.may_share_memory(d, other._data):
+            return False
+        step = node(self, other)
+    else:
+        step = node(self, None)
+    if "a" in step.reads():
+        return False
+    if isinstance(other, Tensor):
+        done = run_within(kernel, d, other._data, other._data)
+    else:
+        done = run_within(kernel.right, d, d, d, finite_float(other))
+    if done:
+        self._bump()
+        step.attach(self)
+        step.record(self, other, self)
+    return done
+
+
+def binary_within(kernel, integer, numbers, node=None):
     """The short way of a two-operand operation: see :func:`tnn.ops._elementwise.binary_op` for the arguments."""
     right = kernel.right
 
     def within(self, other):
         d = open_array(self)
-        if d is None:
-            return False
-        if isinstance(other, Tensor):
-            if other._rg and mode.grad:
-                return False
+        tensor = isinstance(other, Tensor)
+        if d is None or (tensor and other._rg and mode.grad):
+            able = node is not None and (tensor or (numbers and is_number(other)))
+            return able and _record_binary_within(kernel, node, self, other)
+        if tensor:
             y = other._data
             done = run_within(kernel, d, y, y) or (integer in _SAFE and integers_within(integer, d, y))
             done = done or (integer in TESTS and bools_within(integer, d, y))

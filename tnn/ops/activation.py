@@ -13,8 +13,9 @@ from ..kernels._pool import empty
 from ..kernels.random import slopes_forward
 from ..random import current_generator
 from ..tensor import Tensor, wrap, wrap_zeros
-from ._common import F32, HALF, check_tensor, dense, half_as_float32, inplace, recording
+from ._common import F32, HALF, WITHIN, check_tensor, dense, half_as_float32, inplace, is_number, recording
 from ._elementwise import Rule, in_order_of, run1, run2, run3, run_float, unary_op
+from ._within import activation_within
 from .cast import convert
 from .pointwise_select import where
 
@@ -584,6 +585,34 @@ def gelu(input, approximate="none"):
 
 
 # ---------------------------------------------------------------------------------------------- in place
+
+for _op, _kernel, _made_by in (
+    (hardsigmoid, kernels.hardsigmoid_forward, Hardsigmoid),
+    (hardswish, kernels.hardswish_forward, Hardswish),
+    (selu, kernels.selu_forward, Selu),
+    (silu, kernels.silu_forward, Silu),
+    (mish, kernels.mish_forward, Mish),
+):
+    WITHIN[_op] = activation_within(_kernel, _made_by)
+_elu_within = activation_within(kernels.elu_forward, Elu)
+_hardtanh_limits_within = activation_within(kernels.hardtanh_forward, Hardtanh)
+# With a positive slope, the derivative at the result is that at the operand: no copy of it is kept.
+_leaky_relu_of_result = activation_within(kernels.leaky_relu_forward, LeakyRelu, "o")
+
+
+def _leaky_relu_within(self, negative_slope=0.01):
+    fits = is_number(negative_slope) and negative_slope > 0
+    return fits and _leaky_relu_of_result(self, float(negative_slope))
+
+
+def _hardtanh_within(self, min_val=-1.0, max_val=1.0):
+    fits = is_number(min_val) and is_number(max_val) and min_val <= max_val
+    return fits and _hardtanh_limits_within(self, float(min_val), float(max_val))
+
+
+WITHIN[leaky_relu], WITHIN[hardtanh] = _leaky_relu_within, _hardtanh_within
+WITHIN[relu6] = lambda self: _hardtanh_limits_within(self, 0.0, 6.0)
+WITHIN[elu] = lambda self, alpha=1.0: is_number(alpha) and _elu_within(self, float(alpha))
 
 leaky_relu_ = inplace(leaky_relu)
 threshold_ = inplace(threshold)
