@@ -80,6 +80,9 @@ for name in ("ReLU", "Tanh"):
     layer(f"{name.lower()} 64x512", "pointwise", lambda lib, name=name: getattr(lib.nn, name)(), (64, 512))
 layer("relu 2048x4096", "pointwise", lambda lib: lib.nn.ReLU(), (2048, 4096))
 layer("exp 512x1024", "pointwise", lambda lib: lib.exp, (512, 1024))
+layer("lgamma 512x1024", "pointwise", lambda lib: lib.lgamma, (512, 1024))
+layer("pow 4 512x1024", "pointwise", lambda lib: lambda x: x**4, (512, 1024))
+only("erfinv 512x1024", "pointwise", lambda lib: Given(lib.erfinv, lib.rand(512, 1024)))
 layer("add 512x1024", "pointwise", lambda lib: lib.add, (512, 1024), (512, 1024))
 layer("mul row 512x1024", "pointwise", lambda lib: lib.mul, (512, 1024), (1024,))
 only("where 512x1024", "pointwise", lambda lib: lambda x, y: lib.where(x > 0, x, y), (512, 1024), (512, 1024))
@@ -492,6 +495,13 @@ only("any 512x1024", "reduction", lambda lib: Given(lambda m: m.any(1), lib.rand
 only("unique 524288", "reduction", whole(lambda x: x.unique()), moves=(2**22, 800))
 only("bincount 524288", "reduction", whole(lambda x: x.reshape(-1).bincount()), moves=(2**22, 800))
 
+for name, reduce in (
+    ("argmax", lambda x: x.argmax(1)),
+    ("max", lambda x: x.max(1)),
+    ("cumsum", lambda x: x.cumsum(1)),
+):
+    only(f"{name} 4x8", "reduction", lambda lib, reduce=reduce: reduce, (4, 8))
+
 PICKED = 2048 * 512 * 4
 layer("index_select 4096x512 2048", "indexing",
       lambda lib: Given(lambda x, i: x.index_select(0, i), lib.randint(0, 4096, (2048,))), (4096, 512),
@@ -533,6 +543,17 @@ layer("x[i, j] 512x1024 4096", "indexing",
 only("x[2:6] = 0 8", "indexing", lambda lib: lambda x: x.__setitem__(slice(2, 6), 0.0), (8,), moves=(0, 16))
 layer("masked_fill 512x1024", "indexing",
       lambda lib: Given(lambda x, m: x.masked_fill(m, 0.0), lib.rand(512, 1024) < 0.5), (512, 1024))  # fmt: skip
+
+for name, pick in (
+    ("gather", lambda x, s, i: x.gather(1, i)),
+    ("scatter_add", lambda x, s, i: x.scatter_add(1, i, s)),
+    ("scatter_reduce amax", lambda x, s, i: x.scatter_reduce(1, i, s, "amax")),
+    ("index_select", lambda x, s, i: x.index_select(1, i[0])),
+    ("take", lambda x, s, i: x.take(i)),
+    ("masked_select", lambda x, s, i: x.masked_select(x > s)),
+    ("x[i, j]", lambda x, s, i: x[i, i]),
+):
+    only(f"{name} 4x4", "indexing", lambda lib, pick=pick: Given(pick, lib.randint(0, 4, (4, 4))), (4, 4), (4, 4))
 
 layer("transpose 1024x1024", "shape", lambda lib: lambda x: x.t().contiguous(), (1024, 1024))
 layer("transpose 1024x1024", "shape", lambda lib: lambda x: x.t().contiguous(), (1024, 1024), dtype="float64")
@@ -590,6 +611,7 @@ for name, function in (
     ("lstsq", lambda linalg, a, b: linalg.lstsq(a, b)),
 ):
     only(f"{name} 64", "linalg", lambda lib, f=function: partial(f, lib.linalg), (64, 64), (64, 64), flops=2 * 64**3)
+only("eigvalsh 128", "linalg", lambda lib: lib.linalg.eigvalsh, (128, 128), dtype="float64", flops=4 / 3 * 128**3)
 only("matmul int64 128", "linalg", lambda lib: Given(lib.matmul, *lib.randint(0, 99, (2, 128, 128))),
      flops=2 * 128**3)  # fmt: skip
 

@@ -365,6 +365,7 @@ _pow = binary_op("pow", kernels.pow_forward, _integer_pow, Pow, "")
 _POWERS = {
     2: unary_kernels.square_forward,
     3: unary_kernels.cube_forward,
+    4: unary_kernels.fourth_forward,
     0.5: unary_kernels.sqrt_forward,
     -0.5: unary_kernels.rsqrt_forward,
     -1: unary_kernels.reciprocal_forward,
