@@ -23,6 +23,7 @@ from making import (
     forward,
     gpt_step,
     inference,
+    last_step,
     layer,
     lenet,
     mlp,
@@ -164,6 +165,8 @@ for kind in ("float16", "bfloat16"):
 
 layer("layer_norm 512x1024", "normalization", lambda lib: lib.nn.LayerNorm(1024), (512, 1024))
 layer("layer_norm 2x8", "normalization", lambda lib: lib.nn.LayerNorm(8), (2, 8))
+layer("group_norm 2x4x4x4", "normalization", lambda lib: lib.nn.GroupNorm(2, 4), (2, 4, 4, 4))
+layer("batch_norm 1x4x8x8", "normalization", lambda lib: lib.nn.BatchNorm2d(4), (1, 4, 8, 8))
 layer("layer_norm 64x512", "normalization", lambda lib: lib.nn.LayerNorm(512), (64, 512))
 layer("rms_norm 512x1024", "normalization", lambda lib: lib.nn.RMSNorm(1024), (512, 1024))
 layer("batch_norm 16x64x28x28", "normalization", lambda lib: lib.nn.BatchNorm2d(64), (16, 64, 28, 28))
@@ -741,6 +744,12 @@ add("step MLP 8-16-4 batch 16", "step", training_step(mlp, (16, 8), 4))
 add("step LeNet batch 64", "step", training_step(lenet, (64, 1, 28, 28), 10))
 add("step two-block CNN batch 32", "step", training_step(two_blocks, (32, 3, 32, 32), 10))
 add("step MLP 784-512-256-10 batch 128", "step", training_step(wide_mlp, (128, 784), 10, "SGD"))
+# Small batches: what one operation costs all told counts more than its kernel.
+add("step MLP 8-16-4 batch 1", "step", training_step(mlp, (1, 8), 4))
+for batch in (1, 8):
+    add(f"step LeNet batch {batch}", "step", training_step(lenet, (batch, 1, 28, 28), 10))
+add("step digits CNN batch 8", "step", training_step(digits_model, (8, 1, 8, 8), 10))
+add("step LSTM 8->16 4x8", "step", training_step(lambda lib: last_step(lib, 8, 16, 4), (4, 8, 8), 4))
 for name, model, shape in (
     ("MLP 784-512-256-10", wide_mlp, (784,)),
     ("digits CNN", digits_model, (1, 8, 8)),

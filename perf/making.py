@@ -366,6 +366,21 @@ def lenet(lib):
     )  # fmt: skip
 
 
+def last_step(lib, inputs, hidden, classes):
+    """An LSTM with a linear layer on the output of the last step."""
+
+    class Model(lib.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = lib.nn.LSTM(inputs, hidden, batch_first=True)
+            self.head = lib.nn.Linear(hidden, classes)
+
+        def forward(self, x):
+            return self.head(self.body(x)[0][:, -1])
+
+    return Model()
+
+
 def mlp(lib):
     """A multi-layer perceptron 8-16-4."""
     nn = lib.nn

@@ -90,6 +90,27 @@ def test_multi_head_attention_follows_its_formula(need_weights):
         assert weights is None
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("cross", [False, True])
+def test_gradients_with_weights(batch_first, cross):
+    """Of the result and of the weights, also of gradients: small attention with weights is one operation."""
+    tnn.manual_seed(3)
+    layer = nn.MultiheadAttention(4, 2, batch_first=batch_first, dtype=tnn.float64)
+    x = tnn.randn(3, 2, 4, dtype=tnn.float64, requires_grad=True)
+    shape = (3, 4, 4) if batch_first else (4, 2, 4)
+    y = tnn.randn(*shape, dtype=tnn.float64, requires_grad=True) if cross else x
+
+    def both(x, y=None):
+        return layer(x, x if y is None else y, x if y is None else y, average_attn_weights=False)
+
+    leaves = (x, y) if cross else (x,)
+    assert tnn.autograd.gradcheck(both, leaves)
+    assert tnn.autograd.gradgradcheck(both, leaves)
+    for i in range(2):
+        assert tnn.autograd.gradcheck(lambda *leaves, i=i: both(*leaves)[i], leaves)
+    assert layer(x, y, y)[0].shape == x.shape
+
+
 def test_masks_in_their_forms_agree():
     tnn.manual_seed(0)
     layer = nn.MultiheadAttention(4, 2, batch_first=True)
