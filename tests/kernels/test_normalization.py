@@ -31,7 +31,7 @@ def check_close(a, b, tol=2e-6):
 
 @pytest.mark.parametrize("center", [True, False])
 @pytest.mark.parametrize("affine", [True, False])
-@pytest.mark.parametrize("rows, n", [(3, 5), (300, 700), (5000, 20), (1, 1)])
+@pytest.mark.parametrize("rows, n", [(3, 5), (300, 700), (5000, 20), (1, 1), (70, 100)])
 def test_layer_norm(rows, n, affine, center):
     x, g = draw(rows, n, shift=2.0), draw(rows, n, seed=1)
     w, b = (draw(n, seed=2), draw(n, seed=3)) if affine else (NONE, NONE)

@@ -17,6 +17,19 @@ import numpy as np
 from numba import njit, prange
 
 from ._jit import CHUNK, GRAIN, JIT
+from ._simd import keep, ptr
+from ._simd_short import (
+    LONGEST,
+    norm_columns,
+    norm_rows,
+    norm_rows_plain,
+    norm_rows_scaled,
+    norm_slopes,
+    norm_slopes_plain,
+    norm_sums,
+    norm_sums_plain,
+)
+from ._simd_sums import rows_squares, rows_sums
 
 BLOCK = 512
 # Parts that a sum over rows is cut into at most.
@@ -25,6 +38,8 @@ PARTS = 64
 WIDE = 4096
 # Rows that are added up in their own dtype before they go into a float64 sum.
 FEW = 16
+# Elements of a row up to which layer norm takes several rows at a time: of 100 twice as fast, of 257 slower.
+SHORT = min(128, LONGEST)
 
 
 @njit(**JIT)
@@ -71,8 +86,36 @@ def _scale_row(x, y, w, b, mean, rstd):
 
 
 @njit(**JIT)
+def _short_forward(x, y, w, b, mean, rstd, eps, center, lo, hi):
+    """Rows lo <= r < hi that are short, several at a time: float32, whose sums in float64 lose nothing."""
+    n, some = x.shape[1], 64
+    sums = np.empty(some)
+    for first in range(lo, hi, some):
+        rows, at = min(some, hi - first), first * n
+        u, m, s = ptr(x, at), ptr(mean, first), ptr(rstd, first)
+        middle, scale = mean[first : first + rows], rstd[first : first + rows]
+        if center:
+            rows_sums(rows, n, u, 1.0, ptr(sums, 0))
+        for i in range(rows):
+            middle[i] = sums[i] / n if center else 0.0
+        rows_squares(rows, n, u, m, 1.0, ptr(sums, 0))
+        for i in range(rows):
+            scale[i] = 1.0 / np.sqrt(sums[i] / n + eps)
+        if w.size and b.size:
+            norm_rows(rows, n, u, ptr(w, 0), ptr(b, 0), m, s, ptr(y, at))
+        elif w.size:
+            norm_rows_scaled(rows, n, u, ptr(w, 0), m, s, ptr(y, at))
+        else:
+            norm_rows_plain(rows, n, u, m, s, ptr(y, at))
+    keep(sums)
+
+
+@njit(**JIT)
 def _layer_norm_tasks(x, y, w, b, mean, rstd, eps, center, lo, hi):
     """Rows lo <= r < hi."""
+    if x.shape[1] <= SHORT and x.itemsize == 4 and w.size >= b.size:
+        _short_forward(x, y, w, b, mean, rstd, eps, center, lo, hi)
+        return
     for r in range(lo, hi):
         m, v = _moments(x[r], center)
         mean[r] = m
@@ -134,9 +177,50 @@ def _flush(total, part):
 
 
 @njit(**JIT)
+def _short_backward(g, x, w, mean, rstd, dx, dw, db, center, lo, hi):
+    """The same for rows that are short, several at a time. 4096 x 16, forward and backward on one thread: 266 us row by
+    row, 84 so."""
+    n = x.shape[1]
+    some = max(16, 1024 // n // 16 * 16)
+    pw, pb = np.empty(n, x.dtype), np.empty(n, x.dtype)
+    p, q = np.empty(some, x.dtype), np.empty(some, x.dtype)
+    for first in range(lo, hi, some):
+        rows, at = min(some, hi - first), first * n
+        a, u, m, s = ptr(g, at), ptr(x, at), ptr(mean, first), ptr(rstd, first)
+        if dx.size:
+            if w.size:
+                norm_sums(rows, n, a, u, ptr(w, 0), m, ptr(p, 0), ptr(q, 0))
+            else:
+                norm_sums_plain(rows, n, a, u, m, ptr(p, 0), ptr(q, 0))
+            scales = rstd[first : first + rows]
+            for i in range(rows):
+                p[i] = p[i] / n if center else 0.0
+                q[i] = q[i] * scales[i] * scales[i] / n
+            if w.size:
+                norm_slopes(rows, n, a, u, ptr(w, 0), m, s, ptr(p, 0), ptr(q, 0), ptr(dx, at))
+            else:
+                norm_slopes_plain(rows, n, a, u, m, s, ptr(p, 0), ptr(q, 0), ptr(dx, at))
+        if dw.size or db.size:
+            for i in range(n):
+                pw[i] = pb[i] = 0.0
+            norm_columns(rows, n, a, u, m, s, ptr(pw, 0), ptr(pb, 0))
+            for i in range(dw.size):
+                dw[i] += np.float64(pw[i])
+            for i in range(db.size):
+                db[i] += np.float64(pb[i])
+    keep(pw)
+    keep(pb)
+    keep(p)
+    keep(q)
+
+
+@njit(**JIT)
 def _layer_norm_backward_tasks(g, x, w, mean, rstd, dx, dw, db, center, lo, hi):
     """Rows lo <= r < hi: writes dx (where it is wanted) and adds to dw and db (float64, where they are)."""
     n = x.shape[1]
+    if n <= SHORT:
+        _short_backward(g, x, w, mean, rstd, dx, dw, db, center, lo, hi)
+        return
     pw, pb = np.zeros(dw.size, x.dtype), np.zeros(db.size, x.dtype)
     for r in range(lo, hi):
         a, u, m, s = g[r], x[r], mean[r], rstd[r]
@@ -334,9 +418,31 @@ def instance_norm_running(mean, var, running_mean, running_var, momentum, unbias
 
 
 @njit(**JIT)
+def _normalize_short(x, y, size, eps, lo, hi):
+    """The same for rows that are short, several at a time: 4096 x 16 took 100 us on one thread, 26 so."""
+    n, some = x.shape[1], 64
+    sums, zeros, scale = np.empty(some), np.zeros(some, x.dtype), np.empty(some, x.dtype)
+    for first in range(lo, hi, some):
+        rows, at = min(some, hi - first), first * n
+        rows_squares(rows, n, ptr(x, at), ptr(zeros, 0), 1.0, ptr(sums, 0))
+        norms = size[first : first + rows].reshape(rows)
+        for i in range(rows):
+            total = sums[i]
+            norms[i] = max(np.sqrt(total), eps) if total == total else total
+            scale[i] = 1 / norms[i]
+        norm_rows_plain(rows, n, ptr(x, at), ptr(zeros, 0), ptr(scale, 0), ptr(y, at))
+    keep(sums)
+    keep(zeros)
+    keep(scale)
+
+
+@njit(**JIT)
 def _normalize_rows(x, y, size, eps, lo, hi):
     """The same for contiguous rows (inner is 1)."""
     n = x.shape[1]
+    if n <= LONGEST:
+        _normalize_short(x, y, size, eps, lo, hi)
+        return
     for o in range(lo, hi):
         row, out = x[o].reshape(n), y[o].reshape(n)
         total = 0.0
