@@ -760,6 +760,22 @@ for name, model, shape in (
     for batch in (1, 64):
         add(f"inference {name} batch {batch}", "inference", inference(model, batch, *shape))
 
+# -- many short rows -----------------------------------------------------------------------------------------------
+
+for name, family, build, *shapes in (
+    ("softmax 4096x16", "softmax", lambda lib: lib.nn.Softmax(-1), (4096, 16)),
+    ("log_softmax 1024x100", "softmax", lambda lib: lib.nn.LogSoftmax(-1), (1024, 100)),
+    ("layer_norm 4096x16", "normalization", lambda lib: lib.nn.LayerNorm(16), (4096, 16)),
+    ("rms_norm 8192x64", "normalization", lambda lib: lib.nn.RMSNorm(64), (8192, 64)),
+    ("batch_norm 4096x8", "normalization", lambda lib: lib.nn.BatchNorm1d(8), (4096, 8)),
+    ("normalize 4096x32", "normalization", lambda lib: lib.nn.functional.normalize, (4096, 32)),
+    ("cross_entropy 4096x16", "loss", classes("CrossEntropyLoss", 16, 4096), (4096, 16)),
+    ("logsumexp 4096x33", "reduction", lambda lib: lambda x: x.logsumexp(1), (4096, 33)),
+    ("sum dim 1 32768x8", "reduction", lambda lib: lambda x: x.sum(1), (32768, 8)),
+    ("amax dim 1 4096x10", "reduction", lambda lib: lambda x: x.amax(1), (4096, 10)),
+):
+    layer(name, family, build, *shapes)
+
 # -- beyond the level 3 cache --------------------------------------------------------------------------------------
 
 for name, family, build, *shapes in (
