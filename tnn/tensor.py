@@ -13,7 +13,7 @@ from . import dtypes, formats
 from ._device import Size, check_device, cpu, device  # noqa: F401
 from .autograd import engine, node
 from .autograd.grad_mode import mode
-from .autograd.node import Node, NodeHooks, RemovableHandle, Version
+from .autograd.node import Node, NodeHooks, RemovableHandle, Version, keep_retaining
 from .autograd.view import ViewOf, rebase
 from .kernels._copy import assign
 from .kernels._pool import empty, zeros
@@ -531,9 +531,12 @@ class Tensor:
             elif result._rg:
                 if self._base is not None and self._base.stale(self):
                     self._base.refresh(self)
-                self._node, self._nr, self._rg = result._node, result._nr, True
                 if result._node is None:
                     CopyBackwards(result).attach(self)
+                else:
+                    if self._node is not None:
+                        keep_retaining(self, result._node, result._nr)
+                    self._node, self._nr, self._rg = result._node, result._nr, True
             else:
                 Node().attach(self)
         return self

@@ -207,6 +207,41 @@ def test_retain_grad_and_post_accumulate_hooks():
     assert y.grad.item() == 12.0 and y.retains_grad and seen == [36.0]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: y.relu_(),
+        lambda y: y.mul_(3.0),
+        lambda y: y.add_(tnn.ones(3)),
+        lambda y: y.clamp_(-0.1, 0.1),
+        lambda y: y.cumsum_(0),
+        lambda y: y[0].mul_(3.0),
+        lambda y: y.__setitem__(0, 5.0),
+        lambda y: y.copy_(tnn.ones(2, 3)),
+        lambda y: y.view(-1)[1:].exp_(),
+    ],
+)
+def test_a_kept_gradient_is_that_of_the_tensor_changed_in_place(change):
+    x, weight = tnn.randn(2, 3).requires_grad_(), tnn.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    y = x * 0.5
+    y.retain_grad()
+    change(y)
+    assert y.retains_grad
+    (y * weight).sum().backward()
+    assert y.grad.tolist() == weight.tolist()
+    base = x * 0.5
+    view = base[:, 1:]
+    view.retain_grad()
+    base.mul_(3.0)
+    (view * weight[:, 1:]).sum().backward()
+    assert view.grad.tolist() == weight[:, 1:].tolist()
+    y = x * 0.5
+    y.retain_grad()
+    y.t_()
+    (y * weight.t()).sum().backward()
+    assert y.grad.tolist() == weight.t().tolist()
+
+
 def test_node_hooks_and_graph_navigation():
     x = leaf(2.0)
     y = x * 3

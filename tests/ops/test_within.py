@@ -499,6 +499,13 @@ def test_results_that_gradients_need_may_not_change():
     y.relu_()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+    for operand in (x * 0.1, turned * 0.1):
+        y = operand.erfinv_()
+        z = y.detach().clone()
+        y.mul_(2.0)
+        slope = 0.1 * 2.0 / (2.0 / np.pi**0.5 * (-z.square()).exp())
+        grad = tnn.autograd.grad(y.sum(), x)[0]
+        np.testing.assert_allclose(grad.numpy(), (slope if y.shape == x.shape else slope.t()).numpy(), rtol=1e-5)
     y = x * 2.0
     y.mul_(y.detach())  # shares the memory
     same(y.detach(), (x * 2.0).square().detach())

@@ -120,6 +120,8 @@ class Node:
 
     def attach(self, out, nr=0):
         """Makes ``out`` this node's output number ``nr`` and returns it."""
+        if out._node is not None:
+            keep_retaining(out, self, nr)
         out._rg = True
         out._node = self
         out._nr = nr
@@ -175,6 +177,20 @@ class Node:
 
     def __repr__(self):
         return f"<{self.name()} object at {id(self):#x}>"
+
+
+def keep_retaining(tensor, node, nr):
+    """Lets a tensor that keeps its gradient keep that of its new history, output ``nr`` of a node (None allowed),
+    which it is about to get."""
+    old = tensor._node
+    if old is None or old is node or old.hooks is None:
+        return
+    retain = old.hooks.retain
+    kept = retain.get(tensor._nr)
+    if kept is not None and kept() is tensor:
+        del retain[tensor._nr]
+        if node is not None:
+            node._hooks().retain[nr] = kept
 
 
 class NodeHooks:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.grad_mode import mode
-from ..autograd.node import Node
+from ..autograd.node import Node, keep_retaining
 from ..formats import contiguous_format
 from ..kernels._copy import contiguous_copy
 from ..kernels._pool import empty
@@ -910,6 +910,7 @@ def in_place_view(op):
         self._data = new._data
         self._bump()
         if new._rg:
+            keep_retaining(self, new._node, new._nr)
             self._rg, self._node, self._nr = True, new._node, new._nr
         return self
 
