@@ -109,12 +109,12 @@ def linear(own, args, count):
 
 @njit(**PLAIN)
 def column_sums(own, args, count):
-    """call(x): x (m, n) -> (n,)."""
+    """call(x, scale): x (m, n) -> (n,), the sums of the columns times scale."""
     words = own_words(own)
-    if count != 1:
+    if count != 2:
         return declined(words)
-    x = word(args)
-    if not is_array(words, x) or ndim(x) != 2:
+    x, scale = word(args), word(args + 8)
+    if not is_array(words, x) or not is_float(words, scale) or ndim(x) != 2:
         return declined(words)
     dtype, m, n = word(x + DTYPE), dim(x, 0), dim(x, 1)
     kernel = kernel_for(words, dtype)
@@ -129,7 +129,7 @@ def column_sums(own, args, count):
             + matrix(y, 1, n, item)
             + (reduction.SUM, 1.0)
             + matrix(y, 0, 0, item)
-            + (1.0, 1.0),
+            + (double(scale + VALUE), 1.0),
         )
     return out
 

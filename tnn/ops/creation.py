@@ -92,6 +92,8 @@ def check_number(value, dtype, function="full"):
         TypeError: it is no number.
         RuntimeError: the type is too small for it.
     """
+    if type(value) in (float, int) and dtype.np in dtypes.COMPUTE and -1e38 < value < 1e38:
+        return value
     if isinstance(value, Tensor | np.ndarray | np.generic):
         value = value.item()
     if not isinstance(value, bool | int | float):
@@ -106,12 +108,17 @@ def filled(shape, value, dtype):
     if value == 0 and dtype is not dtypes.bool:
         return _zeros(shape, dtype.np)
     data = _empty(shape, dtype.np)
-    if dtype.np in dtypes.COMPUTE and -1e38 < value < 1e38:
+    _set_all(data, value)
+    return data
+
+
+def _set_all(data, value):
+    """Sets all elements to a number, infinite where it is too large; saying so to NumPy takes 1 us."""
+    if data.dtype in dtypes.COMPUTE and -1e38 < value < 1e38:
         fill(data, value)
     else:
         with np.errstate(over="ignore"):
             fill(data, value)
-    return data
 
 
 # ---------------------------------------------------------------- from data
@@ -564,8 +571,7 @@ def _like(function, input, value, dtype, device, requires_grad, memory_format, f
     d = dtype_for(function, dtype, None, device, input.dtype)
     data = like(input._data, d.np, memory_format)
     if value is not None:
-        with np.errstate(over="ignore"):
-            fill(data, check_number(value, d, function))
+        _set_all(data, check_number(value, d, function))
     return finish(data, requires_grad)
 
 

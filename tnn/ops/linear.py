@@ -724,7 +724,7 @@ class Linear(Node):
         if len(self.next) == 2:
             return gx, gw
         if self.next[2] is not None:
-            d = None if mode.grad else small.COLUMN_SUMS.call(g._data)
+            d = None if mode.grad else small.COLUMN_SUMS.call(g._data, 1.0)
             gb = g.sum(0) if d is None else wrap(d)
         return gx, gw, gb
 

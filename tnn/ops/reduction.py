@@ -173,17 +173,21 @@ def _total(input, dim, keepdim, node_type, mean):
     n = math.prod([d.shape[i] for i in dims])
     scale = (1.0 / n if n else math.nan) if mean else 1.0
     whole, y = len(dims) == d.ndim, None
-    if not keepdim and (whole or dims == (d.ndim - 1,)):
+    if whole or dims == (d.ndim - 1,):
         y = small.SUMS.call(d, scale) if whole else small.SUMS.call(d, scale, None)
         if y is None:
             small.SUMS.prepare(d.dtype)
-    if y is None and whole:
+    elif d.ndim == 2:
+        y = small.COLUMN_SUMS.call(d, scale)
+        if y is None and d.shape[1] > 1:
+            small.COLUMN_SUMS.prepare(d.dtype)
+    if y is not None:
+        y = y.reshape(kept_shape(d.shape, dims, True)) if keepdim else y
+    elif whole:
         x = in_memory_order(input)
         y = np.empty((1,) * d.ndim if keepdim else (), d.dtype)
         kernels.sum_rows(x.reshape(1, d.size), y.reshape(1), kernels.SUM, 1.0, _NONE[d.dtype, 1], scale, 1.0)
-    elif y is None:
-        if d.ndim == 2 and dims == (0,) and d.shape[1] > 1:
-            small.COLUMN_SUMS.prepare(d.dtype)
+    else:
         y = sum_array(dense(input), dims, scale=scale).reshape(kept_shape(d.shape, dims, keepdim))
     out = wrap(y)
     if input._rg and mode.grad:
