@@ -142,3 +142,11 @@ def test_from_pretrained_is_frozen_by_default():
 def test_bad_arguments_raise(call, error):
     with pytest.raises(error):
         call(tnn.zeros(5, 2))
+
+
+def test_vectors_without_elements():
+    weight = tnn.ones(3, 0).requires_grad_()
+    y = F.embedding(tnn.tensor([[0, 2]]), weight)
+    assert y.shape == (1, 2, 0)
+    y.sum().backward()
+    assert weight.grad.shape == (3, 0)

@@ -221,6 +221,23 @@ def test_bad_arguments(op, text):
         tnn.zeros(3, 4).gather(2, tnn.zeros(3, 4, dtype=tnn.int64))
 
 
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x, i, v: x.scatter_add(0, i, v),
+        lambda x, i, v: x.scatter_add_(0, i, v),
+        lambda x, i, v: x.scatter_reduce(0, i, v, "sum"),
+        lambda x, i, v: x.scatter_reduce_(0, i, v, "prod"),
+    ],
+)
+def test_a_number_is_no_source(op):
+    x, i = tnn.zeros(3, 4), tnn.zeros(3, 4, dtype=tnn.int64)
+    for _ in range(120):  # the entry is there, too
+        op(x, i, tnn.ones(3, 4))
+    with pytest.raises(TypeError, match="argument 'src' .* must be Tensor, not float"):
+        op(x, i, 2.0)
+
+
 @pytest.mark.parametrize("shape", [(80, 600), (3, 200, 90)])
 def test_many_into_a_copy(shape):
     rng = np.random.default_rng(1)

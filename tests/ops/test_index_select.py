@@ -131,6 +131,25 @@ def test_bad_arguments(op, error, text):
         op(tnn.zeros(3, 4), tnn.tensor([0, 1]))
 
 
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x, i, v: x.index_add(0, i, v),
+        lambda x, i, v: x.index_add_(0, i, v),
+        lambda x, i, v: x.index_copy(0, i, v),
+        lambda x, i, v: x.index_copy_(0, i, v),
+        lambda x, i, v: x.index_reduce(0, i, v, "prod"),
+        lambda x, i, v: x.index_reduce_(0, i, v, "amax"),
+    ],
+)
+def test_a_number_is_no_source(op):
+    x, i = tnn.zeros(3, 4), tnn.tensor([0, 1])
+    for _ in range(120):  # the entry is there, too
+        op(x, i, tnn.ones(2, 4))
+    with pytest.raises(TypeError, match="argument 'source' must be Tensor, not float"):
+        op(x, i, 2.0)
+
+
 def test_index_fill_counts_a_repeated_index_once():
     value = tnn.tensor(2.0, requires_grad=True)
     tnn.zeros(2, 3).index_fill(1, tnn.tensor([0, 2, 0]), value).sum().backward()

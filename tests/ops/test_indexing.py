@@ -160,6 +160,9 @@ def test_errors_without_elements_or_dimensions():
     with pytest.raises(IndexError, match="out of bounds for dimension with size 0"):
         tnn.zeros(0, 3)[[0]]
     assert tnn.zeros(3, 0)[[0]].shape == (1, 0) and tnn.zeros(0, 3)[:, [1]].shape == (0, 1)
+    rows, columns = tnn.tensor([0, 1]), tnn.tensor([1])
+    for shape in [(3, 2), (3, 2, 0), (3, 2, 4, 0)] * 40:
+        assert tnn.zeros(shape)[rows, columns].shape == (2, *shape[2:])
 
 
 # -- writing

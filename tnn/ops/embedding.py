@@ -1,5 +1,6 @@
 """Tables of vectors: embedding and embedding_bag."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -99,7 +100,7 @@ class Embedding(Rows):
     __slots__ = ()
 
     def backward(self, grad):
-        return _to_rows(grad.reshape(-1, self.shape[1]), self)
+        return _to_rows(grad.reshape(math.prod(grad.shape[:-1]), self.shape[1]), self)
 
 
 @half_as_float32

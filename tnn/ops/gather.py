@@ -523,6 +523,7 @@ def scatter_add(input, dim, index, src, *, out=None):
         IndexError: there is no such dimension.
         RuntimeError: an index is out of range, or the shapes or dtypes do not fit, or ``out`` cannot hold the result.
     """
+    check_tensor("scatter_add", "src", src, 4)
     if out is None:
         result = _scatter_small(input, dim, index, src, SUM, ScatterAdd)
         if result is not None:
@@ -583,7 +584,8 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     """
     if reduce not in REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    if include_self and out is None and reduce in COMBINED and isinstance(src, Tensor):
+    check_tensor("scatter_reduce", "src", src, 4)
+    if include_self and out is None and reduce in COMBINED:
         result = _scatter_small(input, dim, index, src, COMBINED[reduce], None)
         if result is not None:
             return result

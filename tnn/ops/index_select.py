@@ -145,7 +145,7 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
         IndexError: there is no such dimension, or the index is not a vector.
         RuntimeError: an index is out of range, or the shapes or dtypes do not fit, or ``out`` cannot hold the result.
     """
-    if out is None and alpha == 1:
+    if out is None and alpha == 1 and isinstance(source, Tensor):
         result = _rows_small(input, dim, index, source, SUM)
         if result is not None:
             if mode.grad and (input._rg or source._rg):
@@ -220,7 +220,7 @@ def _rows_within(self, dim, index, source=None):
 
 
 def _index_add_within(self, dim, index, source, *, alpha=1):
-    if alpha == 1 and placed_within(self, dim, index, source, ROWS | SUM):
+    if alpha == 1 and isinstance(source, Tensor) and placed_within(self, dim, index, source, ROWS | SUM):
         return True
     found = _rows_within(self, dim, index, source)
     if found is None or found[0].dtype not in ADDED or type(alpha) not in (int, float):
@@ -402,11 +402,13 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
         that of ``input``.
 
     Raises:
+        TypeError: ``input``, ``index`` or ``source`` is not a tensor.
         RuntimeError: ``reduce`` is unknown, the shapes or dtypes do not fit, or ``out`` cannot hold the result.
         IndexError: an index is out of range, or the number of indices is wrong.
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+    check_tensors("index_reduce", input=input, index=index, source=source)
     if include_self and out is None and reduce != "mean" and not recording(input, source):
         result = _rows_small(input, dim, index, source, COMBINED[reduce])
         if result is not None:

@@ -222,7 +222,9 @@ def _pair(d, i, j):
         at = joined(i._data, j._data, d)
         if at is None or not at.size:
             return None
-        return picked(d, None, at, ROWS) if d.ndim == 2 else picked(d.reshape(-1, *d.shape[2:]), 0, at, ROWS)
+        if d.ndim == 2:
+            return picked(d, None, at, ROWS)
+        return picked(d.reshape(d.shape[0] * d.shape[1], *d.shape[2:]), 0, at, ROWS)
     return picked(d, 1, j._data, ROWS | NEGATIVE) if type(i) is slice and i == _FULL and d.ndim > 1 else None
 
 
