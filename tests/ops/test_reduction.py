@@ -175,3 +175,19 @@ def test_sums_of_few_wide_rows_and_gradients_of_products():
     x = (tnn.rand(7, dtype=tnn.float64) + 0.5).requires_grad_()
     for power in (2, 3, 0, 1):
         assert tnn.autograd.gradcheck(lambda t, p=power: t**p, (x,))
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((3,), 0), ((3, 2), 0), ((600,), 0), ((40, 3), 1), ((5, 700), 1)])
+def test_gradient_of_logsumexp_of_infinities(shape, dim):
+    inf, nan = np.inf, np.nan
+    for values, expected in [
+        ((1.0, inf, 2.0), (0.0, nan, 0.0)), ((inf, inf, 1.0), (nan, nan, 0.0)), ((-inf, 1.0, -inf), (0.0, 1.0, 0.0)),
+        ((-inf, -inf, -inf), (nan, nan, nan)), ((nan, 1.0, 2.0), (nan, nan, nan)),
+    ]:  # fmt: skip
+        for dtype in (np.float32, np.float64):
+            line, slope = np.full(shape[dim], values[2], dtype), np.full(shape[dim], expected[2], dtype)
+            line[:3], slope[:3] = values, expected
+            lead = (slice(None),) + (None,) * (len(shape) - 1) if dim == 0 else (None, slice(None))
+            x = tnn.tensor(np.broadcast_to(line[lead], shape).copy()).requires_grad_()
+            x.logsumexp(dim).sum().backward()
+            np.testing.assert_array_equal(x.grad.numpy(), np.broadcast_to(slope[lead], shape))

@@ -446,7 +446,6 @@ def _logsumexp_backward_tasks(g, x, y, dx, lo, hi):
         for o in range(lo // n, (hi + n - 1) // n):
             k0, k1 = max(lo, o * n) - o * n, min(hi, (o + 1) * n) - o * n
             up, top = g[o, 0], y[o, 0]
-            top = x.dtype.type(0.0) if abs(top) == np.inf else top
             a, b = x[o].reshape(n)[k0:k1], dx[o].reshape(n)[k0:k1]
             for i in range(a.size):
                 b[i] = up * exp(a[i] - top)
@@ -455,8 +454,7 @@ def _logsumexp_backward_tasks(g, x, y, dx, lo, hi):
         o, k = r // n, r % n
         a, b, top, up = x[o, k], dx[o, k], y[o], g[o]
         for j in range(inner):
-            t = x.dtype.type(0.0) if abs(top[j]) == np.inf else top[j]
-            b[j] = up[j] * exp(a[j] - t)
+            b[j] = up[j] * exp(a[j] - top[j])
 
 
 @njit(**JIT)
@@ -467,9 +465,6 @@ def _logsumexp_backward_short(g, x, y, dx, lo, hi):
     class_slopes(rows, n, ptr(x, lo * n), ptr(none, 0), ptr(y, lo), ptr(g, lo), ptr(zeros, 0), ptr(dx, lo * n))
     keep(none)
     keep(zeros)
-    for o in range(lo, hi):
-        if abs(y[o, 0]) == np.inf:
-            _logsumexp_backward_tasks(g, x, y, dx, o * n, (o + 1) * n)
 
 
 @njit(parallel=True, **JIT)
