@@ -169,3 +169,14 @@ def test_batch_norm_of_rows():
     y.backward(tnn.tensor(g))
     np.testing.assert_allclose(w.grad.numpy(), (g * hat).sum(0), rtol=1e-9)
     np.testing.assert_allclose(b.grad.numpy(), g.sum(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2000, 8), (2, 3, 40), (3, 2, 3, 3)])
+def test_gradient_of_batch_norm_in_evaluation_does_not_depend_on_the_input(shape):
+    for dtype in (tnn.float32, tnn.float64):
+        x = tnn.randn(*shape, dtype=dtype)
+        x.view(-1)[:3] = tnn.tensor([np.inf, -np.inf, np.nan], dtype=dtype)
+        x.requires_grad_()
+        mean, var = tnn.zeros(shape[1], dtype=dtype), tnn.full(shape[1:2], 3.0, dtype=dtype)
+        F.batch_norm(x, mean, var, eps=1.0).sum().backward()
+        assert (x.grad == 0.5).all()

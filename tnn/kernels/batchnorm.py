@@ -306,23 +306,31 @@ def _backward_numbers(mean, rstd, w, dw, db, m, times, copies, training):
 
 
 @njit(**JIT)
-def _backward_tasks(g, x, dx, numbers, lo, hi):
-    """dx = a g - p - q (x - mean): strips or rows, as in _apply_tasks."""
+def _backward_tasks(g, x, dx, numbers, lo, hi, training):
+    """dx = a g - p - q (x - mean), in evaluation dx = a g, whatever x is: strips or rows, as in _apply_tasks."""
     channels, length = x.shape[1], x.shape[2]
     mean, a, p, q = numbers[0], numbers[1], numbers[2], numbers[3]
     if length >= SHORT:
         for t in range(lo, hi):
             n, c = t // channels, t % channels
             u, v, out, m, a1, p1, q1 = g[n, c], x[n, c], dx[n, c], mean[c], a[c], p[c], q[c]
-            for i in range(length):
-                out[i] = a1 * u[i] - p1 - q1 * (v[i] - m)
+            if training:
+                for i in range(length):
+                    out[i] = a1 * u[i] - p1 - q1 * (v[i] - m)
+            else:
+                for i in range(length):
+                    out[i] = a1 * u[i]
     else:
         g1, x1, dx1, row = g.reshape(g.size), x.reshape(x.size), dx.reshape(dx.size), mean.size
         for n in range(lo, hi):
             first, past = n * row, (n + 1) * row
             u, v, out = g1[first:past], x1[first:past], dx1[first:past]
-            for i in range(out.size):
-                out[i] = a[i] * u[i] - p[i] - q[i] * (v[i] - mean[i])
+            if training:
+                for i in range(out.size):
+                    out[i] = a[i] * u[i] - p[i] - q[i] * (v[i] - mean[i])
+            else:
+                for i in range(out.size):
+                    out[i] = a[i] * u[i]
 
 
 @njit(parallel=True, **JIT)
@@ -337,9 +345,9 @@ def batch_norm_backward(g, x, mean, rstd, w, dw, db, dx, training):
     numbers = _backward_numbers(mean, rstd, w, dw, db, batch * length, 1 if strips else length, copies, training)
     tasks = batch * channels if strips else (batch + copies - 1) // copies
     if x.size < GRAIN:
-        _backward_tasks(g, x, dx, numbers, 0, tasks)
+        _backward_tasks(g, x, dx, numbers, 0, tasks, training)
     else:
         per = max(1, CHUNK // (length if strips else copies * channels * length))
         for c in prange((tasks + per - 1) // per):
             lo = np.intp(c) * per
-            _backward_tasks(g, x, dx, numbers, lo, min(tasks, lo + per))
+            _backward_tasks(g, x, dx, numbers, lo, min(tasks, lo + per), training)
