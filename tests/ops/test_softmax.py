@@ -83,3 +83,16 @@ def test_gumbel_softmax():
     assert F.gumbel_softmax(tnn.zeros(2, 3).bfloat16(), hard=True).dtype is tnn.bfloat16
     with pytest.raises(IndexError, match="non-zero size"):
         F.gumbel_softmax(tnn.zeros(3, 0), hard=True)
+
+
+@pytest.mark.parametrize("n", [5, 16, 40, 600])
+def test_what_lies_below_the_normal_numbers_is_kept(n):
+    for dtype, depths in ((tnn.float32, (80.0, 90.0, 100.0, 103.0, 120.0)), (tnn.float64, (700.0, 720.0, 744.0, 760.0))):
+        for depth in depths:
+            x = tnn.full((20, n), -depth, dtype=dtype)
+            x[:, 2] = 0.0
+            small = np.exp(np.float64(-depth)) if dtype is tnn.float32 else np.exp(-np.longdouble(depth))
+            step = np.nextafter(x.numpy().dtype.type(0), 1)
+            got = x.softmax(1)[:, 0].numpy()
+            np.testing.assert_allclose(got, float(small), rtol=2e-6, atol=float(step))
+            assert (got > 0).all() == (got.dtype.type(small) > 0)

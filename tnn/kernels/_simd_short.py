@@ -24,8 +24,10 @@ from ._simd_softmax import _POWER, _larger
 # The longest rows for which these functions are; none without vectors that have masks.
 LONGEST = 512 if MASKS and not config.DISABLE_JIT else -1
 
-# The size of an element: (polynomial, ln 2 in two parts, below which e^x counts as 0).
-_EXP = {4: (_EXP32, _LN2_HI32, _LN2_LO32, -87.0), 8: (_EXPM1_64, _LN2_HI64, _LN2_LO64, -708.0)}
+# The size of an element: (polynomial, ln 2 in two parts, below which e^x is 0).
+_EXP = {4: (_EXP32, _LN2_HI32, _LN2_LO32, -104.0), 8: (_EXPM1_64, _LN2_HI64, _LN2_LO64, -746.0)}
+# Powers of two by which results are made too large, and divided at the end: those below the normal numbers are not 0.
+_LIFT = 64
 
 
 def _real(e, value):
@@ -37,8 +39,8 @@ def _exp(e, x):
     coefficients, high, low, least = _EXP[e.size]
     _, magic, mantissa, bias, _ = _POWER[e.size]
     b, whole = e.builder, ir.VectorType(ir.IntType(8 * e.size), e.lanes)
-    shifted = e.fma(x, _real(e, _LOG2E), _real(e, magic + bias))
-    n = b.fsub(shifted, _real(e, magic + bias), flags=["contract"])
+    shifted = e.fma(x, _real(e, _LOG2E), _real(e, magic + bias + _LIFT))
+    n = b.fsub(shifted, _real(e, magic + bias + _LIFT), flags=["contract"])
     r = e.fma(n, _real(e, -low), e.fma(n, _real(e, -high), x))
     terms = [*map(float, coefficients), 1.0, 1.0]
     p = _real(e, terms[0])
@@ -46,7 +48,8 @@ def _exp(e, x):
         p = e.fma(p, r, _real(e, term))
     scale = b.bitcast(b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [mantissa] * e.lanes)), e.vec)
     # An ordered comparison: a NaN is not below, and stays.
-    return b.select(b.fcmp_ordered("<", x, _real(e, least)), e.zero(), b.fmul(p, scale))
+    power = b.fmul(b.fmul(p, scale, flags=["contract"]), _real(e, 2.0**-_LIFT), flags=["contract"])
+    return b.select(b.fcmp_ordered("<", x, _real(e, least)), e.zero(), power)
 
 
 def _masked(e, pointer, mask, offset, filler):
