@@ -87,7 +87,8 @@ def test_gumbel_softmax():
 
 @pytest.mark.parametrize("n", [5, 16, 40, 600])
 def test_what_lies_below_the_normal_numbers_is_kept(n):
-    for dtype, depths in ((tnn.float32, (80.0, 90.0, 100.0, 103.0, 120.0)), (tnn.float64, (700.0, 720.0, 744.0, 760.0))):
+    depths_of = {tnn.float32: (80.0, 90.0, 100.0, 103.0, 120.0), tnn.float64: (700.0, 720.0, 744.0, 760.0)}
+    for dtype, depths in depths_of.items():
         for depth in depths:
             x = tnn.full((20, n), -depth, dtype=dtype)
             x[:, 2] = 0.0
