@@ -208,15 +208,16 @@ def test_products_of_matrices():
     np.testing.assert_allclose(products.TURNED_PRODUCT.call(np.asfortranarray(a), a), a.T @ a, **near)
     np.testing.assert_allclose(products.LINEAR.call(a, b, bias), a @ b.T + bias, **near)
     np.testing.assert_allclose(products.LINEAR.call(a.reshape(5, 1, 8), b, None), (a @ b.T).reshape(5, 1, 6), **near)
-    np.testing.assert_allclose(products.COLUMN_SUMS.call(a), a.sum(0), **near)
+    np.testing.assert_allclose(products.COLUMN_SUMS.call(a, 0.5), a.sum(0) / 2, **near)
     np.testing.assert_allclose(products.SUMS.call(a, 0.5), a.sum() / 2, **near)
     for declined in (
         products.PRODUCT.call(a, b), products.PRODUCT.call(a, b.T.astype(np.float64)), products.PRODUCT.call(a[0], b.T),
         products.PRODUCT.call(a[:, ::2], b.T[:4]), products.PRODUCT.call(a[:0], b.T), products.PRODUCT.call(a),
         products.LINEAR.call(a, b.T, bias),
         products.LINEAR.call(a, b, bias[:5]), products.LINEAR.call(a[0, 0], b, bias),
-        products.LINEAR.call(a, b, a), products.LINEAR.call(a, b), products.COLUMN_SUMS.call(a[0]),
-        products.COLUMN_SUMS.call(a[:, :1]), products.SUMS.call(a, 1), products.SUMS.call(a[:0], 1.0),
+        products.LINEAR.call(a, b, a), products.LINEAR.call(a, b), products.COLUMN_SUMS.call(a[0], 1.0),
+        products.COLUMN_SUMS.call(a[:, :1], 1.0), products.COLUMN_SUMS.call(a),
+        products.SUMS.call(a, 1), products.SUMS.call(a[:0], 1.0),
     ):  # fmt: skip
         assert declined is None
 
