@@ -407,10 +407,6 @@ def inplace_doc(op, what="``input`` takes on the values and is returned."):
     )
 
 
-# Operations that save their result where PyTorch saves the operand: they keep the new one, so that what was written in
-# place may be changed further.
-_APART = {"erfinv"}
-
 # The short ways of in-place forms, by operation: see :mod:`tnn.ops._within`.
 WITHIN: dict = {}
 
@@ -418,7 +414,7 @@ WITHIN: dict = {}
 def inplace(op):
     """The in-place form of an operation: ``self`` takes over the values and the history of ``op(self, ...)``, unless
     the operation has a short way (:mod:`tnn.ops._within`) and that will do."""
-    composed, apart = op.__name__ in _COMPOSED, op.__name__ in _APART
+    composed = op.__name__ in _COMPOSED
     within = WITHIN.get(op)
     if within is not None:  # what Python says of missing arguments names the function
         within.__name__ = within.__qualname__ = f"{op.__name__}_"
@@ -436,7 +432,7 @@ def inplace(op):
         if node is not None and node.saved:
             _keep_before(node, self)
         self._write(out)
-        if node is not None and node.saved and not apart:
+        if node is not None and node.saved:
             _keep_after(node, out, self)
         return self
 

@@ -24,7 +24,7 @@ from ._elementwise import (
     unary_op,
     working,
 )
-from ._within import bools_within, open_array, unary_within
+from ._within import bools_within, open_array
 from .cast import convert
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -133,10 +133,9 @@ erfc = unary_op(
     "erfc", kernels.erfc_forward, "a", lambda g, x: g * (exp(-(x * x)) * -_ERF), "1 - erf(input), exact in its tail."
 )
 erfinv = unary_op(
-    "erfinv", kernels.erfinv_forward, "o", lambda g, y: g * (exp(y * y) / _ERF),
+    "erfinv", kernels.erfinv_forward, "a", lambda g, x: g * (exp(square(erfinv(x))) / _ERF),
     "Inverse of the error function: y with erf(y) = input; infinite at -1 and 1, NaN outside.",
 )
-WITHIN[erfinv] = unary_within(kernels.erfinv_forward)  # recorded, its result may be changed further
 lgamma = unary_op(
     "lgamma", kernels.lgamma_forward,
     "a", lambda g, x: g * digamma(x), "ln |Gamma(input)|, Gamma(x) being the integral of t^(x - 1) e^-t from 0 on.",
