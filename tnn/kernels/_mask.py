@@ -28,8 +28,7 @@ from ._entry import (
     size,
 )
 from ._jit import GRAIN, PLAIN
-from ._move import copy_bytes
-from ._pick import is_strided, own_functions, separate, write_number, writeable
+from ._pick import copied, is_strided, own_functions, separate, write_number, writeable
 from ._words import (
     BYTES,
     DATA,
@@ -137,13 +136,9 @@ def _masked(own, args, count):
         return declined(words)
     out = x
     if fresh:
-        dims = room()
-        for i in range(ndim(x)):
-            put(dims + 8 * i, dim(x, i))
-        out = new(words, dtype, ndim(x), dims)
+        out = copied(words, x)
         if out == 0:
             return out
-        copy_bytes(word(out + DATA), word(x + DATA), n * item)
     else:
         if not writeable(x) or not separate(x, mask) or (some and not separate(x, src)):
             return declined(words)

@@ -25,6 +25,7 @@ from ._entry import (
     is_none,
     ndim,
     new,
+    new_like,
     own_words,
     size,
 )
@@ -380,6 +381,16 @@ def write_number(words, number, dtype, to):
 
 
 @njit(**PLAIN)
+def copied(words, x):
+    """A new array of the elements of one in row-major order; 0 where there is no memory for it."""
+    dtype = word(x + DTYPE)
+    out = new_like(words, x, dtype)
+    if out != 0:
+        copy_bytes(word(out + DATA), word(x + DATA), size(x) * word(dtype + BYTES))
+    return out
+
+
+@njit(**PLAIN)
 def _source_fits(words, x, src, index, axis, rows, fresh):
     """Whether an array has an element for each that is put."""
     if not is_strided(words, src) or word(src + DTYPE) != word(x + DTYPE):
@@ -432,13 +443,9 @@ def _placed(own, args, count):
         return declined(words)
     out = x
     if fresh:
-        dims = room()
-        for i in range(ndim(x)):
-            put(dims + 8 * i, dim(x, i))
-        out = new(words, dtype, ndim(x), dims)
+        out = copied(words, x)
         if out == 0:
             return out
-        copy_bytes(word(out + DATA), word(x + DATA), size(x) * word(dtype + BYTES))
     else:
         if not writeable(x) or not separate(x, index) or (many and not separate(x, src)):
             return declined(words)

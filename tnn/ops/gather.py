@@ -84,11 +84,9 @@ def _gather(input, index, dim):
         # not NumPy's copy: 512 x 1024 transposed took 1.4 ms with it, 0.11 of PyTorch's speed
         x = x if x.flags.c_contiguous else contiguous_copy(x)
         data = empty(index.shape, x.dtype)
-    else:
-        x = None
-    if x is not None and data.size:
-        i3, x3, y3 = _views(index, dim, as_bits(x), as_bits(data))
-        kernels.gather_forward(x3, i3, y3)
+        if data.size:
+            i3, x3, y3 = _views(index, dim, as_bits(x), as_bits(data))
+            kernels.gather_forward(x3, i3, y3)
     out = wrap(data)
     if input._rg and mode.grad:
         node = Gather(input)

@@ -48,6 +48,13 @@ class _NormBase(Module):
             self.register_buffer("running_var", None)
             self.register_buffer("num_batches_tracked", None)
 
+    def _running(self):
+        """The running mean and variance: as :func:`weight_and_bias`."""
+        own = self._buffers
+        if "running_mean" in own and "running_var" in own:
+            return own["running_mean"], own["running_var"]
+        return self.running_mean, self.running_var
+
     def reset_running_stats(self):
         """Sets the running mean to 0, the running variance to 1 and the count of batches to 0."""
         if self.track_running_stats:
@@ -97,10 +104,7 @@ class _BatchNorm(_NormBase):
                 count = count_batch(counter)
                 if self.momentum is None:
                     momentum = 1.0 / count
-        if "running_mean" in buffers and "running_var" in buffers:
-            mean, var = buffers["running_mean"], buffers["running_var"]
-        else:
-            mean, var = self.running_mean, self.running_var
+        mean, var = self._running()
         by_batch = training or (mean is None and var is None)
         if training and not self.track_running_stats:
             mean = var = None

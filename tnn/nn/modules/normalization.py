@@ -209,13 +209,8 @@ class _InstanceNorm(_NormBase):
                     f"{input.shape[feature_dim]}."
                 )
         batched = input if feature_dim else input.unsqueeze(0)
-        buffers = self._buffers
-        if "running_mean" in buffers and "running_var" in buffers:
-            mean, var = buffers["running_mean"], buffers["running_var"]
-        else:
-            mean, var = self.running_mean, self.running_var
         out = ops.instance_norm(
-            batched, mean, var, *weight_and_bias(self),
+            batched, *self._running(), *weight_and_bias(self),
             self.training or not self.track_running_stats, 0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
         return out if feature_dim else out.squeeze(0)
